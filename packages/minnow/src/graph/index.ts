@@ -1,0 +1,4 @@
+export * from "./dtype.js";
+export * as dim from "./dim.js";
+export type { Dim, Shape } from "./dim.js";
+export * from "./graph.js";

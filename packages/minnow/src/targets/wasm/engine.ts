@@ -1,0 +1,21 @@
+// What this engine can do and does fast, found by probes (probe.ts), as plain data.
+
+export interface Tile {
+  /** Rows × channels of the accumulator tile. */
+  readonly mr: number;
+  readonly nr: 8 | 16;
+}
+
+export interface Engine {
+  /** relaxed_madd validates, fuses (or not) and gives right answers. */
+  readonly fma: boolean;
+  /** Tile for float32 GEMM-like kernels. */
+  readonly f32: Tile;
+  /** Tile for int8 (dot_i16x8) GEMM-like kernels. */
+  readonly i8: Tile;
+  /** Pairs of v128 run as one 256-bit operation (--experimental-wasm-revectorize). */
+  readonly wide: boolean;
+}
+
+/** What every engine with SIMD runs right; no relaxed SIMD. Used under `deterministic`. */
+export const baseline: Engine = { fma: false, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 }, wide: false };

@@ -1,0 +1,59 @@
+// How the wasm target turns a step into code. Every generated kernel has one signature:
+//
+//   (args: i32, begin: i32, end: i32) → ()
+//
+// `args` is the address of the step's argument block (32-bit words: addresses, extents, strides,
+// float bits); [begin, end) is its share of the kernel's parallel dimension, so that threads split
+// any step and the driver can call in chunks. Code with equal `key` is emitted once and shared by
+// all steps and all shapes: it may fix channels, taps and strides, never the number of rows.
+import type { Step } from "../../compiler/program.js";
+import type { ModuleBuilder } from "./assembler.js";
+import type { Engine } from "./engine.js";
+
+/** One 32-bit word of an argument block. */
+export type ArgWord =
+  | { readonly kind: "i32"; readonly value: number }
+  | { readonly kind: "f32"; readonly value: number }
+  /** Address of element `element` (default 0) of value `value`'s view (view.offset is added). */
+  | { readonly kind: "view"; readonly value: number; readonly element?: number }
+  /** Address of packed data / of this kernel's scratch / of a table, plus `at` bytes. */
+  | { readonly kind: "packed"; readonly index: number; readonly at?: number }
+  | { readonly kind: "scratch"; readonly at?: number }
+  /** Address of ≥ 4 KiB (or `zeroBytes`) of zeros shared by all kernels. */
+  | { readonly kind: "zero" }
+  /** Address of the 32-bit error word: store a non-zero step-independent code to fail the run. */
+  | { readonly kind: "error" };
+
+/** Weights in the layout a kernel wants, or a table it made. Equal keys are stored once. */
+export interface Packed {
+  readonly key: string;
+  readonly bytes: number;
+  /** Writes `bytes` bytes at `memory[at…]`; called once, when the key is new to the model. */
+  fill(memory: ArrayBufferLike, at: number): void;
+}
+
+export interface PlannedKernel {
+  /** Equal keys = same code. Starts with the kernel's grammar name, e.g. "f32_igemm_6x8_fma…". */
+  readonly key: string;
+  /** For profiles: kernel name as people read it. */
+  readonly label: string;
+  /** Emits the function (and helpers it needs); returns its index in the module. */
+  emit(m: ModuleBuilder): number;
+  /** Length of the parallel dimension. */
+  readonly extent: number;
+  /** Chunk that one call should take (a multiple of the tile); the driver may join or split at it. */
+  readonly grain: number;
+  readonly args: readonly ArgWord[];
+  readonly packed: readonly Packed[];
+  /** Scratch bytes per thread; shared by all steps. */
+  readonly scratchBytes: number;
+  /** Bytes of zeros needed behind `zero`, default 0. */
+  readonly zeroBytes?: number;
+}
+
+/** A tuned kernel: looks at a step and says how it would run it, or null when it can't. */
+export interface TunedKernel {
+  /** The step kernel names it serves. */
+  readonly kernels: readonly string[];
+  plan(step: Step, engine: Engine): PlannedKernel | null;
+}
