@@ -89,6 +89,8 @@ export interface OpDef {
    * its compute type. Fusion, quantised forms and every target follow from it.
    */
   readonly expr?: (inputs: readonly Expr[], attrs: Attrs, c: ExprContext) => Expr;
+  /** Element-wise on stored integers, whatever their quantisation says (Cast). */
+  readonly raw?: boolean;
   /** The output holds the first input's elements in the same order (reshape, squeeze): no copy. */
   readonly alias?: boolean;
   /** Everything else. */

@@ -1,0 +1,236 @@
+// Graph → kernels: every node that the outputs need, with its dimensions bound, becomes loop nests and
+// named kernels. Shape arithmetic disappears: tensors whose elements inference knows are constants.
+import { count, isConcrete } from "../graph/dim.js";
+import { type DType, halfArrayToFloat, newArray, type TypedArray } from "../graph/dtype.js";
+import type { Graph, Node, Tensor } from "../graph/graph.js";
+import { ModelError } from "../error.js";
+import { attributesOf, declared, definitionOf, type Known } from "../ops/infer.js";
+import type { LowerContext, LowerTensor, OpDef, TensorInfo } from "../ops/op.js";
+import type { Lowered, LoweredKernel, Value } from "./lowered.js";
+import { type Access, along, type KernelValue, type LoopNest, scalarOf } from "./nest.js";
+import * as e from "./expr.js";
+import { elementExpr } from "./quantized.js";
+
+/** Lowers the part of `graph` that its outputs need. `known`: inference with every dimension bound. */
+export function lower(graph: Graph, known: Known): Lowered {
+  return new Lowering(graph, known).run();
+}
+
+class Lowering {
+  private readonly values: Value[] = [];
+  private readonly ids = new Map<Tensor, number>();
+  private readonly kernels: LoweredKernel[] = [];
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly known: Known,
+  ) {}
+
+  run(): Lowered {
+    const inputs = this.graph.inputs.map((t) => ({ name: t.name, value: this.idOf(t) }));
+    const needed = this.neededNodes();
+    for (const node of this.graph.nodes) if (needed.has(node)) this.node(node);
+    const outputs = this.graph.outputs.map((t) => ({ name: t.name, value: this.output(t) }));
+    return { values: this.values, inputs, outputs, kernels: this.kernels, fusions: {} };
+  }
+
+  /** Nodes that outputs depend on, not counting what is known without running. */
+  private neededNodes(): Set<Node> {
+    const producers = this.graph.producers();
+    const needed = new Set<Node>();
+    const stack = [...this.graph.outputs];
+    for (let t = stack.pop(); t; t = stack.pop()) {
+      const node = producers.get(t);
+      if (!node || needed.has(node) || this.constantData(t)) continue;
+      needed.add(node);
+      for (const i of node.inputs) if (i) stack.push(i);
+    }
+    return needed;
+  }
+
+  private info(t: Tensor): TensorInfo & { shape: readonly number[] } {
+    const info = this.known.get(t) ?? declared(t);
+    if (!isConcrete(info.shape))
+      throw new ModelError("bad_shape", `tensor ${t.name} has unbound dimensions [${info.shape.join(", ")}]`, {
+        tensor: t.name,
+        hint: "bind them with `dims`, or give inputs of a definite shape",
+      });
+    return info as TensorInfo & { shape: readonly number[] };
+  }
+
+  /** The elements of a tensor that need not be computed. */
+  private constantData(t: Tensor): TypedArray | null {
+    if (t.kind === "constant") return t.data ?? null;
+    if (t.kind === "input") return null;
+    const { value, dtype, shape } = this.info(t);
+    if (!value || value.length !== count(shape) || !value.every((v) => typeof v === "number")) return null;
+    const data = newArray(dtype, value.length);
+    for (let i = 0; i < value.length; i++)
+      (data as Int32Array)[i] = (dtype === "int64" ? BigInt(value[i] as number) : value[i]) as number;
+    return data;
+  }
+
+  private add(v: Omit<Value, "id" | "output">): number {
+    return this.values.push({ ...v, id: this.values.length, output: false }) - 1;
+  }
+
+  private idOf(t: Tensor): number {
+    const known = this.ids.get(t);
+    if (known !== undefined) return known;
+    const { dtype, shape, quant } = this.info(t);
+    const data = this.constantData(t);
+    const kind = t.kind === "input" ? "input" : data ? "constant" : "value";
+    const id = this.add({ label: t.name, dtype, shape, kind, ...(quant && { quant }), ...(data && { data }) });
+    this.ids.set(t, id);
+    return id;
+  }
+
+  /** An output must be computed storage of its own: constants are copied. */
+  private output(t: Tensor): number {
+    const id = this.idOf(t);
+    const v = this.values[id] as Value;
+    if (v.kind !== "constant") {
+      v.output = true;
+      return id;
+    }
+    const copy = this.add({ label: t.name, dtype: t.dtype === "float16" ? v.dtype : t.dtype, shape: v.shape, kind: "value" });
+    (this.values[copy] as Value).output = true;
+    this.kernels.push({ ...this.blank("Constant", t.name), nest: copyNest(id, copy, v.shape, v.dtype) });
+    return copy;
+  }
+
+  private blank(op: string, node: string): LoweredKernel {
+    return { name: "nest", params: {}, op, node, fused: [], macs: 0 };
+  }
+
+  private node(node: Node): void {
+    const def = definitionOf(node);
+    if (this.constantNode(node)) return;
+    if (def.alias) {
+      const [from, to] = [this.idOf(node.inputs[0] as Tensor), this.idOf(node.outputs[0] as Tensor)];
+      this.kernels.push({ ...this.blank(node.op, node.name), name: "alias", alias: { from, to } });
+    } else if (def.expr) this.elementwise(node, def);
+    else if (def.lower) this.lowered(node, def);
+    else
+      throw new ModelError("unsupported", `operator ${node.op} (${node.name}) has no implementation`, { op: node.op });
+  }
+
+  /** Float16 and quantised constants made float: no step, the constant is read in its stored form. */
+  private constantNode(node: Node): boolean {
+    const [x] = node.inputs;
+    const [y] = node.outputs;
+    if (!x || !y || (node.op !== "Cast" && node.op !== "Dequantize")) return false;
+    const from = this.values[this.idOf(x)] as Value;
+    if (from.kind !== "constant" || !from.data) return false;
+    const to = this.info(y);
+    if (node.op === "Cast" && from.dtype === "float16" && to.dtype === "float32") {
+      this.ids.set(y, from.id);
+      return true;
+    }
+    if (node.op === "Dequantize" && from.quant && to.dtype === "float32") {
+      const data = dequantizeConstant(from);
+      this.ids.set(y, this.add({ label: y.name, dtype: "float32", shape: from.shape, kind: "constant", data }));
+      return true;
+    }
+    return false;
+  }
+
+  private elementwise(node: Node, def: OpDef): void {
+    const inputs = node.inputs.map((t) => this.values[this.idOf(t as Tensor)] as Value);
+    const out = this.values[this.idOf(node.outputs[0] as Tensor)] as Value;
+    const operands: Access[] = inputs.map((v) => ({ value: v.id, index: along(v.shape, out.shape.length) }));
+    const loaded = inputs.map((v, i) => e.input(i, scalarOf(v.dtype)));
+    const result = elementExpr(def, attributesOf(node, def), loaded, inputs, out);
+    const nest: LoopNest = {
+      loops: out.shape,
+      reduce: [],
+      operands,
+      result,
+      out: { value: out.id, index: identity(out.shape.length) },
+    };
+    this.kernels.push({ ...this.blank(node.op, node.name), nest });
+  }
+
+  private lowered(node: Node, def: OpDef): void {
+    const attrs = attributesOf(node, def);
+    const tensor = (t: Tensor): LowerTensor => {
+      const i = this.info(t);
+      const data = this.constantData(t);
+      return {
+        dtype: i.dtype,
+        shape: i.shape,
+        ...(i.quant && { quant: i.quant }),
+        ...(i.value?.every((v) => typeof v === "number") && { value: i.value as number[] }),
+        ...(data && { data }),
+      };
+    };
+    const inputs = node.inputs.map((t) => (t ? tensor(t) : undefined));
+    const outputs = node.outputs.map(tensor);
+    const first = this.kernels.length;
+    const push = (k: Partial<LoweredKernel>): void => {
+      this.kernels.push({ ...this.blank(node.op, node.name), ...k });
+    };
+    const context: LowerContext = {
+      op: node.op,
+      name: node.name,
+      attrs,
+      inputs,
+      outputs,
+      input: (i) => this.idOf(node.inputs[i] as Tensor),
+      output: (i) => this.idOf(node.outputs[i] as Tensor),
+      temp: (dtype, shape) => this.add({ label: `${node.name}:temp`, dtype, shape, kind: "value" }),
+      table: (data, shape, dtype = tableType(data)) =>
+        this.add({ label: `${node.name}:table`, dtype, shape, kind: "constant", data }),
+      info: (v) => this.kernelValue(v),
+      nest: (nest) => push({ nest }),
+      kernel: (name, params, nest) => push({ name, params, nest }),
+      opaque: (name, params, reads, writes) => push({ name, params, reads, writes }),
+    };
+    (def.lower as NonNullable<OpDef["lower"]>)(context);
+    const last = this.kernels[first];
+    if (last && def.macs) last.macs = def.macs({ inputs, outputs, attrs });
+  }
+
+  private kernelValue(id: number): KernelValue {
+    const v = this.values[id] as Value;
+    return { source: { kind: "temp", index: id }, dtype: v.dtype, shape: v.shape };
+  }
+}
+
+export const identity = (rank: number): Access["index"] =>
+  Array.from({ length: rank }, (_, i) => ({ offset: 0, terms: [[i, 1] as const] }));
+
+/** out = in, element by element. */
+export function copyNest(from: number, to: number, shape: readonly number[], dtype: DType): LoopNest {
+  return {
+    loops: shape,
+    reduce: [],
+    operands: [{ value: from, index: identity(shape.length) }],
+    result: e.input(0, scalarOf(dtype)),
+    out: { value: to, index: identity(shape.length) },
+  };
+}
+
+function tableType(data: TypedArray): DType {
+  if (data instanceof Float32Array) return "float32";
+  if (data instanceof Int32Array) return "int32";
+  if (data instanceof BigInt64Array) return "int64";
+  if (data instanceof Int8Array) return "int8";
+  if (data instanceof Int16Array) return "int16";
+  if (data instanceof Uint16Array) return "float16";
+  return "uint8";
+}
+
+function dequantizeConstant(v: Value): Float32Array {
+  const { quant, data, shape } = v;
+  if (!quant || !data) throw new ModelError("internal", `${v.label} has no quantised data`);
+  if (v.dtype === "float16") return halfArrayToFloat(data as Uint16Array);
+  const out = new Float32Array(data.length);
+  const channels = quant.scale.length;
+  const inner = channels > 1 ? count(shape.slice(quant.axis + 1)) : out.length;
+  for (let i = 0; i < out.length; i++) {
+    const c = channels > 1 ? Math.floor(i / inner) % channels : 0;
+    out[i] = (quant.scale[c] as number) * (Number(data[i]) - (quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0));
+  }
+  return out;
+}
