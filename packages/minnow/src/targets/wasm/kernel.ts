@@ -6,7 +6,7 @@
 // float bits); [begin, end) is its share of the kernel's parallel dimension, so that threads split
 // any step and the driver can call in chunks. Code with equal `key` is emitted once and shared by
 // all steps and all shapes: it may fix channels, taps and strides, never the number of rows.
-import type { Step } from "../../compiler/program.js";
+import type { Program, Step } from "../../compiler/program.js";
 import type { ModuleBuilder } from "./assembler.js";
 import type { Engine } from "./engine.js";
 
@@ -51,9 +51,13 @@ export interface PlannedKernel {
   readonly zeroBytes?: number;
 }
 
-/** A tuned kernel: looks at a step and says how it would run it, or null when it can't. */
+/**
+ * A tuned kernel: looks at a step and says how it would run it, or null when it can't.
+ * Constant operands are found through `program.buffers[view.buffer].data`.
+ * Kernels may read (never write) up to 64 bytes past the end of any view: keep memory behind it.
+ */
 export interface TunedKernel {
   /** The step kernel names it serves. */
   readonly kernels: readonly string[];
-  plan(step: Step, engine: Engine): PlannedKernel | null;
+  plan(step: Step, engine: Engine, program: Pick<Program, "buffers">): PlannedKernel | null;
 }
