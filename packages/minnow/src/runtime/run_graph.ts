@@ -1,0 +1,36 @@
+// Runs a Graph once on WebAssembly: the short way for tests, folding and tools. `load` is the long way.
+import { compile, type CompileOptions } from "../compiler/compile.js";
+import type { TypedArray } from "../graph/dtype.js";
+import type { DType } from "../graph/dtype.js";
+import type { Graph } from "../graph/graph.js";
+import { WasmModel, type WasmOptions } from "../targets/wasm/instance.js";
+
+export interface RunValue {
+  data: TypedArray;
+  shape: readonly number[];
+  dtype: DType;
+}
+
+/** @param inputs storage arrays by input name (float16 as Uint16Array bits) */
+export async function runGraph(
+  graph: Graph,
+  inputs: Readonly<Record<string, { data: TypedArray; shape: readonly number[] }>>,
+  options: WasmOptions & CompileOptions = {},
+): Promise<Record<string, RunValue>> {
+  const shapes = Object.fromEntries(Object.entries(inputs).map(([name, v]) => [name, v.shape]));
+  const program = compile(graph, { shapes }, options);
+  const model = new WasmModel(options);
+  const bound = await model.bind(program);
+  const given = program.inputs.map((p) => {
+    const v = inputs[p.name];
+    if (!v) throw new Error(`no input ${p.name}`);
+    return v.data;
+  });
+  const results = model.run(bound, given);
+  const out: Record<string, RunValue> = {};
+  program.outputs.forEach((p, i) => {
+    out[p.name] = { data: results[i] as TypedArray, shape: p.view.shape, dtype: p.view.dtype };
+  });
+  model.dispose();
+  return out;
+}

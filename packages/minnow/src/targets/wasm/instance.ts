@@ -1,0 +1,375 @@
+// A model on WebAssembly: one memory, the kernels compiled so far, the weights packed so far, and any
+// number of bound programs (one a shape) that share them. A bound program owns its argument blocks and
+// tables; arena and scratch are as large as the largest program needs.
+import type { Program, View } from "../../compiler/program.js";
+import { count } from "../../graph/dim.js";
+import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
+import { ModelError } from "../../error.js";
+import { type HostKernel, hostKernels } from "../host/index.js";
+import { ModuleBuilder } from "./assembler.js";
+import { baseline, type Engine } from "./engine.js";
+import { Heap } from "./heap.js";
+import type { ArgWord, PlannedKernel } from "./kernel.js";
+import { planStep } from "./plan_step.js";
+
+type KernelFunction = (args: number, begin: number, end: number) => void;
+
+export interface WasmOptions {
+  /** What the engine can do; default: what every engine can. See probe.ts. */
+  engine?: Engine;
+  /** Bytes that the model's memory may take. */
+  maxMemory?: number;
+}
+
+export interface MemoryUse {
+  /** Size of the WebAssembly.Memory. */
+  total: number;
+  /** Weights as kernels want them, and constants as they are. */
+  weights: number;
+  /** Planned activations of the largest bound program. */
+  arena: number;
+  scratch: number;
+  /** Argument blocks, zeros. */
+  other: number;
+}
+
+/** Bytes 0…63: the error word lives there; address 0 is never handed out. */
+const errorAddress = 16;
+const reserved = 64;
+const minimumZeros = 4096;
+
+interface Shared {
+  at: number;
+  bytes: number;
+  users: number;
+}
+
+/** A program ready to run. */
+export class BoundProgram {
+  /** @internal */ calls: Call[] = [];
+  /** @internal */ constants: (TypedArray | string)[] = [];
+  /** @internal */ argsAt = -1;
+  /** @internal */ written = -1;
+  /** @internal */ ports: { version: number; inputs: TypedArray[]; outputs: TypedArray[] } | null = null;
+  constructor(
+    readonly program: Program,
+    /** Kernels as people read them, one a step. */
+    readonly labels: readonly string[],
+  ) {}
+}
+
+interface Call {
+  readonly fn: KernelFunction | null;
+  readonly host: HostKernel | null;
+  readonly step: number;
+  /** Offset of the argument block from argsAt. */
+  readonly args: number;
+  readonly words: readonly ArgWord[];
+  readonly extent: number;
+  readonly grain: number;
+  readonly checks: boolean;
+  readonly packed: readonly string[];
+}
+
+export interface RunHooks {
+  /** Before each step; true stops the run. */
+  stop?: () => boolean;
+  /** After each step, its milliseconds. */
+  onStep?: (step: number, ms: number) => void;
+}
+
+export class WasmModel {
+  private readonly engine: Engine;
+  private readonly maxMemory: number;
+  private heap = new Heap(reserved);
+  private memory: WebAssembly.Memory | null = null;
+  private readonly functions = new Map<string, KernelFunction>();
+  private readonly shared = new Map<TypedArray | string, Shared>();
+  private readonly regions = { arena: { at: 0, bytes: 0 }, scratch: { at: 0, bytes: 0 }, zeros: { at: 0, bytes: 0 } };
+  /** Rises whenever an address changes that argument blocks hold. */
+  private version = 0;
+  private other = 0;
+  /** Modules compiled so far: rises only when a bind needed new kernels. */
+  modulesCompiled = 0;
+  /** Bytes of all modules compiled. */
+  codeBytes = 0;
+
+  constructor(options: WasmOptions = {}) {
+    this.engine = options.engine ?? baseline;
+    this.maxMemory = options.maxMemory ?? 2 ** 31;
+  }
+
+  /** Compiles what is missing, packs what is missing, places the rest. */
+  async bind(program: Program): Promise<BoundProgram> {
+    const planned = program.steps.map((s) => (s.nest || !hostKernels[s.kernel] ? planStep(s, this.engine) : null));
+    const bound = new BoundProgram(program, planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)));
+    this.checkMemory(program, planned);
+    await this.compile(planned);
+    this.allocate(bound, planned);
+    return bound;
+  }
+
+  /** Gives back what only this program used. */
+  unbind(bound: BoundProgram): void {
+    for (const key of bound.constants) {
+      const s = this.shared.get(key);
+      if (!s || --s.users > 0) continue;
+      this.heap.release(s.at);
+      this.shared.delete(key);
+    }
+    if (bound.argsAt >= 0) this.heap.release(bound.argsAt);
+    bound.constants = [];
+    bound.calls = [];
+    bound.ports = null;
+  }
+
+  private checkMemory(program: Program, planned: readonly (PlannedKernel | null)[]): void {
+    const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p.bytes]));
+    let weights = 0;
+    for (const [key, bytes] of packed) if (!this.shared.has(key)) weights += bytes;
+    for (const b of this.constantBuffers(program, planned)) if (!this.shared.has(b)) weights += b.byteLength;
+    const scratch = Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0));
+    const grown = Math.max(0, program.arenaBytes - this.regions.arena.bytes);
+    const total = weights + grown + scratch + (this.memory?.buffer.byteLength ?? 0);
+    const mb = (n: number): string => `${(n / 1048576).toFixed(1)} MB`;
+    if (total > this.maxMemory)
+      throw new ModelError(
+        "out_of_memory",
+        `the model needs ${mb(total)}, maxMemory is ${mb(this.maxMemory)}: weights ${mb(weights)}, activations ${mb(program.arenaBytes)}`,
+        { hint: "raise maxMemory, bind smaller dimensions, or quantise the model" },
+      );
+  }
+
+  /** Constants that kernels read as the model stores them. */
+  private constantBuffers(program: Program, planned: readonly (PlannedKernel | null)[]): Set<TypedArray> {
+    const found = new Set<TypedArray>();
+    const add = (v: View | undefined): void => {
+      const data = v && program.buffers[v.buffer]?.data;
+      if (data) found.add(data);
+    };
+    planned.forEach((p, i) => {
+      const values = program.steps[i]?.values ?? [];
+      if (!p) values.forEach(add);
+      else for (const w of p.args) if (w.kind === "view") add(values[w.value]);
+    });
+    for (const port of [...program.inputs, ...program.outputs]) add(port.view);
+    return found;
+  }
+
+  private async compile(planned: readonly (PlannedKernel | null)[]): Promise<void> {
+    const missing = new Map<string, PlannedKernel>();
+    for (const p of planned) if (p && !this.functions.has(p.key)) missing.set(p.key, p);
+    if (missing.size === 0) return;
+    const m = new ModuleBuilder();
+    const keys = [...missing.keys()];
+    keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as PlannedKernel).emit(m)));
+    const bytes = m.build();
+    this.memory ??= new WebAssembly.Memory({ initial: 1 });
+    const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: this.memory } });
+    keys.forEach((key, i) => this.functions.set(key, instance.exports[`k${i}`] as KernelFunction));
+    this.modulesCompiled++;
+    this.codeBytes += bytes.length;
+  }
+
+  private allocate(bound: BoundProgram, planned: readonly (PlannedKernel | null)[]): void {
+    const { program } = bound;
+    const fills: (() => void)[] = [];
+    const share = (key: TypedArray | string, bytes: number, fill: (at: number) => void): void => {
+      const known = this.shared.get(key);
+      if (known) known.users++;
+      else {
+        const at = this.heap.allocate(bytes);
+        this.shared.set(key, { at, bytes, users: 1 });
+        fills.push(() => fill(at));
+      }
+      bound.constants.push(key);
+    };
+    for (const data of this.constantBuffers(program, planned))
+      share(data, data.byteLength, (at) => this.u8().set(bytesOf(data), at));
+    const packs = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p]));
+    for (const p of packs.values()) share(p.key, p.bytes, (at) => p.fill(this.buffer(), at));
+    let args = 0;
+    bound.calls = planned.map((p, step) => {
+      const at = args;
+      args += ((p?.args.length ?? 0) + 3) & ~3;
+      return {
+        fn: p ? (this.functions.get(p.key) as KernelFunction) : null,
+        host: p ? null : (hostKernels[program.steps[step]?.kernel as string] ?? null),
+        step,
+        args: at * 4,
+        words: p?.args ?? [],
+        extent: p?.extent ?? 1,
+        grain: Math.max(1, p?.grain ?? 1),
+        checks: !!p?.args.some((w) => w.kind === "error"),
+        packed: p?.packed.map((x) => x.key) ?? [],
+      };
+    });
+    bound.argsAt = this.heap.allocate(args * 4);
+    this.other += args * 4;
+    this.region("scratch", Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0)));
+    this.region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
+    this.region("arena", program.arenaBytes);
+    this.grow();
+    for (const fill of fills) fill();
+  }
+
+  private region(name: keyof WasmModel["regions"], bytes: number): void {
+    const r = this.regions[name];
+    if (r.bytes >= bytes) return;
+    if (r.bytes) this.heap.release(r.at);
+    r.at = this.heap.allocate(bytes);
+    r.bytes = bytes;
+    this.version++;
+  }
+
+  private grow(): void {
+    const pages = Math.ceil(this.heap.bytes / 65536);
+    this.memory ??= new WebAssembly.Memory({ initial: 1 });
+    const have = this.memory.buffer.byteLength / 65536;
+    if (pages > have) {
+      try {
+        this.memory.grow(pages - have);
+      } catch (cause) {
+        throw new ModelError("out_of_memory", `the engine gives no ${pages * 64} KiB of memory`, { cause });
+      }
+      this.version++;
+    }
+    // Zeros may lie where something else was: once a bind is cheap.
+    this.u8().fill(0, this.regions.zeros.at, this.regions.zeros.at + this.regions.zeros.bytes);
+  }
+
+  private buffer(): ArrayBuffer {
+    if (!this.memory) throw new ModelError("disposed", "the model was disposed");
+    return this.memory.buffer;
+  }
+  private u8(): Uint8Array {
+    return new Uint8Array(this.buffer());
+  }
+
+  private address(program: Program, v: View): number {
+    const b = program.buffers[v.buffer];
+    if (!b) throw new ModelError("internal", `no buffer ${v.buffer}`);
+    const base = b.data ? (this.shared.get(b.data)?.at as number) : this.regions.arena.at + b.offset;
+    return base + v.offset * byteSize(v.dtype, 1);
+  }
+
+  /** Writes the argument blocks; again whenever addresses have changed. */
+  private writeArgs(bound: BoundProgram): void {
+    if (bound.written === this.version) return;
+    const words = new Int32Array(this.buffer());
+    const floats = new Float32Array(this.buffer());
+    for (const c of bound.calls) {
+      const step = bound.program.steps[c.step];
+      let at = (bound.argsAt + c.args) >> 2;
+      for (const w of c.words) {
+        if (w.kind === "f32") floats[at++] = w.value;
+        else words[at++] = this.word(bound, c, w, step?.values ?? []);
+      }
+    }
+    bound.written = this.version;
+  }
+
+  private word(bound: BoundProgram, c: Call, w: Exclude<ArgWord, { kind: "f32" }>, values: readonly View[]): number {
+    switch (w.kind) {
+      case "i32":
+        return w.value;
+      case "view": {
+        const v = values[w.value] as View;
+        return this.address(bound.program, v) + (w.element ?? 0) * byteSize(v.dtype, 1);
+      }
+      case "packed":
+        return (this.shared.get(c.packed[w.index] as string)?.at as number) + (w.at ?? 0);
+      case "scratch":
+        return this.regions.scratch.at + (w.at ?? 0);
+      case "zero":
+        return this.regions.zeros.at;
+      case "error":
+        return errorAddress;
+    }
+  }
+
+  private portArrays(bound: BoundProgram): { inputs: TypedArray[]; outputs: TypedArray[] } {
+    if (bound.ports?.version === this.version) return bound.ports;
+    const arrays = (ports: Program["inputs"]): TypedArray[] => ports.map((p) => this.array(bound.program, p.view));
+    bound.ports = { version: this.version, inputs: arrays(bound.program.inputs), outputs: arrays(bound.program.outputs) };
+    return bound.ports;
+  }
+
+  private array(program: Program, v: View): TypedArray {
+    return arrayOver(this.buffer(), v.dtype, this.address(program, v), count(v.shape));
+  }
+
+  /**
+   * Runs the program. `inputs` and `outputs` are arrays of storage elements in the program's order;
+   * outputs that are not given are made.
+   * @throws ModelError index_out_of_range, aborted, disposed
+   */
+  run(bound: BoundProgram, inputs: readonly TypedArray[], into: readonly (TypedArray | undefined)[] = [], hooks: RunHooks = {}): TypedArray[] {
+    this.writeArgs(bound);
+    const ports = this.portArrays(bound);
+    inputs.forEach((x, i) => (ports.inputs[i] as Int32Array | undefined)?.set(x as Int32Array));
+    const errors = new Int32Array(this.buffer(), errorAddress, 1);
+    errors[0] = 0;
+    for (const c of bound.calls) {
+      if (hooks.stop?.()) throw new ModelError("aborted", "the run was aborted");
+      const start = hooks.onStep ? performance.now() : 0;
+      if (c.fn) {
+        const args = bound.argsAt + c.args;
+        for (let b = 0; b < c.extent; b += c.grain) c.fn(args, b, Math.min(b + c.grain, c.extent));
+      } else this.runHost(bound, c);
+      hooks.onStep?.(c.step, performance.now() - start);
+      if (c.checks && errors[0] !== 0) this.indexError(bound, c);
+    }
+    return ports.outputs.map((o, i) => {
+      const target = into[i];
+      if (!target) return o.slice();
+      (target as Int32Array).set(o as Int32Array);
+      return target;
+    });
+  }
+
+  private indexError(bound: BoundProgram, c: Call): never {
+    const step = bound.program.steps[c.step];
+    throw new ModelError("index_out_of_range", `${step?.op} ${step?.node}: an index lies outside its tensor`, {
+      ...(step && { op: step.op }),
+      hint: "check the indices that the model is given or computes",
+    });
+  }
+
+  private runHost(bound: BoundProgram, c: Call): void {
+    const step = bound.program.steps[c.step];
+    if (!step || !c.host) return;
+    const tensor = (i: number) => {
+      const v = step.values[i] as View;
+      return { data: this.array(bound.program, v), shape: v.shape, dtype: v.dtype, ...(v.quant && { quant: v.quant }) };
+    };
+    c.host(step.params, (step.reads ?? []).map(tensor), (step.writes ?? []).map(tensor));
+  }
+
+  memoryUse(): MemoryUse {
+    let weights = 0;
+    for (const s of this.shared.values()) weights += s.bytes;
+    const { arena, scratch, zeros } = this.regions;
+    return {
+      total: this.memory?.buffer.byteLength ?? 0,
+      weights,
+      arena: arena.bytes,
+      scratch: scratch.bytes,
+      other: this.other + zeros.bytes + reserved,
+    };
+  }
+
+  /** Drops the memory and all code. */
+  dispose(): void {
+    this.memory = null;
+    this.functions.clear();
+    this.shared.clear();
+    this.heap = new Heap(reserved);
+  }
+}
+
+/** A typed array over linear memory; an empty one where there is nothing. */
+function arrayOver(buffer: ArrayBuffer, dtype: DType, at: number, n: number): TypedArray {
+  const proto = newArray(dtype, 0).constructor as new (b: ArrayBuffer, at: number, n: number) => TypedArray;
+  return n === 0 ? newArray(dtype, 0) : new proto(buffer, at, dtype === "int4" ? Math.ceil(n / 2) : n);
+}

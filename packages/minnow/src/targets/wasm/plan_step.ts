@@ -1,0 +1,18 @@
+// Which kernel runs a step: the first tuned one that can, else the generic loop nest.
+import type { Step } from "../../compiler/program.js";
+import { ModelError } from "../../error.js";
+import type { Engine } from "./engine.js";
+import type { PlannedKernel } from "./kernel.js";
+import { tunedKernels } from "./kernels/index.js";
+import { planNest } from "./nest.js";
+
+export function planStep(step: Step, engine: Engine): PlannedKernel {
+  for (const k of tunedKernels) {
+    if (!k.kernels.includes(step.kernel)) continue;
+    const planned = k.plan(step, engine);
+    if (planned) return planned;
+  }
+  if (!step.nest)
+    throw new ModelError("unsupported", `kernel ${step.kernel} (${step.node}) has no WebAssembly form`, { op: step.op });
+  return planNest(step, engine);
+}
