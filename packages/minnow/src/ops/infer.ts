@@ -79,8 +79,11 @@ function fits(v: Attrs[string], { type }: AttrSpec): boolean {
   }
 }
 
-/** Infers one node from what is known of its inputs, and records its outputs in `known`. */
-export function inferNode(node: Node, known: Known): Inferred[] {
+/**
+ * Infers one node from what is known of its inputs, and records its outputs in `known`.
+ * @param symbolic see InferContext
+ */
+export function inferNode(node: Node, known: Known, symbolic?: boolean): Inferred[] {
   const def = definitionOf(node);
   const required = def.inputs.filter((n) => !n.endsWith("?") && !n.startsWith("...")).length;
   const variadic = def.inputs.some((n) => n.startsWith("..."));
@@ -93,6 +96,7 @@ export function inferNode(node: Node, known: Known): Inferred[] {
     inputs,
     attrs: attributesOf(node, def),
     outputs: node.outputs,
+    ...(symbolic !== undefined && { symbolic }),
   });
   node.outputs.forEach((t, i) => {
     const r = inferred[i];
@@ -119,7 +123,8 @@ export function inferGraph(graph: Graph, binding: Binding = {}): Known {
     const bound = shape.map((d) => (typeof d === "string" ? (binding.dims?.[d] ?? d) : d));
     known.set(t, { ...declared(t), shape: bound });
   }
-  for (const node of graph.nodes) inferNode(node, known);
+  const symbolic = graph.inputs.some((t) => known.get(t)?.shape.some((d) => typeof d === "string"));
+  for (const node of graph.nodes) inferNode(node, known, symbolic);
   return known;
 }
 

@@ -35,6 +35,8 @@ export interface InferContext {
   readonly attrs: Attrs;
   /** What the source declares of the outputs (dtype, quantisation); shapes are not yet true. */
   readonly outputs: readonly { readonly dtype: DType; readonly quant?: Quantization }[];
+  /** Some dimension of the graph is unbound: sizes that are not known now may be later. */
+  readonly symbolic?: boolean;
 }
 
 export interface Inferred {

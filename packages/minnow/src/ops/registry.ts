@@ -2,9 +2,35 @@
 // A file of operators exports `ops` (definitions) and, but for element-wise ones, `references`.
 import type { OpDef } from "./op.js";
 import { ops as activation } from "./activation.js";
+import { ops as reshape } from "./reshape.js";
+import { ops as transpose } from "./transpose.js";
+import { ops as concat } from "./concat.js";
+import { ops as slice } from "./slice.js";
+import { ops as pad } from "./pad.js";
+import { ops as expand } from "./expand.js";
+import { ops as gather } from "./gather.js";
+import { ops as scatter } from "./scatter.js";
+import { ops as onehot } from "./onehot.js";
+import { ops as topk } from "./topk.js";
+import { ops as fill } from "./fill.js";
+import { ops as resize } from "./resize.js";
+import { ops as blocks } from "./blocks.js";
 
 export const registry: ReadonlyMap<string, OpDef> = new Map(
   [
     ...activation,
+    ...reshape,
+    ...transpose,
+    ...concat,
+    ...slice,
+    ...pad,
+    ...expand,
+    ...gather,
+    ...scatter,
+    ...onehot,
+    ...topk,
+    ...fill,
+    ...resize,
+    ...blocks,
   ].map((def: OpDef) => [def.name, def]),
 );
