@@ -1,0 +1,23 @@
+// ONNX operator → how it is read. One row an operator, in files by family.
+import type { Table } from "../call.js";
+import { convolution } from "./convolution.js";
+import { elementwise } from "./elementwise.js";
+import { linear } from "./linear.js";
+import { movement } from "./movement.js";
+import { normalization } from "./normalization.js";
+import { quantization } from "./quantization.js";
+import { reduction } from "./reduction.js";
+import { resize } from "./resize.js";
+import { shape } from "./shape.js";
+
+export const table: Table = {
+  ...elementwise,
+  ...reduction,
+  ...linear,
+  ...convolution,
+  ...normalization,
+  ...shape,
+  ...movement,
+  ...resize,
+  ...quantization,
+};
