@@ -1,18 +1,27 @@
 // Element-wise operators: one Expr gives shape inference, every target, fusion and quantised forms.
-import type { DType } from "../graph/dtype.js";
-import { broadcast } from "../graph/dim.js";
+// A quantised operand counts as float32 here: the compiler dequantises before and requantises after.
+import { isFloat, type DType } from "../graph/dtype.js";
+import { broadcast, type Dim } from "../graph/dim.js";
 import type { Attrs } from "../graph/graph.js";
 import type { Expr } from "../compiler/expr.js";
-import { type AttrSpec, type ExprContext, type InferContext, type Inferred, need, type OpDef, reject } from "./op.js";
+import {
+  type AttrSpec, type ExprContext, type InferContext, type Inferred, need, type OpDef, reject, type TensorInfo,
+} from "./op.js";
+
+/** Which element types an operator takes; "number" is floats and integers, "any" bool too. */
+export type TypeClass = "float" | "number" | "logical" | "any";
 
 interface Options {
   attrs?: Record<string, AttrSpec>;
-  /** Output type; default: that of the first input. */
+  /** Output type; default: that of the first input, or the declared one where inputs are quantised. */
   dtype?: DType | ((c: InferContext) => DType);
+  types?: TypeClass;
   /** Inputs may differ in type. */
   mixed?: boolean;
-  /** Integers known at shape time are carried through (shape arithmetic). */
-  value?: (values: readonly (number | string)[], attrs: Attrs) => number | string;
+  /** Shape arithmetic: numbers and symbols known before running are carried through; null = not known. */
+  value?: (values: readonly Dim[], attrs: Attrs, c: InferContext) => Dim | null;
+  /** Acts on stored integers, whatever their quantisation says. */
+  raw?: boolean;
 }
 
 /**
@@ -32,26 +41,73 @@ export function elementwise(
     attrs: options.attrs ?? {},
     infer: (c) => [inferElementwise(c, options)],
     expr,
+    ...(options.raw && { raw: true }),
   };
 }
 
-function inferElementwise(c: InferContext, { dtype, mixed, value }: Options): Inferred {
+function inferElementwise(c: InferContext, options: Options): Inferred {
   const ins = c.inputs.map((_, i) => need(c, i));
-  const first = need(c, 0);
-  if (!mixed)
-    for (const t of ins)
-      if (t.dtype !== first.dtype) reject(c, `inputs are ${ins.map((x) => x.dtype).join(" and ")}`);
+  checkTypes(c, ins, options);
   const shape = broadcast(...ins.map((t) => t.shape));
   if (!shape) reject(c, `shapes ${ins.map((t) => `[${t.shape}]`).join(" and ")} do not broadcast`);
-  const out = typeof dtype === "function" ? dtype(c) : (dtype ?? first.dtype);
-  if (!value || !ins.every((t) => t.value) || shape.length > 1) return { dtype: out, shape };
-  const n = Math.max(...ins.map((t) => t.value?.length ?? 0));
-  if (ins.some((t) => t.value?.length !== 1 && t.value?.length !== n)) return { dtype: out, shape };
-  const known = Array.from({ length: n }, (_, i) =>
-    value(
-      ins.map((t) => (t.value as readonly (number | string)[])[t.value?.length === 1 ? 0 : i] as number | string),
-      c.attrs,
-    ),
-  );
-  return { dtype: out, shape, value: known };
+  const dtype = outputType(c, ins, options);
+  const known = shape.length < 2 ? knownValues(c, ins, dtype, options) : null;
+  return known ? { dtype, shape, value: known } : { dtype, shape };
+}
+
+const computeType = (t: TensorInfo): DType => (t.quant ? "float32" : t.dtype);
+
+function checkTypes(c: InferContext, ins: readonly TensorInfo[], { types = "number", mixed }: Options): void {
+  for (const t of ins) {
+    const s = computeType(t);
+    const ok =
+      types === "any" ? s !== "string"
+      : types === "float" ? isFloat(s)
+      : types === "logical" ? !isFloat(s) && s !== "string"
+      : s !== "bool" && s !== "string";
+    if (!ok) reject(c, `takes no ${t.dtype}`, "unsupported");
+  }
+  const first = ins[0] as TensorInfo;
+  if (!mixed && ins.some((t) => computeType(t) !== computeType(first)))
+    reject(c, `inputs are ${ins.map((x) => x.dtype).join(" and ")}`);
+}
+
+function outputType(c: InferContext, ins: readonly TensorInfo[], { dtype }: Options): DType {
+  if (dtype) return typeof dtype === "function" ? dtype(c) : dtype;
+  const out = c.outputs[0];
+  if (out?.quant) return out.dtype;
+  const first = ins[0] as TensorInfo;
+  return computeType(first);
+}
+
+/** Elements of the output as far as those of the inputs decide them. */
+function knownValues(
+  c: InferContext,
+  ins: readonly TensorInfo[],
+  dtype: DType,
+  { value }: Options,
+): Dim[] | null {
+  if (!value || c.outputs[0]?.quant || !ins.every((t) => t.value && !t.quant)) return null;
+  const lengths = ins.map((t) => (t.value as readonly Dim[]).length);
+  const n = lengths.includes(0) ? 0 : Math.max(...lengths);
+  if (lengths.some((l) => l !== 1 && l !== n)) return null;
+  const out: Dim[] = [];
+  for (let i = 0; i < n; i++) {
+    const operands = ins.map((t, k) => (t.value as readonly Dim[])[lengths[k] === 1 ? 0 : i] as Dim);
+    const v = value(operands, c.attrs, c);
+    const known = v === null ? null : fit(v, dtype);
+    if (known === null) return null;
+    out.push(known);
+  }
+  return out;
+}
+
+/** The value as its type holds it; null when it would overflow. */
+function fit(v: Dim, dtype: DType): Dim | null {
+  if (typeof v === "string") return v;
+  if (dtype === "float32") return Math.fround(v);
+  if (dtype === "bool") return v ? 1 : 0;
+  if (!Number.isInteger(v)) return null;
+  if (dtype === "int64") return v;
+  return dtype === "int32" && Math.abs(v) < 2 ** 31 ? v : null;
 }

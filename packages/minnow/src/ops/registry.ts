@@ -2,6 +2,19 @@
 // A file of operators exports `ops` (definitions) and, but for element-wise ones, `references`.
 import type { OpDef } from "./op.js";
 import { ops as activation } from "./activation.js";
+import { ops as unary } from "./unary.js";
+import { ops as binary } from "./binary.js";
+import { ops as compare } from "./compare.js";
+import { ops as cast } from "./cast.js";
+import { ops as where } from "./where.js";
+import { ops as conv } from "./conv.js";
+import { ops as convTranspose } from "./conv_transpose.js";
+import { ops as matmul } from "./matmul.js";
+import { ops as pool } from "./pool.js";
+import { ops as norm } from "./norm.js";
+import { ops as reduce } from "./reduce.js";
+import { ops as softmax } from "./softmax.js";
+import { ops as cumsum } from "./cumsum.js";
 import { ops as reshape } from "./reshape.js";
 import { ops as transpose } from "./transpose.js";
 import { ops as concat } from "./concat.js";
@@ -19,6 +32,19 @@ import { ops as blocks } from "./blocks.js";
 export const registry: ReadonlyMap<string, OpDef> = new Map(
   [
     ...activation,
+    ...unary,
+    ...binary,
+    ...compare,
+    ...cast,
+    ...where,
+    ...conv,
+    ...convTranspose,
+    ...matmul,
+    ...pool,
+    ...norm,
+    ...reduce,
+    ...softmax,
+    ...cumsum,
     ...reshape,
     ...transpose,
     ...concat,

@@ -1,0 +1,47 @@
+// Arithmetic of one operand. Integers (int64 too) wherever the function maps integers to integers.
+import * as e from "../compiler/expr.js";
+import type { Expr } from "../compiler/expr.js";
+import { mul as mulDim } from "../graph/dim.js";
+import { elementwise } from "./elementwise.js";
+
+const real = { types: "float" } as const;
+const onNumbers = (f: (x: number) => number) => ({
+  types: "float" as const,
+  value: ([x]: readonly (number | string)[]) => (typeof x === "number" ? f(x) : null),
+});
+
+/** Half to even, as IEEE 754 and ONNX Round. */
+function halfToEven(x: number): number {
+  const r = Math.round(x);
+  return r - x === 0.5 && r % 2 !== 0 ? r - 1 : r;
+}
+
+/** −1, 0, 1; NaN and −0 stay. */
+const sign = (x: Expr): Expr => e.select(e.gt(x, 0), 1, e.select(e.lt(x, 0), e.num(-1, x.t), x));
+
+const abs = (x: Expr): Expr => (x.t === "i64" ? e.max(x, e.neg(x)) : e.abs(x));
+
+export const ops = [
+  elementwise("Identity", ["x"], ([x]) => x, { types: "any", value: ([x]) => x }),
+  elementwise("Neg", ["x"], ([x]) => e.neg(x), { value: ([x]) => mulDim(x, -1) }),
+  elementwise("Abs", ["x"], ([x]) => abs(x), { value: ([x]) => (typeof x === "number" ? Math.abs(x) : x) }),
+  elementwise("Sign", ["x"], ([x]) => sign(x)),
+  elementwise("Square", ["x"], ([x]) => e.mul(x, x), { value: ([x]) => mulDim(x, x) }),
+  elementwise("Floor", ["x"], ([x]) => e.floor(x), onNumbers(Math.floor)),
+  elementwise("Ceil", ["x"], ([x]) => e.ceil(x), onNumbers(Math.ceil)),
+  elementwise("Round", ["x"], ([x]) => e.nearest(x), onNumbers(halfToEven)),
+  elementwise("Sqrt", ["x"], ([x]) => e.sqrt(x), onNumbers(Math.sqrt)),
+  elementwise("Rsqrt", ["x"], ([x]) => e.div(1, e.sqrt(x)), real),
+  elementwise("Reciprocal", ["x"], ([x]) => e.div(1, x), onNumbers((x) => 1 / x)),
+  elementwise("Exp", ["x"], ([x]) => e.exp(x), real),
+  elementwise("Log", ["x"], ([x]) => e.log(x), real),
+  elementwise("Sin", ["x"], ([x]) => e.sin(x), real),
+  elementwise("Cos", ["x"], ([x]) => e.cos(x), real),
+  elementwise("Erf", ["x"], ([x]) => e.erf(x), real),
+  /** bool: logical; integers: bitwise complement. */
+  elementwise("Not", ["x"], ([x], _, c) => (c.inputs[0] === "bool" ? e.eq(x, 0) : e.xor(x, -1)), {
+    types: "logical",
+    value: ([x], _, c) =>
+      typeof x !== "number" ? null : c.inputs[0]?.dtype === "bool" ? (x ? 0 : 1) : -1 - x,
+  }),
+];
