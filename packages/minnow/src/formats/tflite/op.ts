@@ -134,19 +134,31 @@ export class Op {
     this.emit("Quantize", [real], [this.output], { to: this.output.dtype });
   }
 
-  /** Fails for forms of quantised arithmetic that Minnow lacks. */
-  checkWeights(x: Tensor, w: Tensor): void {
-    if (x.dtype === "float32" && w.dtype !== "float32")
+  /**
+   * The weights that belong to activations `x`: checked, transposed by `perm`, in float where x is.
+   * Integer weights with one scale under float activations were made for TFLite's oldest hybrid kernels; its
+   * XNNPACK delegate turns these into float weights, and so do we. Those with a scale a channel want activations
+   * quantised at run time, which is another arithmetic: refused.
+   */
+  weights(x: Tensor, w: Tensor, perm?: readonly number[]): Tensor {
+    if (x.dtype !== "float32" && x.dtype !== "int8" && x.dtype !== "uint8")
+      this.reject(`${x.dtype} activations are not supported`);
+    if (this.output.dtype !== x.dtype) this.reject(`${x.dtype} input with ${this.output.dtype} output`);
+    const hybrid = x.dtype === "float32" && w.dtype !== "float32";
+    if (hybrid && w.quant?.scale.length !== 1)
       this.reject(
         `dynamic-range quantisation: ${w.dtype} weights with float32 activations`,
         "convert with full integer quantisation, or with float16 or float32 weights",
       );
-    if (x.dtype !== "float32" && x.dtype !== "int8" && x.dtype !== "uint8")
-      this.reject(`${x.dtype} activations are not supported`);
-    if (x.dtype === "float32" ? w.dtype !== "float32" : w.dtype === "float32") this.fail(`${x.dtype} input, ${w.dtype} weights`);
-    if (x.dtype !== "float32")
+    if (x.dtype !== "float32") {
+      if (w.dtype !== "int8" && w.dtype !== "uint8") this.fail(`${x.dtype} input, ${w.dtype} weights`);
       for (const t of [x, w, this.output]) if (!t.quant) this.fail(`${t.name} is ${t.dtype} without a scale`);
-    if (this.output.dtype !== x.dtype) this.reject(`${x.dtype} input with ${this.output.dtype} output`);
+    }
+    const turned = perm ? this.transpose(w, perm) : w;
+    if (!hybrid) return turned;
+    const real = this.value("Dequantize", [turned], { to: "float32" }, turned, "float32");
+    real.shape = turned.shape;
+    return real;
   }
 
   /**

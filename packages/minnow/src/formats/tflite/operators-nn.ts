@@ -20,8 +20,8 @@ function window(c: Op, dilation?: number): Attrs {
 
 /** Options: 0 padding, 1 stride w, 2 stride h, 3 activation, 4 dilation w, 5 dilation h. */
 function conv(c: Op): void {
-  const [x, w] = [c.input(0), c.input(1)];
-  c.checkWeights(x, w);
+  const x = c.input(0);
+  const w = c.weights(x, c.input(1));
   const group = c.dim(x, 3) / c.dim(w, 3);
   if (!Number.isInteger(group)) c.fail(`${c.dim(x, 3)} channels in, weights for ${c.dim(w, 3)}`);
   const inputs = [x, w, ...c.bias(2, c.dim(w, 0), x, w)];
@@ -31,9 +31,8 @@ function conv(c: Op): void {
 /** As conv, with the multiplier (told by the shapes anyway) at 3; weights are [1, kh, kw, O]. */
 function depthwise(c: Op): void {
   const x = c.input(0);
-  c.checkWeights(x, c.input(1));
   if (c.dim(c.input(1), 0) !== 1) c.fail("its weights do not begin with 1");
-  const w = c.transpose(c.input(1), [3, 1, 2, 0]);
+  const w = c.weights(x, c.input(1), [3, 1, 2, 0]);
   const inputs = [x, w, ...c.bias(2, c.dim(w, 0), x, w)];
   c.fused("Conv2D", inputs, { ...window(c, 5), group: c.dim(x, 3) }, 4);
 }
@@ -47,7 +46,7 @@ function transposedPads(size: number, out: number, stride: number, kernel: numbe
 
 /** ConvTranspose2D with [O, kh, kw, I] weights, as TFLite and MediaPipe both have them. */
 function transposed(c: Op, x: Tensor, w: Tensor, bias: Tensor[], strides: number[], pads: Attrs, slot: number): void {
-  const inputs = [x, c.transpose(w, [3, 1, 2, 0]), ...bias];
+  const inputs = [x, c.weights(x, w, [3, 1, 2, 0]), ...bias];
   if (c.dim(x, 3) !== c.dim(w, 3)) c.fail(`${c.dim(x, 3)} channels in, weights for ${c.dim(w, 3)}`);
   c.fused("ConvTranspose2D", inputs, { strides, ...pads }, slot);
 }
@@ -55,7 +54,6 @@ function transposed(c: Op, x: Tensor, w: Tensor, bias: Tensor[], strides: number
 /** Inputs: output shape, weights, x, bias. The output shape decides the padding. */
 function transposeConv(c: Op): void {
   const [w, x] = [c.input(1), c.input(2)];
-  c.checkWeights(x, w);
   const strides = positive(c, c.num(2), c.num(1));
   const same = c.num(0, "i8") === 0;
   const declared = c.known(0) ?? c.output.shape;
@@ -79,7 +77,6 @@ function transposeConv(c: Op): void {
 /** MediaPipe's Convolution2DTransposeBias: options are three int32: padding (1 same, 2 valid), stride w, stride h. */
 export function transposeConvBias(c: Op): void {
   const [x, w] = [c.input(0), c.input(1)];
-  c.checkWeights(x, w);
   if (c.custom.length < 12) c.fail("its options are cut short");
   const view = new DataView(c.custom.buffer, c.custom.byteOffset);
   const same = view.getInt32(0, true) === 1;
@@ -95,8 +92,8 @@ export function transposeConvBias(c: Op): void {
 
 /** Options: 0 activation, 1 weights format, 2 keep dims. */
 function fullyConnected(c: Op): void {
-  const [x, w] = [c.input(0), c.input(1)];
-  c.checkWeights(x, w);
+  const x = c.input(0);
+  const w = c.weights(x, c.input(1));
   if (c.num(1, "i8") !== 0) c.reject("shuffled weights", "this old form was made for ARM only; convert again");
   if (w.shape.length !== 2) c.fail(`weights of shape [${w.shape}]`);
   const inputs = [x, w, ...c.bias(2, c.dim(w, 0), x, w)];
@@ -104,8 +101,8 @@ function fullyConnected(c: Op): void {
 }
 
 function batchMatMul(c: Op): void {
-  const [a, b] = [c.input(0), c.input(1)];
-  c.checkWeights(a, b);
+  const a = c.input(0);
+  const b = c.weights(a, c.input(1));
   c.emit("MatMul", [a, b], [c.output], { transposeA: c.flag(0), transposeB: c.flag(1) });
 }
 

@@ -107,7 +107,8 @@ export class Tensors {
       throw new Unsupported(`tensor ${name} is quantised in blocks or by custom rules`);
     const fail = (why: string): never => this.buffers.file.fail(`quantisation of tensor ${name}: ${why}`);
     const zeros = q.nums(schema.quantization.zeroPoint, "i64") ?? [];
-    const axis = q.num(schema.quantization.quantizedDimension, "i32");
+    // Some files name the weights' axis for a bias, which has only one.
+    const axis = shape.length === 1 ? 0 : q.num(schema.quantization.quantizedDimension, "i32");
     if (scale.length > 1 && scale.length !== shape[axis]) fail(`${scale.length} scales along axis ${axis} of [${shape}]`);
     if (zeros.length > 1 && zeros.length !== scale.length) fail(`${zeros.length} zero points for ${scale.length} scales`);
     if (scale.some((s) => !(s >= 0 && s < Infinity))) fail("a scale is not a positive number");
