@@ -33,12 +33,14 @@ export class Call {
   /**
    * @param opset version of the operator set in force
    * @param resolve the tensor of a source name
+   * @param used names of tensors that are read by anyone
    */
   constructor(
     readonly builder: Builder,
     source: SourceNode,
     readonly opset: number,
     readonly resolve: (name: string) => Tensor,
+    readonly used: ReadonlySet<string>,
   ) {
     this.op = source.proto.opType ?? "";
     this.name = source.name;
@@ -226,9 +228,19 @@ export class Call {
     return rank === 3 ? this.squeeze(out, [2]) : out;
   }
 
-  /** Fails where a second output is wanted that the operator does not give here. */
+  /** Output i is named, and something reads it. */
+  wants(i: number): boolean {
+    return this.used.has(this.outputNames[i] || "\0");
+  }
+
+  /** Fails where an output beyond n is wanted that is not made here. */
   onlyOutputs(n: number, what: string): void {
-    for (let i = n; i < this.outputNames.length; i++) if (this.outputNames[i]) this.unsupported(what);
+    for (let i = n; i < this.outputNames.length; i++) if (this.wants(i)) this.unsupported(what);
+  }
+
+  /** The shape of a tensor, as a tensor. */
+  shapeOf(t: Tensor): Tensor {
+    return this.emit("Shape", [t], { to: "int64" }, { dtype: "int64" });
   }
 }
 

@@ -169,13 +169,15 @@ const swish: Row = (c) => {
   return c.emit("Mul", [x, c.emit("Sigmoid", [c.scale(x, c.float("alpha", 1))])]);
 };
 
-/** Inference keeps everything; the mask, where wanted, would be all true. */
+/** Inference keeps everything; the mask, where wanted, is all true (a float before operator set 10). */
 const dropout: Row = (c) => {
   c.ignore("ratio", "seed", "is_test");
-  c.onlyOutputs(1, "the mask of Dropout is not supported");
   const training = c.numbers(2);
   if (c.has(2) && !training?.every((v) => v === 0)) c.unsupported("Dropout in training mode is not supported");
-  return c.x(0);
+  const x = c.x(0);
+  if (!c.wants(1)) return x;
+  const to = c.opset < 10 ? x.dtype : "bool";
+  return [x, c.emit("Fill", [c.shapeOf(x)], { value: 1, to }, { dtype: to })];
 };
 
 const same = Object.fromEntries(

@@ -21,14 +21,22 @@ function perChannel(c: Call, f: (x: Tensor, axis: number) => Tensor): Tensor {
 const instance: Row = (c) =>
   perChannel(c, (x, axis) => c.emit("InstanceNorm", [x, c.x(1), c.x(2)], { axis, epsilon: c.float("epsilon", 1e-5) }));
 
+const from = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+
 const layer: Row = (c) => {
   c.ignore("stash_type");
-  c.onlyOutputs(1, "the mean and deviation of LayerNormalization are not supported");
-  const attrs = { axis: c.int("axis", -1), epsilon: c.float("epsilon", 1e-5) };
-  return c.emit("LayerNorm", [c.x(0), c.opt(1), ...(c.has(2) ? [c.x(2)] : [])], attrs);
+  const x = c.x(0);
+  const rank = c.rank(x);
+  const axis = c.axis(c.int("axis", -1), rank);
+  const epsilon = c.float("epsilon", 1e-5);
+  const y = c.emit("LayerNorm", [x, c.opt(1), ...(c.has(2) ? [c.x(2)] : [])], { axis, epsilon });
+  if (!c.wants(1) && !c.wants(2)) return y;
+  const axes = from(axis, rank);
+  const mean = c.emit("ReduceMean", [x], { axes, keepDims: true });
+  const square = c.emit("Square", [c.emit("Sub", [x, mean])]);
+  const variance = c.emit("ReduceMean", [square], { axes, keepDims: true });
+  return [y, mean, c.emit("Rsqrt", [c.emit("Add", [variance, c.scalar(epsilon)])])];
 };
-
-const from = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
 
 /** x / √(mean(x²) + ε) · scale, over axis…last */
 const rms: Row = (c) => {
@@ -40,8 +48,6 @@ const rms: Row = (c) => {
   const inverse = c.emit("Rsqrt", [c.emit("Add", [mean, c.scalar(c.float("epsilon", 1e-5))])]);
   return c.emit("Mul", [c.emit("Mul", [x, inverse]), c.x(1)]);
 };
-
-const shapeOf = (c: Call, x: Tensor): Tensor => c.emit("Shape", [x], { to: "int64" }, { dtype: "int64" });
 
 /** Layer normalisation of each group of channels, then scale and bias: per group before operator set 21. */
 const group: Row = (c) => {
@@ -58,12 +64,12 @@ const group: Row = (c) => {
     return c.unsqueeze(t, [1]);
   };
   if (c.opset >= 21) {
-    const y = c.emit("Reshape", [normal, shapeOf(c, x)]);
+    const y = c.emit("Reshape", [normal, c.shapeOf(x)]);
     return c.emit("Add", [c.emit("Mul", [y, affine(1)]), affine(2)]);
   }
   if (typeof channels === "number" && channels % groups !== 0) c.bad(`${channels} channels in ${groups} groups`);
   const y = c.emit("Add", [c.emit("Mul", [normal, affine(1)]), affine(2)]);
-  return c.emit("Reshape", [y, shapeOf(c, x)]);
+  return c.emit("Reshape", [y, c.shapeOf(x)]);
 };
 
 /** x / ‖x‖ along one axis; zero stays zero. */
@@ -97,7 +103,7 @@ const localResponse: Row = (c) => {
   });
   const base = c.emit("Add", [c.scale(mean, alpha), c.scalar(bias)]);
   const power = c.emit("Pow", [base, c.scalar(beta)]);
-  return c.emit("Div", [x, c.emit("Reshape", [power, shapeOf(c, x)])]);
+  return c.emit("Div", [x, c.emit("Reshape", [power, c.shapeOf(x)])]);
 };
 
 /** (x − mean) / (deviation + 1e-9) */

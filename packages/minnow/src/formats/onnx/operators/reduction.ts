@@ -50,7 +50,7 @@ function alongAxis(c: Call, f: (x: Tensor, axis: number) => Tensor): Tensor {
   const wide = shape.flatMap((d, i) => (i >= first && d !== 1 ? [i] : []));
   if (wide.length <= 1 && first < shape.length) return f(x, wide[0] ?? first);
   const flat = f(c.emit("Flatten", [x], { axis: first }), 1);
-  return c.emit("Reshape", [flat, c.emit("Shape", [x], { to: "int64" }, { dtype: "int64" })]);
+  return c.emit("Reshape", [flat, c.shapeOf(x)]);
 }
 
 const softmax =
