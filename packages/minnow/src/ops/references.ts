@@ -13,6 +13,7 @@ import { references as topk } from "./topk.js";
 import { references as fill } from "./fill.js";
 import { references as resize } from "./resize.js";
 import { references as blocks } from "./blocks.js";
+import { references as detection } from "./detection.js";
 
 export const references: ReadonlyMap<string, Reference> = new Map(
   Object.entries<Reference>({
@@ -29,5 +30,6 @@ export const references: ReadonlyMap<string, Reference> = new Map(
     ...fill,
     ...resize,
     ...blocks,
+    ...detection,
   }),
 );

@@ -28,6 +28,7 @@ import { ops as topk } from "./topk.js";
 import { ops as fill } from "./fill.js";
 import { ops as resize } from "./resize.js";
 import { ops as blocks } from "./blocks.js";
+import { ops as detection } from "./detection.js";
 
 export const registry: ReadonlyMap<string, OpDef> = new Map(
   [
@@ -58,5 +59,6 @@ export const registry: ReadonlyMap<string, OpDef> = new Map(
     ...fill,
     ...resize,
     ...blocks,
+    ...detection,
   ].map((def: OpDef) => [def.name, def]),
 );

@@ -56,7 +56,7 @@ type Plan = Pick<LowerContext, "attrs"> & { readonly given: boolean };
 function axisOf(c: Plan, from: readonly number[], to: readonly number[], k: number): Axis {
   const [a, b] = [from[k] as number, to[k] as number];
   const scales = c.attrs.scales as readonly number[];
-  const keep = !c.given && scales.length === 2 && !bool(c.attrs, "keepScale");
+  const keep = !c.given && scales.length === 2 && bool(c.attrs, "keepScale");
   const scale = keep ? (scales[k - 1] as number) : b / a;
   return { from: a, to: b, scale, inverse: bool(c.attrs, "inverseScale") };
 }

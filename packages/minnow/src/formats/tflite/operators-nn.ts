@@ -151,7 +151,8 @@ const resize =
     const coordinates = c.flag(align) ? "align_corners" : c.flag(halfPixel) ? "half_pixel" : "asymmetric";
     // TFLite takes ⌊(i + ½)·scale⌋ for half pixels, and rounds half away from zero for aligned corners.
     const nearest = { align_corners: "round_half_away", half_pixel: "round_prefer_ceil", asymmetric: "floor" }[coordinates];
-    c.emit("Resize", [c.input(0), c.input(1)], [c.output], { mode, coordinates, ...(mode === "nearest" && { nearest }) });
+    const attrs = { mode, coordinates, inverseScale: true, ...(mode === "nearest" && { nearest }) };
+    c.emit("Resize", [c.input(0), c.input(1)], [c.output], attrs);
   };
 
 export const networks: Record<string, Row> = {

@@ -180,7 +180,7 @@ export const movement: Record<string, Row> = {
     c.emit("Gather", [c.input(1), c.input(0)], [c.output], { axis: 0 });
   },
   SCATTER_ND: scatterNd,
-  ONE_HOT: (c) => c.emit("OneHot", c.inputs.slice(0, 4), [c.output], { axis: c.num(0) }),
+  ONE_HOT: (c) => c.emit("OneHot", c.inputs.slice(0, 4), [c.output], { axis: c.num(0), wrap: false }),
   TOPK_V2: (c) => c.emit("TopK", [c.input(0), c.input(1)], [...c.outputs], { axis: -1, largest: true, sorted: true }),
   SHAPE: (c) => c.emit("Shape", [c.input(0)], [c.output], { to: c.output.dtype }),
   RANK: rank,
