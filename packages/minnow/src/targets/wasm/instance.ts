@@ -91,6 +91,10 @@ export class WasmModel {
   private other = 0;
   /** Modules compiled so far: rises only when a bind needed new kernels. */
   modulesCompiled = 0;
+  /** Kernels compiled so far: different code, shared by steps and shapes. */
+  get kernelsCompiled(): number {
+    return this.functions.size;
+  }
   /** Bytes of all modules compiled. */
   codeBytes = 0;
 
@@ -101,7 +105,7 @@ export class WasmModel {
 
   /** Compiles what is missing, packs what is missing, places the rest. */
   async bind(program: Program): Promise<BoundProgram> {
-    const planned = program.steps.map((s) => (s.nest || !hostKernels[s.kernel] ? planStep(s, this.engine) : null));
+    const planned = program.steps.map((s) => (s.nest || !hostKernels[s.kernel] ? planStep(s, this.engine, program) : null));
     const bound = new BoundProgram(program, planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)));
     this.checkMemory(program, planned);
     await this.compile(planned);

@@ -1,0 +1,74 @@
+// What a target offers the runtime: a Device opens a Graph, plans it for concrete shapes, and runs
+// plans over raw arrays. Targets implement this (wasm_device.ts, targets/reference); tests fake it.
+import type { DType, TypedArray } from "../graph/dtype.js";
+import type { Graph } from "../graph/graph.js";
+import type { Binding } from "../ops/infer.js";
+
+/** Elements as stored (see TypedArray); strings as they are. */
+export type RawArray = TypedArray | string[];
+
+export interface PlanPort {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** One step of a plan, as reports and profiles show it. */
+export interface PlannedStep {
+  readonly op: string;
+  readonly node: string;
+  readonly fused: readonly string[];
+  /** Kernel label. */
+  readonly kernel: string;
+  readonly inputs: readonly (readonly number[])[];
+  readonly output: readonly number[];
+  readonly macs: number;
+  /** Bytes read and written, each value once. */
+  readonly bytes: number;
+}
+
+/** ms of step i, as each ends. */
+export type StepHook = (step: number, ms: number) => void;
+
+/** A graph with its dimensions bound, ready to run. */
+export interface Plan {
+  readonly inputs: readonly PlanPort[];
+  readonly outputs: readonly PlanPort[];
+  readonly steps: readonly PlannedStep[];
+  readonly fusions: Readonly<Record<string, number>>;
+  readonly arenaBytes: number;
+  /** Fills `outputs`; both in port order, contiguous. */
+  run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): void | Promise<void>;
+  /** Called when the plan leaves the cache. */
+  release?(): void;
+}
+
+export interface MemoryUse {
+  /** Everything the device holds for this model, bytes. */
+  readonly total: number;
+  readonly weights: number;
+  readonly arena: number;
+  readonly scratch: number;
+}
+
+/** A graph on a device. */
+export interface DeviceModel {
+  plan(binding: Binding): Plan | Promise<Plan>;
+  memory(): MemoryUse;
+  /** Kernels compiled so far. */
+  kernels(): number;
+  /** Choices that change speed or bits, for report(). */
+  readonly notes: readonly string[];
+  dispose(): void;
+}
+
+export interface DeviceOptions {
+  readonly maxMemory: number;
+  readonly deterministic: boolean;
+  readonly fuse: boolean;
+}
+
+export interface Device {
+  readonly name: string;
+  open(graph: Graph, options: DeviceOptions): DeviceModel | Promise<DeviceModel>;
+}

@@ -1,0 +1,63 @@
+// Calls on one model run one after the other, first come first served. A failed call does not stop
+// the next; closing lets the running call end and refuses the waiting ones.
+import { ModelError } from "../error.js";
+import { throwIfAborted } from "./source.js";
+
+/** A loop of awaited runs would starve timers, painting and aborts; with a signal we let them in. */
+const breathEvery = 8; // ms
+
+export class Queue {
+  private tail: Promise<unknown> = Promise.resolve();
+  private closed = false;
+  private breathed = 0;
+
+  /** Runs `work` when all earlier calls have ended. */
+  async add<T>(work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.check(signal);
+    const before = this.tail;
+    let end = (): void => {};
+    this.tail = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    try {
+      await before;
+      if (signal) await this.breathe();
+      this.check(signal);
+      return await work();
+    } finally {
+      end();
+    }
+  }
+
+  /** Refuses new and waiting calls; resolves when the running one has ended. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.tail;
+  }
+
+  private check(signal?: AbortSignal): void {
+    if (this.closed) throw new ModelError("disposed", "the model has been disposed");
+    throwIfAborted(signal);
+  }
+
+  private async breathe(): Promise<void> {
+    const now = performance.now();
+    if (now - this.breathed < breathEvery) return;
+    await macrotask();
+    this.breathed = performance.now();
+  }
+}
+
+/** Resolves after the event loop has had a turn. */
+export function macrotask(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (f: () => void) => void };
+  if (setImmediate) return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}

@@ -1,0 +1,251 @@
+// A model that lives in a worker, seen from the page: the same interface, each call a message. Inputs
+// are copied unless `transfer` is asked for; outputs are always handed over, never copied.
+import type { Metadata } from "../graph/graph.js";
+import { ModelError } from "../error.js";
+import { emitter } from "./events.js";
+import { makeProfile, type Profile, type ProfileData } from "./profile.js";
+import {
+  channelOf,
+  type Channel,
+  type FromWorker,
+  type Loaded,
+  type RemoteOptions,
+  type Request,
+  type Transport,
+  unpackError,
+} from "./protocol.js";
+import { makeReport, type Report, type ReportData } from "./report.js";
+import { throwIfAborted } from "./source.js";
+import type {
+  InputValue,
+  LoadOptions,
+  Model,
+  ModelInputs,
+  ModelOutputs,
+  ProfileOptions,
+  RunOptions,
+  TensorData,
+  TensorSpec,
+  TensorValue,
+} from "./types.js";
+import { isValue } from "./values.js";
+
+interface Pending {
+  resolve(answer: { value: unknown }): void;
+  reject(e: ModelError): void;
+}
+
+/** Requests by id, and the worker's end. */
+class Connection {
+  private readonly pending = new Map<number, Pending>();
+  private next = 1;
+  private dead: string | null = null;
+  report: ReportData | null = null;
+
+  constructor(
+    private readonly channel: Channel,
+    options: LoadOptions,
+  ) {
+    const emit = emitter(options.onEvent);
+    channel.listen(
+      (data) => {
+        const message = data as FromWorker;
+        if (message?.minnow === "event") emit?.(message.event);
+        else if (message?.minnow === "progress") options.onProgress?.(message.progress);
+        else if (typeof message?.minnow === "number") this.answer(message);
+      },
+      (reason) => this.fail(reason),
+    );
+  }
+
+  request(request: Request, transfer: readonly Transferable[] = [], signal?: AbortSignal): Promise<{ value: unknown }> {
+    return new Promise((resolve, reject) => {
+      if (this.dead !== null) return reject(new ModelError("disposed", this.dead));
+      throwIfAborted(signal);
+      const minnow = this.next++;
+      const abort = (): void => {
+        this.pending.delete(minnow);
+        this.channel.post({ minnow, call: "abort" }, []);
+        reject(new ModelError("aborted", "the call was aborted", { cause: signal?.reason }));
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      const settled = <A extends unknown[]>(f: (...a: A) => void) => (...a: A): void => {
+        signal?.removeEventListener("abort", abort);
+        f(...a);
+      };
+      this.pending.set(minnow, { resolve: settled(resolve), reject: settled(reject) });
+      this.channel.post({ minnow, ...request }, transfer);
+    });
+  }
+
+  end(reason: string): void {
+    if (this.dead !== null) return;
+    this.dead = reason;
+    this.channel.close();
+    for (const p of this.pending.values()) p.reject(new ModelError("disposed", reason));
+    this.pending.clear();
+  }
+
+  private fail(reason: string): void {
+    if (this.dead !== null) return;
+    this.dead = `the model's worker failed: ${reason}`;
+    for (const p of this.pending.values()) p.reject(new ModelError("internal", this.dead));
+    this.pending.clear();
+    this.channel.close();
+  }
+
+  private answer(message: Exclude<FromWorker, { minnow: "event" | "progress" }>): void {
+    if ("report" in message && message.report) this.report = message.report;
+    const p = this.pending.get(message.minnow);
+    if (!p) return; // aborted in the meantime
+    this.pending.delete(message.minnow);
+    if ("error" in message) p.reject(unpackError(message.error));
+    else p.resolve(message);
+  }
+}
+
+/** Sends the model's bytes over; `owned` bytes are handed over instead of copied. */
+export async function loadRemote(
+  transport: Transport,
+  bytes: Uint8Array,
+  owned: boolean,
+  options: LoadOptions,
+): Promise<Model> {
+  const connection = new Connection(channelOf(transport), options);
+  const { device, threads, dims, shapes, outputs, maxMemory, deterministic, fuse } = options;
+  const asked: RemoteOptions = {
+    ...(device !== undefined && { device: typeof device === "string" ? device : [...device] }),
+    ...(threads !== undefined && { threads }),
+    ...(dims && { dims: { ...dims } }),
+    ...(shapes && { shapes: { ...shapes } }),
+    ...(outputs && { outputs: [...outputs] }),
+    ...(maxMemory !== undefined && { maxMemory }),
+    ...(deterministic !== undefined && { deterministic }),
+    ...(fuse !== undefined && { fuse }),
+  };
+  const whole = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
+  const sent = owned && whole ? bytes : bytes.slice();
+  try {
+    const { value } = await connection.request(
+      {
+        call: "load",
+        bytes: sent,
+        options: asked,
+        events: options.onEvent !== undefined,
+        progress: options.onProgress !== undefined,
+      },
+      [sent.buffer as ArrayBuffer],
+      options.signal,
+    );
+    return new RemoteModel(connection, value as Loaded);
+  } catch (e) {
+    connection.end("the model was not loaded");
+    throw e;
+  }
+}
+
+class RemoteModel implements Model {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly metadata: Metadata;
+  private closing: Promise<void> | null = null;
+
+  constructor(
+    private readonly connection: Connection,
+    loaded: Loaded,
+  ) {
+    this.inputs = loaded.inputs;
+    this.outputs = loaded.outputs;
+    this.metadata = loaded.metadata;
+  }
+
+  async run(inputs: ModelInputs, options: RunOptions = {}): Promise<ModelOutputs> {
+    const { signal, signature, into, transfer = false } = options;
+    this.check();
+    const [sent, buffers] = outbound(inputs, transfer);
+    const { value } = await this.connection.request({ call: "run", inputs: sent, signature }, buffers, signal);
+    const record: ModelOutputs = Object.assign(Object.create(null), value);
+    if (into) for (const [name, array] of Object.entries(into)) fill(record, name, array);
+    return record;
+  }
+
+  async profile(inputs: ModelInputs, options: ProfileOptions = {}): Promise<Profile> {
+    const { signal, signature, runs, transfer = false } = options;
+    this.check();
+    const [sent, buffers] = outbound(inputs, transfer);
+    const request = { call: "profile", inputs: sent, signature, runs } as const;
+    const { value } = await this.connection.request(request, buffers, signal);
+    return makeProfile(value as ProfileData);
+  }
+
+  async resize(shapes: Readonly<Record<string, readonly number[]>>): Promise<void> {
+    this.check();
+    await this.connection.request({ call: "resize", shapes });
+  }
+
+  report(): Report {
+    this.check();
+    return makeReport(this.connection.report as ReportData);
+  }
+
+  dispose(): Promise<void> {
+    this.closing ??= this.connection.request({ call: "dispose" }).then(
+      () => this.connection.end("the model has been disposed"),
+      () => this.connection.end("the model has been disposed"),
+    );
+    return this.closing;
+  }
+
+  [Symbol.dispose](): void {
+    void this.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  private check(): void {
+    if (this.closing) throw new ModelError("disposed", "the model has been disposed");
+  }
+}
+
+/** Inputs as they are sent, and the buffers that go with them. */
+function outbound(inputs: ModelInputs, transfer: boolean): [ModelInputs, Transferable[]] {
+  const buffers = new Set<ArrayBuffer>();
+  const one = (v: unknown): unknown => {
+    if (v && typeof v === "object" && "data" in v && isValue((v as { data: unknown }).data))
+      return { ...v, data: one((v as { data: unknown }).data) };
+    if (!ArrayBuffer.isView(v)) return v;
+    const typed = v as Uint8Array<ArrayBufferLike>;
+    const sent = transfer || !(typed.buffer instanceof ArrayBuffer) ? typed : typed.slice();
+    if (sent.buffer instanceof ArrayBuffer) buffers.add(sent.buffer);
+    return sent;
+  };
+  const single = isValue(inputs) || inputs === null || typeof inputs !== "object";
+  const sent = single
+    ? one(inputs)
+    : Object.fromEntries(Object.entries(inputs as Record<string, InputValue>).map(([k, v]) => [k, sendable(k, v, one)]));
+  return [sent as ModelInputs, [...buffers]];
+}
+
+/** What cannot be posted (functions, symbols) is told here, not by a DataCloneError. */
+function sendable(name: string, v: unknown, one: (v: unknown) => unknown): unknown {
+  if (typeof v === "function" || typeof v === "symbol")
+    throw new ModelError("bad_input", `input ${JSON.stringify(name)} is a ${typeof v}`, { tensor: name });
+  return one(v);
+}
+
+function fill(record: ModelOutputs, name: string, array: TensorData): void {
+  const got = record[name];
+  if (!got)
+    throw new ModelError("bad_input", `into: unknown output ${JSON.stringify(name)}`, { hint: `known: ${Object.keys(record).join(", ")}` });
+  if (array.constructor !== got.data.constructor || array.length !== got.data.length)
+    throw new ModelError(
+      "bad_input",
+      `into: output ${JSON.stringify(name)} needs a ${got.data.constructor.name} of ${got.data.length}, not ${array.constructor.name} of ${array.length}`,
+      { tensor: name },
+    );
+  if (Array.isArray(array)) for (let i = 0; i < array.length; i++) array[i] = (got.data as string[])[i] as string;
+  else (array as Uint8Array).set(got.data as Uint8Array);
+  record[name] = { ...got, data: array } satisfies TensorValue;
+}

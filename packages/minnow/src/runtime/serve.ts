@@ -1,0 +1,103 @@
+// The worker's side of protocol.ts: holds one model and answers requests. worker.ts and worker_run.ts
+// call it with what they can read and run.
+import { ModelError } from "../error.js";
+import { asModelError } from "./events.js";
+import { loadHere, type Setup } from "./load.js";
+import { isNode, parentPort } from "./node.js";
+import { type FromWorker, packError, type ToWorker } from "./protocol.js";
+import type { Model, ModelOutputs } from "./types.js";
+
+type Post = (message: FromWorker, transfer?: Transferable[]) => void;
+
+interface WorkerScope {
+  postMessage(message: unknown, transfer: Transferable[]): void;
+  addEventListener(type: "message", listener: (e: { data: unknown }) => void): void;
+}
+
+/** Starts to listen. In a web worker at once: messages that came before would be lost. */
+export function serve(setup: Setup): void {
+  if (isNode() && !("WorkerGlobalScope" in globalThis)) {
+    void parentPort().then((port) => {
+      const answer = server(setup, (message, transfer = []) => port?.postMessage(message, transfer));
+      port?.on("message", (data) => answer(data as ToWorker));
+    });
+    return;
+  }
+  const scope = globalThis as unknown as WorkerScope;
+  const answer = server(setup, (message, transfer = []) => scope.postMessage(message, transfer));
+  scope.addEventListener("message", (e) => answer(e.data as ToWorker));
+}
+
+/** Handles requests; answers through `post`. */
+export function server(setup: Setup, post: Post): (message: ToWorker) => void {
+  let model: Model | null = null;
+  const aborts = new Map<number, AbortController>();
+
+  const need = (): Model => {
+    if (!model) throw new ModelError("internal", "no model is loaded in this worker");
+    return model;
+  };
+
+  async function call(m: ToWorker, signal: AbortSignal): Promise<FromWorker> {
+    const minnow = m.minnow;
+    switch (m.call) {
+      case "load": {
+        const loaded = await loadHere(setup, m.bytes, {
+          ...m.options,
+          signal,
+          ...(m.events && { onEvent: (event) => post({ minnow: "event", event }) }),
+          ...(m.progress && { onProgress: (progress) => post({ minnow: "progress", progress }) }),
+        });
+        model = loaded;
+        const { inputs, outputs, metadata } = loaded;
+        return { minnow, value: { inputs, outputs, metadata }, report: loaded.report() };
+      }
+      case "run":
+        return { minnow, value: await need().run(m.inputs, options(m.signature, signal)), ...news() };
+      case "profile": {
+        const runs = m.runs === undefined ? {} : { runs: m.runs };
+        const profile = await need().profile(m.inputs, { ...options(m.signature, signal), ...runs });
+        return { minnow, value: profile, ...news() };
+      }
+      case "resize":
+        await need().resize(m.shapes);
+        return { minnow, value: null, ...news() };
+      default:
+        await model?.dispose();
+        return { minnow, value: null };
+    }
+  }
+
+  let told = "";
+  /** The report, when it has changed since it was last told. */
+  const news = (): { report?: ReturnType<Model["report"]> } => {
+    const report = need().report();
+    const key = JSON.stringify([report.plans, report.kernels, report.memory.total, report.shapes]);
+    if (key === told) return {};
+    told = key;
+    return { report };
+  };
+
+  return (m) => {
+    if (typeof m?.minnow !== "number") return;
+    if (m.call === "abort") {
+      aborts.get(m.minnow)?.abort();
+      return;
+    }
+    const abort = new AbortController();
+    aborts.set(m.minnow, abort);
+    call(m, abort.signal)
+      .then(
+        (answer) => post(answer, m.call === "run" && "value" in answer ? buffersOf(answer.value as ModelOutputs) : []),
+        (e: unknown) => post({ minnow: m.minnow, error: packError(asModelError(e, m.call)) }),
+      )
+      .finally(() => aborts.delete(m.minnow));
+  };
+}
+
+const options = (signature: string | undefined, signal: AbortSignal): { signature?: string; signal: AbortSignal } =>
+  signature === undefined ? { signal } : { signature, signal };
+
+const buffersOf = (outputs: ModelOutputs): Transferable[] => [
+  ...new Set(Object.values(outputs).flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer as ArrayBuffer]))),
+];

@@ -1,0 +1,109 @@
+// The CPU device: compiles a graph for concrete shapes and runs it on generated WebAssembly.
+import { compile } from "../compiler/compile.js";
+import type { Program, View } from "../compiler/program.js";
+import { count } from "../graph/dim.js";
+import { byteSize, type TypedArray } from "../graph/dtype.js";
+import type { Graph } from "../graph/graph.js";
+import { ModelError } from "../error.js";
+import type { Binding } from "../ops/infer.js";
+import { baseline, type Engine } from "../targets/wasm/engine.js";
+import { type BoundProgram, WasmModel } from "../targets/wasm/instance.js";
+import { probe } from "../targets/wasm/probe.js";
+import type { Device, DeviceModel, DeviceOptions, MemoryUse, Plan, PlannedStep, RawArray, StepHook } from "./device.js";
+
+export const wasmDevice: Device = {
+  name: "wasm",
+  async open(graph: Graph, options: DeviceOptions): Promise<DeviceModel> {
+    if (typeof WebAssembly === "undefined")
+      throw new ModelError("device", "this engine has no WebAssembly", { hint: "is it switched off, or forbidden by a CSP?" });
+    return new WasmDeviceModel(graph, options, options.deterministic ? baseline : await probe());
+  },
+};
+
+class WasmDeviceModel implements DeviceModel {
+  readonly notes: readonly string[];
+  private readonly wasm: WasmModel;
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly options: DeviceOptions,
+    engine: Engine,
+  ) {
+    this.wasm = new WasmModel({ engine, maxMemory: options.maxMemory });
+    this.notes = [describe(engine, options.deterministic)];
+  }
+
+  async plan(binding: Binding): Promise<Plan> {
+    const program = compile(this.graph, binding, { fuse: this.options.fuse });
+    for (const port of [...program.inputs, ...program.outputs])
+      if (port.view.dtype === "string")
+        throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });
+    return new WasmPlan(this.wasm, program, await this.wasm.bind(program));
+  }
+
+  memory(): MemoryUse {
+    const { total, weights, arena, scratch } = this.wasm.memoryUse();
+    return { total, weights, arena, scratch };
+  }
+
+  kernels(): number {
+    return this.wasm.kernelsCompiled;
+  }
+
+  dispose(): void {
+    this.wasm.dispose();
+  }
+}
+
+function describe(e: Engine, deterministic: boolean): string {
+  const sums = e.fma ? "fused multiply-add (relaxed SIMD)" : "multiply and add";
+  const why = deterministic ? " (deterministic)" : "";
+  return `float32 tile ${e.f32.mr}×${e.f32.nr}, ${sums}${e.wide ? ", 256-bit pairs" : ""}${why}`;
+}
+
+class WasmPlan implements Plan {
+  readonly inputs;
+  readonly outputs;
+  readonly steps: readonly PlannedStep[];
+  readonly fusions;
+  readonly arenaBytes;
+
+  constructor(
+    private readonly wasm: WasmModel,
+    readonly program: Program,
+    private readonly bound: BoundProgram,
+  ) {
+    const ports = (list: Program["inputs"]) =>
+      list.map(({ name, view }) => ({ name, dtype: view.dtype, shape: view.shape }));
+    this.inputs = ports(program.inputs);
+    this.outputs = ports(program.outputs);
+    this.steps = program.steps.map((s, i) => plannedStep(s, bound.labels[i] ?? s.kernel));
+    this.fusions = program.fusions;
+    this.arenaBytes = program.arenaBytes;
+  }
+
+  run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): void {
+    this.wasm.run(this.bound, inputs as readonly TypedArray[], outputs as readonly TypedArray[], onStep ? { onStep } : {});
+  }
+
+  release(): void {
+    this.wasm.unbind(this.bound);
+  }
+}
+
+function plannedStep(s: Program["steps"][number], kernel: string): PlannedStep {
+  const reads = s.nest ? s.nest.operands.map((o) => o.value) : (s.reads ?? []);
+  const writes = s.nest ? [s.nest.out.value] : (s.writes ?? []);
+  const view = (i: number): View => s.values[i] as View;
+  const size = (i: number): number => byteSize(view(i).dtype, count(view(i).shape));
+  return {
+    op: s.op,
+    node: s.node,
+    fused: s.fused,
+    kernel,
+    inputs: [...new Set(reads)].map((i) => view(i).shape),
+    output: writes[0] === undefined ? [] : view(writes[0]).shape,
+    macs: s.macs,
+    bytes: [...new Set([...reads, ...writes])].reduce((sum, i) => sum + size(i), 0),
+  };
+}
