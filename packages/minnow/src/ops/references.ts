@@ -1,5 +1,7 @@
 // The plain reference of every operator that is not element-wise (those follow from their Expr).
 import type { Reference } from "./op.js";
+import { references as conv } from "./conv_reference.js";
+import { references as reduce } from "./reduce_reference.js";
 import { references as reshape } from "./reshape.js";
 import { references as transpose } from "./transpose.js";
 import { references as concat } from "./concat.js";
@@ -17,6 +19,8 @@ import { references as detection } from "./detection.js";
 
 export const references: ReadonlyMap<string, Reference> = new Map(
   Object.entries<Reference>({
+    ...conv,
+    ...reduce,
     ...reshape,
     ...transpose,
     ...concat,
