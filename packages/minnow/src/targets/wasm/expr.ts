@@ -25,11 +25,19 @@ export interface ReadyExpr {
   emit(operand: (i: number) => Local): void;
 }
 
-/** Four lanes: no i64 inside. Emits constant set-up at the current place. */
-export function prepareVector(f: FunctionBuilder, e: Expr, engine: Pick<Engine, "fma">): ReadyExpr {
+/**
+ * Four lanes: no i64 inside. Emits constant set-up at the current place.
+ * @param isNumber operands that hold one finite number: they may be treated as constants are
+ */
+export function prepareVector(
+  f: FunctionBuilder,
+  e: Expr,
+  engine: Pick<Engine, "fma">,
+  isNumber: (i: number) => boolean = () => false,
+): ReadyExpr {
   const root = expand(e);
   if (!isVectorizable(root)) throw new TypeError("i64 has no vector form");
-  return new VectorExpr(f, root, engine.fma);
+  return new VectorExpr(f, root, engine.fma, isNumber);
 }
 
 /** One element in f32, i32 or i64. */
@@ -56,7 +64,13 @@ function isBoolean(e: Expr): boolean {
   );
 }
 
-const isConst = (e: Expr, v?: number): boolean => e.k === "const" && (v === undefined || Object.is(e.v, v));
+/**
+ * Operand numbers from here on stand for constants that arrive at run time (argument words), so that
+ * code is shared between their values; none of them is NaN.
+ */
+export const firstParameter = 1000;
+
+const isConst = (e: Expr): boolean => e.k === "const" || (e.k === "in" && e.i >= firstParameter);
 
 /** Evaluation order and sharing, common to both forms. */
 abstract class Emitter implements ReadyExpr {
@@ -160,7 +174,7 @@ class ScalarExpr extends Emitter {
       case "const":
         if (e.t === "f32") f.f32(e.v);
         else if (e.t === "i32") f.i32(e.v);
-        else f.i64(BigInt(e.v));
+        else f.i64(e.v >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(e.v));
         return;
       case "un":
         return this.unary(e);
@@ -298,6 +312,7 @@ class VectorExpr extends Emitter {
     f: FunctionBuilder,
     root: Expr,
     private readonly fma: boolean,
+    private readonly isNumber: (i: number) => boolean,
   ) {
     super(f, root);
     const seen = new Set<Expr>();
@@ -400,14 +415,15 @@ class VectorExpr extends Emitter {
     if (this.fma && (e.op === "add" || e.op === "sub") && this.contract(e)) return;
     this.value(e.a);
     this.value(e.b);
+    const number = isConst(e.b) || (e.b.k === "in" && this.isNumber(e.b.i));
     const ops: Partial<Record<BinaryOp, Op>> = {
       add: "f32x4.add",
       sub: "f32x4.sub",
       mul: "f32x4.mul",
       div: "f32x4.div",
       // pmax(x, c) = x < c ? c : x: one instruction on x86, and NaN in x stays
-      max: isConst(e.b) ? "f32x4.pmax" : "f32x4.max",
-      min: isConst(e.b) ? "f32x4.pmin" : "f32x4.min",
+      max: number ? "f32x4.pmax" : "f32x4.max",
+      min: number ? "f32x4.pmin" : "f32x4.min",
     };
     const op = ops[e.op];
     if (!op) throw new TypeError(`${e.op} of f32`);

@@ -1,0 +1,96 @@
+// Plain and grouped convolution in float32 as matrix products over row tables (see rows.ts).
+//   1×1, stride 1, joined pixels        f32_gemm    one tap, rows at a fixed pitch
+//   dense pixels, dilation 1 along x    f32_igemm   one tap a kernel row: kw·C contiguous inputs
+//   anything else, groups               f32_igemm   one tap a kernel element
+import type { Step } from "../../../compiler/program.js";
+import type { Engine } from "../engine.js";
+import type { PlannedKernel, TunedKernel } from "../kernel.js";
+import { epilogueOf } from "./epilogue.js";
+import { type GemmPlan, planGemm, type Window } from "./gemm.js";
+import { type Buffers, joined, type Walk, walkOf } from "./operands.js";
+import { packPanels } from "./pack.js";
+import { isFloatProduct, weightMatrix } from "./products.js";
+import type { RowKind } from "./rows.js";
+
+export const conv2d: TunedKernel = { kernels: ["conv2d"], plan: planConv };
+
+function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
+  const g = convGeometry(step);
+  const nest = step.nest;
+  if (!g || !nest || !isFloatProduct(step, nest)) return null;
+  const { x, w, window, kernel, group } = g;
+  const channels = nest.loops.slice(3).reduce((a, b) => a * b, 1);
+  const inner = w.view.shape[3] as number;
+  if (group > 1 && inner < 4) return null; // depth-wise has its own kernel; tiny groups do not pay
+  const weights = weightMatrix(program, w, channels, kernel[0] * kernel[1] * inner);
+  const epilogue = epilogueOf(step, nest, program, { channelLoop: 3 });
+  if (!weights || !epilogue) return null;
+  const rowKind = rowKindOf(g);
+  const taps = { plain: 1, line: kernel[0], window: kernel[0] * kernel[1] }[rowKind];
+  const plan: GemmPlan = {
+    name: rowKind === "plain" ? "gemm" : "igemm",
+    epilogue,
+    outValue: nest.out.value,
+    rows: (nest.loops[0] as number) * window.oh * window.ow,
+    channels,
+    groups: group,
+    x: { kind: "view", value: x.value },
+    pitchBytes: g.pitch * 4,
+    groupBytes: inner * 4,
+    rowKind,
+    ...(rowKind !== "plain" && { window }),
+    taps,
+    k: rowKind === "line" ? kernel[1] * inner : inner,
+    weights: packPanels(weights, group),
+    rowInput: inner * 4 * Math.min(window.stride[0], kernel[0]) * Math.min(window.stride[1], kernel[1]),
+  };
+  return planGemm(step, plan, engine);
+}
+
+export interface ConvGeometry {
+  readonly x: Walk;
+  readonly w: Walk;
+  readonly window: Window;
+  readonly kernel: readonly [number, number];
+  readonly group: number;
+  readonly channels: number;
+  /** Elements from one input pixel to the next. */
+  readonly pitch: number;
+}
+
+/** Geometry of a conv2d step, in bytes of x's type. */
+export function convGeometry(step: Step): ConvGeometry | null {
+  const nest = step.nest;
+  if (!nest || nest.loops.some((n) => n === 0)) return null;
+  const x = walkOf(step, nest, 0);
+  const w = walkOf(step, nest, 1);
+  const p = step.params as Record<string, number>;
+  if (!x || !w || x.view.shape.length !== 4 || w.view.shape.length !== 4) return null;
+  const [, h, wide, channels] = x.view.shape as [number, number, number, number];
+  const [imageStride, rowStride, pitch, dense] = x.view.strides as [number, number, number, number];
+  if (channels > 1 && dense !== 1) return null;
+  const kernel = [p.kh as number, p.kw as number] as const;
+  const window: Window = {
+    h,
+    w: wide,
+    oh: nest.loops[1] as number,
+    ow: nest.loops[2] as number,
+    stride: [p.strideY as number, p.strideX as number],
+    dilation: [p.dilationY as number, p.dilationX as number],
+    pad: [p.padTop as number, p.padLeft as number],
+    kernel,
+    rowBytes: rowStride * x.bytes,
+    imageBytes: imageStride * x.bytes,
+  };
+  return { x, w, window, kernel, group: p.group as number, channels, pitch: wide === 1 ? channels : pitch };
+}
+
+function rowKindOf(g: ConvGeometry): RowKind {
+  const { window, kernel, group, x, channels } = g;
+  const [sy, sx] = window.stride;
+  const unpadded = window.pad[0] === 0 && window.pad[1] === 0 && window.oh === window.h && window.ow === window.w;
+  const pixels = joined(x.view.strides, x.view.shape, 0, 3);
+  if (kernel[0] * kernel[1] === 1 && sy === 1 && sx === 1 && unpadded && pixels !== null && group === 1) return "plain";
+  if (group === 1 && g.pitch === channels && window.dilation[1] === 1 && kernel[1] > 1) return "line";
+  return "window";
+}

@@ -1,0 +1,302 @@
+// The tail of a tuned kernel: nest.result on accumulators in registers. Channel operands are packed,
+// padded to whole panels, so that full vectors may be read; full operands are read at their own pitch.
+// A bias that is added to the bare accumulator becomes the accumulator's first value instead.
+import { children, type Expr, operandsOf, print, substitute } from "../../../compiler/expr.js";
+import type { LoopNest } from "../../../compiler/nest.js";
+import type { Step } from "../../../compiler/program.js";
+import type { DType } from "../../../graph/dtype.js";
+import type { FunctionBuilder, Local } from "../assembler.js";
+import { loadSplat, loadVectors, storeLane, storeVectors } from "../elements.js";
+import type { Engine } from "../engine.js";
+import { isVectorizable, prepareVector, type ReadyExpr } from "../expr.js";
+import type { ArgWord, Packed } from "../kernel.js";
+import { type Buffers, constantNumbers, dataId, type EpilogueOperand, epilogueOperands, joined, roundUp, walkOf } from "./operands.js";
+
+const stored: readonly DType[] = ["float32", "int8", "uint8", "int32", "int16", "float16", "bool"];
+
+export interface Epilogue {
+  /** Code depends on this and nothing else. */
+  readonly key: string;
+  readonly expr: Expr;
+  readonly operands: readonly EpilogueOperand[];
+  /** Operand that the accumulator starts from. */
+  readonly init: number | undefined;
+  readonly outType: DType;
+  readonly outBytes: number;
+  /** Elements from one output pixel to the next, and where the output starts. */
+  readonly outPitch: number;
+  readonly outOffset: number;
+  /** Numbers that differ between layers but not the code: see `hoist`. */
+  readonly numbers: readonly { readonly v: number; readonly t: "f32" | "i32" }[];
+}
+
+export interface EpilogueOptions {
+  /** Constants become arguments, so that layers with other scales share code. */
+  readonly hoist?: boolean;
+  /** First of the loops that walk channels; default: the last loop. */
+  readonly channelLoop?: number;
+}
+
+/**
+ * @returns null when the epilogue or the output's layout is none that kernels do
+ */
+export function epilogueOf(step: Step, nest: LoopNest, program: Buffers, options: EpilogueOptions = {}): Epilogue | null {
+  const { hoist = false, channelLoop = nest.loops.length - 1 } = options;
+  const operands = epilogueOperands(step, nest, program, channelLoop);
+  const out = walkOf(step, nest, "out");
+  if (!operands || !out || out.guarded || !stored.includes(out.dtype) || !isVectorizable(nest.result)) return null;
+  const channelStride = joined(out.strides, nest.loops, channelLoop, nest.loops.length);
+  const outPitch = joined(out.strides, nest.loops, 0, channelLoop);
+  if (outPitch === null || (channelStride !== 1 && channelStride !== 0)) return null;
+  const { expr: bare, init } = takeBias(nest.result, operands);
+  const numbers: { v: number; t: "f32" | "i32" }[] = [];
+  const expr = hoist ? hoistNumbers(bare, numbers) : bare;
+  const roles = operands.map((o) => `${o.operand}${o.role}:${o.walk.dtype}`);
+  const key = `${print(expr)}|${init ?? ""}|${roles}|${out.dtype}`;
+  const common = { key, expr, operands, init, numbers, outPitch, outOffset: out.offset };
+  return { ...common, outType: out.dtype, outBytes: out.bytes };
+}
+
+/** acc + bias, used once → acc that starts as bias. */
+function takeBias(result: Expr, operands: readonly EpilogueOperand[]): { expr: Expr; init: number | undefined } {
+  let uses = 0;
+  let found: { node: Expr; init: number } | undefined;
+  const seen = new Set<Expr>();
+  const isAcc = (x: Expr): boolean => x.k === "in" && x.i < 0;
+  const visit = (x: Expr): void => {
+    if (seen.has(x)) return;
+    seen.add(x);
+    for (const c of children(x)) if (isAcc(c)) uses++;
+    if (x.k === "bin" && x.op === "add") {
+      const [a, b] = isAcc(x.a) ? [x.a, x.b] : [x.b, x.a];
+      if (isAcc(a) && b.k === "in" && operands.some((o) => o.operand === b.i && o.role === "channel"))
+        found = { node: x, init: b.i };
+    }
+    for (const c of children(x)) visit(c);
+  };
+  visit(result);
+  if (uses !== 1 || !found) return { expr: result, init: undefined };
+  const { node, init } = found;
+  const memo = new Map<Expr, Expr>();
+  const rebuild = (x: Expr): Expr => {
+    if (x === node) return { k: "in", i: -1, t: x.t };
+    let y = memo.get(x);
+    if (!y) {
+      y = replaceChildren(x, rebuild);
+      memo.set(x, y);
+    }
+    return y;
+  };
+  return { expr: rebuild(result), init };
+}
+
+function replaceChildren(x: Expr, change: (c: Expr) => Expr): Expr {
+  switch (x.k) {
+    case "in":
+    case "const":
+      return x;
+    case "un":
+    case "cast":
+    case "bits":
+      return { ...x, a: change(x.a) };
+    case "bin":
+    case "cmp":
+      return { ...x, a: change(x.a), b: change(x.b) };
+    case "select":
+      return { ...x, c: change(x.c), a: change(x.a), b: change(x.b) };
+  }
+}
+
+/** Pseudo operands for hoisted numbers start here. */
+export const hoisted = 1 << 16;
+
+function hoistNumbers(e: Expr, numbers: { v: number; t: "f32" | "i32" }[]): Expr {
+  const memo = new Map<Expr, Expr>();
+  const visit = (x: Expr): Expr => {
+    if (x.k === "const" && x.t !== "i64") {
+      let i = numbers.findIndex((n) => Object.is(n.v, x.v) && n.t === x.t);
+      if (i < 0) i = numbers.push({ v: x.v, t: x.t }) - 1;
+      return { k: "in", i: hoisted + i, t: x.t };
+    }
+    let y = memo.get(x);
+    if (!y) {
+      y = x.k === "bin" && (x.op === "shl" || x.op === "shr") ? { ...x, a: visit(x.a) } : replaceChildren(x, visit);
+      memo.set(x, y);
+    }
+    return y;
+  };
+  return visit(e);
+}
+
+/** The expression with the kernel's own operand numbers; for kernels that place operands themselves. */
+export const renumber = (e: Expr, map: (i: number) => number): Expr =>
+  substitute(e, (i, t) => ({ k: "in", i: i < 0 ? i : map(i), t }));
+
+/** Names of the words an epilogue adds to the argument block, in order. */
+export function epilogueNames(e: Epilogue): string[] {
+  return [
+    ...e.operands.flatMap((o) => (o.role === "full" ? [`e${o.operand}`, `p${o.operand}`] : [`e${o.operand}`])),
+    ...e.numbers.map((_, i) => `n${i}`),
+  ];
+}
+
+/**
+ * The words, and the channel operands as packed data.
+ * @param first number of packed entries before these
+ * @param groups channels are padded to whole panels in each group
+ */
+export function epilogueWords(e: Epilogue, first: number, channels: number, groups = 1): { words: ArgWord[]; packed: Packed[] } {
+  const packed: Packed[] = [];
+  const words: ArgWord[] = [];
+  for (const o of e.operands) {
+    if (o.role === "channel") {
+      words.push({ kind: "packed", index: first + packed.length });
+      packed.push(packChannels(o, channels, groups));
+    } else words.push({ kind: "view", value: o.walk.value, element: o.walk.offset });
+    if (o.role === "full") words.push({ kind: "i32", value: o.pitch * o.walk.bytes });
+  }
+  for (const n of e.numbers) words.push({ kind: n.t, value: n.v });
+  return { words, packed };
+}
+
+/** float32 or int32, each group padded with zeros to a multiple of 16. */
+function packChannels(o: EpilogueOperand, channels: number, groups: number): Packed {
+  const data = o.data;
+  if (!data) throw new TypeError("channel operands are constants");
+  const each = channels / groups;
+  const padded = roundUp(each, 16);
+  const at = o.walk.view.offset + o.walk.offset;
+  return {
+    key: `channels:${dataId(data)}:${at}:${channels}:${groups}`,
+    bytes: 4 * padded * groups,
+    fill(memory, address) {
+      const numbers = constantNumbers(data, o.walk.dtype, at, channels);
+      const n = padded * groups;
+      const out =
+        numbers instanceof Float32Array ? new Float32Array(memory, address, n) : new Int32Array(memory, address, n);
+      out.fill(0);
+      for (let g = 0; g < groups; g++) out.set(numbers.subarray(g * each, (g + 1) * each), g * padded);
+    },
+  };
+}
+
+/** Type in which packed channel operands are stored. */
+const packedType = (t: DType): DType => (t === "float32" || t === "float16" ? "float32" : "int32");
+
+/** One function's epilogue: made before the loops, used inside them. */
+export class EpilogueCode {
+  private readonly ready: ReadyExpr;
+  private readonly used: ReadonlySet<number>;
+  private readonly scalars = new Map<number, Local>();
+  private readonly bases = new Map<number, Local>();
+  private readonly channel = new Map<number, Local[]>();
+  private readonly full = new Map<number, Local[]>();
+  private readonly outBase: Local;
+  private readonly address: Local;
+
+  /**
+   * @param arg pushes an argument by name ("out", "outPitch" and the epilogue's own)
+   * @param slot local: index of the first channel in packed operands; @param start: in the output
+   */
+  constructor(
+    private readonly f: FunctionBuilder,
+    private readonly e: Epilogue,
+    private readonly arg: (name: string) => FunctionBuilder,
+    engine: Pick<Engine, "fma">,
+    private readonly vectors: number,
+    slot: Local,
+    start: Local,
+  ) {
+    this.used = new Set(operandsOf(e.expr));
+    for (const o of e.operands) {
+      if (o.role === "scalar") {
+        const at = f.local("i32");
+        const s = f.local("v128");
+        arg(`e${o.operand}`).set(at);
+        loadSplat(f, o.walk.dtype, at);
+        f.set(s);
+        f.free("i32", at);
+        this.scalars.set(o.operand, s);
+        continue;
+      }
+      const base = f.local("i32");
+      const bytes = o.role === "channel" ? 4 : o.walk.bytes;
+      arg(`e${o.operand}`).get(o.role === "channel" ? slot : start).i32(bytes).op("i32.mul", "i32.add").set(base);
+      this.bases.set(o.operand, base);
+    }
+    e.numbers.forEach((n, i) => {
+      const s = f.local("v128");
+      arg(`n${i}`).op("i32x4.splat").set(s);
+      this.scalars.set(hoisted + i, s);
+    });
+    this.outBase = f.local("i32");
+    this.address = f.local("i32");
+    arg("out").get(start).i32(e.outBytes).op("i32.mul", "i32.add").set(this.outBase);
+    this.ready = prepareVector(f, e.expr, engine, (i) => i >= hoisted);
+  }
+
+  /** Sets each row's accumulators to the first value; `acc` is rows of `vectors` locals. */
+  init(acc: readonly (readonly Local[])[]): void {
+    const { f } = this;
+    const [first, ...rest] = acc;
+    first?.forEach((a, v) => {
+      if (this.e.init === undefined) f.i32x4(0);
+      else f.get(this.bases.get(this.e.init) as Local).vload(16 * v);
+      f.set(a);
+    });
+    for (const row of rest) row.forEach((a, v) => f.get(first?.[v] as Local).set(a));
+  }
+
+  /** Loads channel operands; once per tile, before `finish`. */
+  load(): void {
+    for (const o of this.e.operands) {
+      if (o.operand === this.e.init && !this.used.has(o.operand)) continue;
+      if (o.role === "scalar") continue;
+      let locals = (o.role === "channel" ? this.channel : this.full).get(o.operand);
+      locals ??= this.f.someLocals(this.vectors, "v128");
+      if (o.role === "full") this.full.set(o.operand, locals);
+      else {
+        this.channel.set(o.operand, locals);
+        loadVectors(this.f, packedType(o.walk.dtype), this.bases.get(o.operand) as Local, locals);
+      }
+    }
+  }
+
+  /** Applies the expression to one row of accumulators, in place; `pixel` pushes the row's pixel number. */
+  finish(acc: readonly Local[], pixel: () => void): void {
+    const { f } = this;
+    for (const o of this.e.operands) {
+      if (o.role !== "full") continue;
+      pixel();
+      this.arg(`p${o.operand}`).op("i32.mul").get(this.bases.get(o.operand) as Local).op("i32.add").set(this.address);
+      loadVectors(f, o.walk.dtype, this.address, this.full.get(o.operand) as Local[]);
+    }
+    acc.forEach((a, v) => {
+      this.ready.emit((i) => {
+        if (i < 0) return a;
+        const s = this.scalars.get(i);
+        if (s !== undefined) return s;
+        return (this.channel.get(i) ?? this.full.get(i))?.[v] as Local;
+      });
+      f.set(a);
+    });
+  }
+
+  /** Stores one row; the last vector may hold fewer than four channels. */
+  store(acc: readonly Local[], channels: number, pixel: () => void): void {
+    const { f, e } = this;
+    pixel();
+    this.arg("outPitch").op("i32.mul").get(this.outBase).op("i32.add").set(this.address);
+    const whole = acc.slice(0, Math.floor(channels / 4));
+    if (e.outBytes === 4)
+      // High half of a pair first: V8 then joins the two into one 256-bit store.
+      for (let v = 0; v < whole.length; v += 2)
+        for (const x of v + 1 < whole.length ? [v + 1, v] : [v])
+          f.get(this.address).get(whole[x] as Local).vstore(16 * x);
+    else storeVectors(f, e.outType, this.address, whole, 0, e.outType !== "float16");
+    const rest = acc[whole.length];
+    if (rest === undefined) return;
+    for (let lane = 0; lane < channels % 4; lane++)
+      storeLane(f, e.outType, this.address, rest, lane, (4 * whole.length + lane) * e.outBytes);
+  }
+}

@@ -1,0 +1,248 @@
+// What all matrix kernels share around the tile: for each chunk of rows, fill the row table, then run
+// every panel of weights over it. The tile is a function of its own, called once a panel and chunk: it
+// becomes hot, and V8 optimises it, within the first inference.
+import type { Step } from "../../../compiler/program.js";
+import type { FunctionBuilder, ModuleBuilder } from "../assembler.js";
+import type { Engine, Tile } from "../engine.js";
+import type { ArgWord, Packed, PlannedKernel } from "../kernel.js";
+import { Layout } from "./arguments.js";
+import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
+import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
+import { fillByte, plainWords, type RowKind, rowTable, windowWords } from "./rows.js";
+import { chunkRows } from "./tiles.js";
+
+export interface Window {
+  readonly h: number;
+  readonly w: number;
+  readonly oh: number;
+  readonly ow: number;
+  readonly stride: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  readonly pad: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  /** Bytes between rows and images of x. */
+  readonly rowBytes: number;
+  readonly imageBytes: number;
+}
+
+export interface GemmPlan {
+  /** Head of the grammar name, e.g. "igemm", "dense". */
+  readonly name: string;
+  readonly epilogue: Epilogue;
+  readonly outValue: number;
+  readonly rows: number;
+  /** Output channels, all groups. */
+  readonly channels: number;
+  readonly groups: number;
+  readonly x: ArgWord;
+  /** Bytes from one input pixel to the next; of one group's channels within a pixel. */
+  readonly pitchBytes: number;
+  readonly groupBytes: number;
+  readonly rowKind: RowKind;
+  readonly window?: Window;
+  readonly taps: number;
+  /** float32 elements of k in one tap. */
+  readonly k: number;
+  readonly weights: Packed;
+  /** Distinct input bytes that one more output row touches. */
+  readonly rowInput: number;
+}
+
+const groupWords = ["groups", "groupBytes"] as const;
+
+/** Loops over chunks, groups and panels. */
+export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel {
+  const tile = pickTile(engine.f32, p.channels / p.groups);
+  const spec = (channels: number): TileSpec => ({
+    kind: "f32",
+    fma: engine.fma,
+    mr: tile.mr,
+    channels,
+    rest: p.k % 4,
+    blocks: p.k >= 4,
+    epilogue: p.epilogue,
+  });
+  const each = p.channels / p.groups;
+  const layout = gemmLayout(p.rowKind, p.groups > 1, p.epilogue);
+  const tail = each % tile.nr;
+  const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
+  const kEnd = `k${p.k >= 4 ? 4 : 0}+${p.k % 4}`;
+  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}_${p.epilogue.key}`;
+  const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
+  const rowsAndScratch = scratchOf(p, tile);
+  const panel = 32 * p.k * p.taps;
+  const args = layout.words({
+      x: p.x,
+      weights: { kind: "packed", index: 0 },
+      out: { kind: "view", value: p.outValue, element: p.epilogue.outOffset },
+      outPitch: p.epilogue.outPitch * p.epilogue.outBytes,
+      scratch: { kind: "scratch" },
+      zero: { kind: "zero" },
+      steps: p.k >> 2,
+      taps: p.taps,
+      panelBytes: panel,
+      panels: Math.floor(each / tile.nr),
+      chunk: rowsAndScratch.chunk,
+      ...windowArgs(p, rowsAndScratch.patches),
+      groups: p.groups,
+      groupBytes: p.groupBytes,
+      ...Object.fromEntries(epilogueNames(p.epilogue).map((n, i) => [n, extra[i] as ArgWord])),
+  });
+  return {
+    key,
+    label: `${name}${step.fused.length ? `_${step.fused.join("_").toLowerCase()}` : ""}`,
+    emit: (m) => emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups: p.groups > 1, spec }),
+    extent: p.rows,
+    grain: rowsAndScratch.chunk,
+    args,
+    packed: [p.weights, ...packed],
+    scratchBytes: rowsAndScratch.bytes,
+    zeroBytes: p.k * 4 + 64,
+  };
+}
+
+/** Fewer channels than the tile is wide: the narrow tile of the same height would do the same work. */
+const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile);
+
+export function gemmLayout(kind: RowKind, groups: boolean, epilogue: Epilogue, more: readonly string[] = []): Layout<string> {
+  const words: string[] = [...gemmWords, ...(kind === "plain" ? plainWords : windowWords)];
+  return new Layout<string>([...words, ...(groups ? groupWords : []), ...more, ...epilogueNames(epilogue)]);
+}
+
+export function windowArgs(p: Pick<GemmPlan, "pitchBytes" | "window">, patches: number): Record<string, ArgWord | number> {
+  const w = p.window;
+  if (!w) return { xPitch: p.pitchBytes };
+  return {
+    xPitch: p.pitchBytes,
+    xRow: w.rowBytes,
+    xImage: w.imageBytes,
+    h: w.h,
+    w: w.w,
+    oh: w.oh,
+    ow: w.ow,
+    strideY: w.stride[0],
+    strideX: w.stride[1],
+    dilationY: w.dilation[0],
+    dilationX: w.dilation[1],
+    padTop: w.pad[0],
+    padLeft: w.pad[1],
+    kh: w.kernel[0],
+    kw: w.kernel[1],
+    lineBytes: w.kernel[1] * p.pitchBytes,
+    patches,
+  };
+}
+
+interface Scratch {
+  readonly chunk: number;
+  readonly patches: number;
+  readonly bytes: number;
+}
+
+/** Table of a chunk, then its patches. */
+export function scratchOf(
+  p: Pick<GemmPlan, "rows" | "taps" | "rowInput" | "rowKind" | "window" | "pitchBytes">,
+  tile: Tile,
+): Scratch {
+  const tableRow = 4 * (p.taps + 1);
+  let chunk = chunkRows(p.rows, tile.mr, p.rowInput, tableRow);
+  const patchRow = p.rowKind === "line" && p.window ? patchBytesPerRow(p.window, p.pitchBytes) : null;
+  const patchBytes = (rows: number): number => (patchRow ? patchRow(rows + tile.mr) : 0);
+  const limit = 1 << 20;
+  while (chunk > tile.mr && patchBytes(chunk) > limit) chunk = Math.max(tile.mr, Math.floor(chunk / 2 / tile.mr) * tile.mr);
+  const table = Math.ceil((tableRow * (chunk + tile.mr)) / 64) * 64;
+  return { chunk, patches: table, bytes: table + patchBytes(chunk) + 64 };
+}
+
+/** Most patch bytes that a run of output pixels can need. */
+function patchBytesPerRow(w: Window, pitch: number): (rows: number) => number {
+  let crossing = 0;
+  for (let x = 0; x < w.ow; x++) {
+    const ix = x * w.stride[1] - w.pad[1];
+    if (ix < 0 || ix + w.kernel[1] > w.w) crossing++;
+  }
+  const each = w.kernel[0] * (Math.ceil((w.kernel[1] * pitch) / 16) * 16 + 16);
+  return (rows) => each * Math.min(rows, crossing === 0 ? 0 : (Math.ceil(rows / w.ow) + 1) * crossing + rows % 8);
+}
+
+interface Body {
+  readonly layout: Layout<string>;
+  readonly rowKind: RowKind;
+  readonly tile: Tile;
+  /** Channels of a group. */
+  readonly each: number;
+  readonly groups: boolean;
+  readonly spec: (channels: number) => TileSpec;
+}
+
+function emitGemm(m: ModuleBuilder, b: Body): number {
+  const { layout, tile } = b;
+  const tail = b.each % tile.nr;
+  const fill = rowTable(m, b.rowKind, tile.mr, layout, b.layout.names.includes("fill") ? fillByte : undefined);
+  const whole = b.each >= tile.nr ? gemmTile(m, b.spec(tile.nr), layout) : -1;
+  const last = tail ? gemmTile(m, b.spec(tail), layout) : -1;
+  return m.func(["i32", "i32", "i32"], [], (f) => {
+    const rows = f.local();
+    chunks(f, layout, rows, () => {
+      const w = layout.local(f, 0, "weights");
+      const slot = f.local();
+      const start = f.local();
+      const xOffset = f.local();
+      f.i32(0).set(slot).i32(0).set(start).i32(0).set(xOffset);
+      const group = (): void => {
+        f.get(0).get(1).get(rows).get(xOffset).call(fill);
+        panels(f, b, { whole, last, rows, w, slot, start });
+      };
+      if (!b.groups) return group();
+      const g = layout.local(f, 0, "groups");
+      f.repeat(g, () => {
+        group();
+        layout.push(f, 0, "groupBytes").get(xOffset).op("i32.add").set(xOffset);
+        f.get(slot).i32(15).op("i32.add").i32(-16).op("i32.and").set(slot);
+      });
+    });
+  });
+}
+
+/** begin (local 1) walks to end (local 2) by "chunk"; `rows` holds the rows of the chunk. */
+export function chunks(f: FunctionBuilder, layout: Layout<string>, rows: number, body: () => void): void {
+  f.block().get(1).get(2).op("i32.ge_u").brIf(0).loop();
+  layout.push(f, 0, "chunk").get(2).get(1).op("i32.sub");
+  layout.push(f, 0, "chunk").get(2).get(1).op("i32.sub", "i32.lt_u", "select").set(rows);
+  body();
+  f.incBy(1, rows).get(1).get(2).op("i32.lt_u").brIf(0).end().end();
+}
+
+interface PanelLocals {
+  readonly whole: number;
+  readonly last: number;
+  readonly rows: number;
+  readonly w: number;
+  readonly slot: number;
+  readonly start: number;
+}
+
+/** One group: whole tiles of nr channels, then the tail. Leaves w, slot and start behind it. */
+export function panels(f: FunctionBuilder, b: Pick<Body, "layout" | "tile" | "each">, l: PanelLocals): void {
+  const { layout, tile } = b;
+  const tail = b.each % tile.nr;
+  const call = (fn: number): void => {
+    f.get(0);
+    layout.push(f, 0, "scratch").get(l.rows).get(l.w).get(l.slot).get(l.start).call(fn);
+  };
+  const advance = (channels: number): void => {
+    layout.push(f, 0, "panelBytes").i32(Math.ceil(channels / 8)).op("i32.mul").get(l.w).op("i32.add").set(l.w);
+    f.inc(l.slot, channels).inc(l.start, channels);
+  };
+  if (l.whole >= 0) {
+    const n = layout.local(f, 0, "panels");
+    f.repeat(n, () => {
+      call(l.whole);
+      advance(tile.nr);
+    });
+  }
+  if (l.last >= 0) {
+    call(l.last);
+    advance(tail);
+  }
+}

@@ -1,0 +1,137 @@
+// The inner kernel of everything that is a matrix product: a tile of mr pixels × up to 16 channels stays
+// in registers while k runs. The left side is a table of row pointers, [tile][tap][mr] and then the mr
+// output pixel numbers, so convolution, strided and transposed convolution and dense are one code;
+// rows beyond the last repeat it (same values stored twice), so there is no code for row tails.
+//
+// Versions (MR×NR, Node 24 = V8 13.6, one core of an AMD EPYC 7003 at ≈3 GHz, 128-bit FMA peak 49 GFLOPS;
+// bench/kernels.mjs prints them for any machine):
+//   f32 fma      4×8 47   6×8 47   2×16 48   (4×16 30, 6×16 21 unless V8 pairs vectors: then 6×16 wins)
+//   f32 mul+add  4×8 40   5×8 38   6×8 24
+//   i16 dot      as f32, two multiply-adds a lane and step
+// Sums run over taps then k, in order, in every version: all give equal bits.
+import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
+import type { Layout } from "./arguments.js";
+import { type Epilogue, EpilogueCode } from "./epilogue.js";
+
+/** Words that every matrix kernel has; the epilogue's follow. */
+export const gemmWords = [
+  "x",
+  "weights",
+  "out",
+  "outPitch", // bytes from one output pixel to the next
+  "scratch",
+  "zero",
+  "steps", // whole blocks of 4 k (i16: of 4 pairs) in one tap
+  "taps",
+  "panelBytes", // weights of 8 channels
+  "panels", // whole tiles of nr channels
+  "chunk", // rows whose table fits the scratch
+] as const;
+
+export interface TileSpec {
+  /** i16: pairs of int16 by dot product into i32. */
+  readonly kind: "f32" | "i16";
+  readonly fma: boolean;
+  readonly mr: number;
+  /** Channels, 1…16: vectors of 4, the last one partly stored. */
+  readonly channels: number;
+  /** k (i16: pairs) left after the blocks of 4. */
+  readonly rest: number;
+  /** There are whole blocks. */
+  readonly blocks: boolean;
+  readonly epilogue: Epilogue;
+}
+
+export const tileKey = (s: TileSpec): string =>
+  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? 4 : 0}+${s.rest}_${s.epilogue.key}`;
+
+/**
+ * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
+ * operands, `start` in the output.
+ */
+export function gemmTile(m: ModuleBuilder, s: TileSpec, layout: Layout<string>): number {
+  return m.once(tileKey(s), () =>
+    m.func(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => new Tile(f, s, layout).emit()),
+  );
+}
+
+const [argsParam, tableParam, rowsParam, weightsParam, slotParam, startParam] = [0, 1, 2, 3, 4, 5];
+const unroll = 4;
+
+class Tile {
+  private readonly vectors: number;
+  private readonly pointers: Local[];
+  /** Weights of channels 0–7 and 8–15. */
+  private readonly w: Local[];
+  private readonly acc: Local[][];
+  private readonly wv: Local[];
+  private readonly splat: Local;
+
+  constructor(
+    private readonly f: FunctionBuilder,
+    private readonly s: TileSpec,
+    private readonly layout: Layout<string>,
+  ) {
+    this.vectors = Math.ceil(s.channels / 4);
+    this.pointers = f.someLocals(s.mr, "i32");
+    this.w = f.someLocals(this.vectors > 2 ? 2 : 1, "i32");
+    this.acc = Array.from({ length: s.mr }, () => f.someLocals(this.vectors, "v128"));
+    this.wv = f.someLocals(this.vectors, "v128");
+    this.splat = f.local("v128");
+  }
+
+  emit(): void {
+    const { f, s, layout } = this;
+    const arg = (name: string): FunctionBuilder => layout.push(f, argsParam, name);
+    const epilogue = new EpilogueCode(f, s.epilogue, arg, s, this.vectors, slotParam, startParam);
+    const steps = layout.local(f, argsParam, "steps");
+    const taps = layout.local(f, argsParam, "taps");
+    const panelBytes = layout.local(f, argsParam, "panelBytes");
+    const tiles = f.local();
+    const tap = f.local();
+    const k = f.local();
+    f.get(rowsParam).i32(s.mr - 1).op("i32.add").i32(s.mr).op("i32.div_u").set(tiles);
+    f.repeat(tiles, () => {
+      epilogue.init(this.acc);
+      f.get(weightsParam).set(this.w[0] as Local);
+      if (this.w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.w[1]);
+      f.get(taps).set(tap);
+      f.repeat(tap, () => {
+        this.pointers.forEach((p, i) => f.get(tableParam).load(4 * i).set(p));
+        f.inc(tableParam, 4 * s.mr);
+        if (s.blocks) {
+          f.get(steps).set(k);
+          f.repeat(k, () => this.block(unroll, true));
+        }
+        if (s.rest) this.block(s.rest, false);
+      });
+      const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
+      epilogue.load();
+      this.acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
+      this.acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
+      f.inc(tableParam, 4 * s.mr);
+    });
+  }
+
+  /** `n` steps of k. */
+  private block(n: number, advance: boolean): void {
+    const { f } = this;
+    for (let u = 0; u < n; u++) {
+      this.wv.forEach((v, i) => f.get(this.w[i >> 1] as Local).vload(32 * u + 16 * (i & 1)).set(v));
+      this.acc.forEach((row, r) => {
+        f.get(this.pointers[r] as Local).mem("v128.load32_splat", 4 * u).set(this.splat);
+        row.forEach((a, v) => this.multiply(a, this.wv[v] as Local));
+      });
+    }
+    for (const w of this.w) f.inc(w, 32 * n);
+    if (advance) for (const p of this.pointers) f.inc(p, 4 * n);
+  }
+
+  private multiply(acc: Local, w: Local): void {
+    const { f, s } = this;
+    if (s.kind === "i16") f.get(acc).get(this.splat).get(w).op("i32x4.dot_i16x8_s", "i32x4.add");
+    else if (s.fma) f.get(this.splat).get(w).get(acc).op("f32x4.relaxed_madd");
+    else f.get(acc).get(this.splat).get(w).op("f32x4.mul", "f32x4.add");
+    f.set(acc);
+  }
+}

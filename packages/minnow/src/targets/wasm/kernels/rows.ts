@@ -1,0 +1,218 @@
+// Row tables: where each output pixel's inputs lie. Filled for a chunk of pixels just before use, so
+// they are small, and nothing depends on shapes but the argument block. Layout, per tile of mr pixels:
+// [tap][mr] input addresses, then [mr] output pixel numbers. Taps outside the image point at zeros.
+//
+//   plain   one tap: pixel r is row r at a fixed pitch (1×1 convolution, dense)
+//   window  one tap per kernel element
+//   line    one tap per kernel *row*: its kw·C inputs are contiguous; where the window crosses the left
+//           or right edge they are copied into a patch with zeros around (few pixels do)
+import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
+import type { Layout } from "./arguments.js";
+
+export type RowKind = "plain" | "window" | "line";
+
+export const plainWords = ["xPitch"] as const;
+/** Strides in bytes. */
+export const windowWords = [
+  "xPitch",
+  "xRow",
+  "xImage",
+  "h",
+  "w",
+  "oh",
+  "ow",
+  "strideY",
+  "strideX",
+  "dilationY",
+  "dilationX",
+  "padTop",
+  "padLeft",
+  "kh",
+  "kw",
+  "lineBytes", // kw · pixel bytes
+  "patches", // offset of patches in the scratch
+] as const;
+
+const [args, row0, rows, xOffset] = [0, 1, 2, 3];
+
+/** (args, first pixel, pixels ≥ 1, byte offset into x) → () */
+export function rowTable(m: ModuleBuilder, kind: RowKind, mr: number, layout: Layout<string>, fill: Fill = zeros): number {
+  return m.once(`rows_${kind}_${mr}_${fill.key}`, () =>
+    m.func(["i32", "i32", "i32", "i32"], [], (f) => {
+      if (kind === "plain") plain(f, mr, layout);
+      else new WindowRows(f, mr, layout, kind === "line", fill).emit();
+    }),
+  );
+}
+
+/** How the outside of the image reads in patches: bytes of zero, or of the argument "fill". */
+export interface Fill {
+  readonly key: string;
+  push(f: FunctionBuilder, layout: Layout<string>): void;
+}
+const zeros: Fill = { key: "0", push: (f) => void f.i32(0) };
+export const fillByte: Fill = { key: "byte", push: (f, layout) => void layout.push(f, args, "fill") };
+
+function plain(f: FunctionBuilder, mr: number, layout: Layout<string>): void {
+  const pitch = layout.local(f, args, "xPitch");
+  const table = layout.local(f, args, "scratch");
+  const x = f.local();
+  const r = f.local();
+  const last = f.local();
+  const tiles = f.local();
+  f.get(row0).get(rows).op("i32.add").i32(1).op("i32.sub").set(last);
+  f.get(row0).set(r);
+  layout.push(f, args, "x").get(xOffset).op("i32.add").get(r).get(pitch).op("i32.mul", "i32.add").set(x);
+  f.get(rows).i32(mr - 1).op("i32.add").i32(mr).op("i32.div_u").set(tiles);
+  f.repeat(tiles, () => {
+    for (let i = 0; i < mr; i++) {
+      f.get(table).get(x).store(4 * i).get(table).get(r).store(4 * (mr + i));
+      // r and x stay at the last row.
+      f.get(r).get(last).op("i32.lt_u").if();
+      f.inc(r, 1).incBy(x, pitch);
+      f.end();
+    }
+    f.inc(table, 8 * mr);
+  });
+}
+
+class WindowRows {
+  private readonly a: Record<(typeof windowWords)[number], Local>;
+  private readonly zero: Local;
+  private readonly table: Local;
+  private readonly patch: Local;
+  private readonly pixel: Local;
+  private readonly oy: Local;
+  private readonly ox: Local;
+  private readonly image: Local;
+
+  constructor(
+    private readonly f: FunctionBuilder,
+    private readonly mr: number,
+    private readonly layout: Layout<string>,
+    private readonly line: boolean,
+    private readonly fill: Fill,
+  ) {
+    this.a = Object.fromEntries(windowWords.map((n) => [n, layout.local(f, args, n)])) as typeof this.a;
+    this.zero = layout.local(f, args, "zero");
+    this.table = layout.local(f, args, "scratch");
+    this.patch = f.local();
+    this.pixel = f.local();
+    this.oy = f.local();
+    this.ox = f.local();
+    this.image = f.local();
+  }
+
+  emit(): void {
+    const { f, a, mr, pixel, ox, oy, image, layout } = this;
+    const last = f.local();
+    const tiles = f.local();
+    const m = f.local();
+    const t = f.local();
+    f.get(this.table).get(a.patches).op("i32.add").set(this.patch);
+    f.get(row0).get(rows).op("i32.add").i32(1).op("i32.sub").set(last);
+    f.get(row0).set(pixel);
+    f.get(row0).get(a.ow).op("i32.rem_u").set(ox);
+    f.get(row0).get(a.ow).op("i32.div_u").tee(t).get(a.oh).op("i32.rem_u").set(oy);
+    layout.push(f, args, "x").get(xOffset).op("i32.add");
+    f.get(t).get(a.oh).op("i32.div_u").get(a.xImage).op("i32.mul", "i32.add").set(image);
+    f.get(rows).i32(mr - 1).op("i32.add").i32(mr).op("i32.div_u").set(tiles);
+    f.repeat(tiles, () => {
+      f.i32(mr).set(m);
+      f.repeat(m, () => {
+        this.taps();
+        f.inc(this.table, 4);
+        f.get(pixel).get(last).op("i32.lt_u").if();
+        f.inc(pixel, 1).inc(ox, 1).get(ox).get(a.ow).op("i32.eq").if();
+        f.i32(0).set(ox).inc(oy, 1).get(oy).get(a.oh).op("i32.eq").if();
+        f.i32(0).set(oy).incBy(image, a.xImage).end().end().end();
+      });
+      // The table stands behind tap 0; skip the other taps and the pixel numbers.
+      f.get(this.table).get(a.kh);
+      if (!this.line) f.get(a.kw).op("i32.mul");
+      f.i32(4 * mr).op("i32.mul", "i32.add").set(this.table);
+    });
+  }
+
+  /** Writes one pixel's taps and its number. */
+  private taps(): void {
+    const { f, a, mr, image } = this;
+    const iy = f.local();
+    const ix = f.local();
+    const at = f.local();
+    const p = f.local();
+    const n = f.local();
+    const crosses = f.local();
+    f.get(this.oy).get(a.strideY).op("i32.mul").get(a.padTop).op("i32.sub").set(iy);
+    f.get(this.ox).get(a.strideX).op("i32.mul").get(a.padLeft).op("i32.sub").set(ix);
+    f.get(image).get(iy).get(a.xRow).op("i32.mul", "i32.add").get(ix).get(a.xPitch).op("i32.mul", "i32.add").set(at);
+    f.get(this.table).set(p);
+    if (this.line) f.get(ix).i32(0).op("i32.lt_s").get(ix).get(a.kw).op("i32.add").get(a.w).op("i32.gt_s", "i32.or").set(crosses);
+    f.get(a.kh).set(n);
+    f.repeat(n, () => {
+      const inside = (): FunctionBuilder => f.get(iy).get(a.h).op("i32.lt_u");
+      if (this.line) {
+        f.get(p);
+        inside().if("i32");
+        f.get(crosses).if("i32");
+        this.makePatch(ix, at);
+        f.else().get(at).end().else().get(this.zero).end().store();
+        f.inc(p, 4 * mr);
+      } else this.windowRow(inside, ix, at, p);
+      f.incBy(iy, a.dilationY).get(at).get(a.dilationY).get(a.xRow).op("i32.mul", "i32.add").set(at);
+    });
+    f.get(p).get(this.pixel).store();
+    f.free("i32", iy, ix, at, p, n, crosses);
+  }
+
+  private windowRow(inside: () => FunctionBuilder, ix0: Local, at: Local, p: Local): void {
+    const { f, a, mr } = this;
+    const n = f.local();
+    const ix = f.local();
+    const q = f.local();
+    f.get(ix0).set(ix).get(at).set(q).get(a.kw).set(n);
+    f.repeat(n, () => {
+      f.get(p).get(q).get(this.zero);
+      inside().get(ix).get(a.w).op("i32.lt_u", "i32.and", "select").store();
+      f.inc(p, 4 * mr).incBy(ix, a.dilationX).get(q).get(a.dilationX).get(a.xPitch).op("i32.mul", "i32.add").set(q);
+    });
+    f.free("i32", n, ix, q);
+  }
+
+  /** Copies the line at `at` (pixel ix) with its outside filled; pushes the patch's address. */
+  private makePatch(ix: Local, at: Local): void {
+    const { f, a } = this;
+    const lo = f.local();
+    const hi = f.local();
+    const clampTo = (push: () => void, low: () => void, high: () => void, into: Local): void => {
+      push();
+      f.set(into);
+      f.get(into);
+      low();
+      f.get(into);
+      low();
+      f.op("i32.gt_s", "select").set(into);
+      f.get(into);
+      high();
+      f.get(into);
+      high();
+      f.op("i32.lt_s", "select").set(into);
+    };
+    const zero = (): void => void f.i32(0);
+    const kw = (): void => void f.get(a.kw);
+    // Columns lo…hi−1 of the line are inside the image.
+    clampTo(() => f.i32(0).get(ix).op("i32.sub"), zero, kw, lo);
+    clampTo(() => f.get(a.w).get(ix).op("i32.sub"), () => void f.get(lo), kw, hi);
+    f.get(this.patch);
+    this.fill.push(f, this.layout);
+    f.get(a.lineBytes).op("memory.fill");
+    f.code.byte(0);
+    const bytes = (l: Local): FunctionBuilder => f.get(l).get(a.xPitch).op("i32.mul");
+    f.get(this.patch);
+    bytes(lo).op("i32.add").get(at);
+    bytes(lo).op("i32.add").get(hi).get(lo).op("i32.sub").get(a.xPitch).op("i32.mul", "memory.copy");
+    f.code.byte(0).byte(0);
+    f.get(this.patch).get(this.patch).get(a.lineBytes).op("i32.add").i32(15).op("i32.add").i32(-16).op("i32.and").set(this.patch);
+    f.free("i32", lo, hi);
+  }
+}
