@@ -190,7 +190,7 @@ function halfToFloatScalar(f: FunctionBuilder): void {
 }
 
 /** Four half bits in i32 lanes on the stack → f32x4. */
-function halfToFloatVector(f: FunctionBuilder): void {
+export function halfToFloatVector(f: FunctionBuilder): void {
   const h = f.local("v128");
   const m = f.local("v128");
   f.tee(h).i32x4(0x7fff).op("v128.and").tee(m).i32(13).op("i32x4.shl").f32x4(2 ** 112).op("f32x4.mul");
