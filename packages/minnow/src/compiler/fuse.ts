@@ -135,9 +135,15 @@ function chain(p: LoweredKernel, consumer: LoweredKernel, v: Value): LoopNest | 
   };
   const made = new Map<string, Expr>();
   let failed = false;
+  /** An operand of the consumer, and the tables that its index reads. */
+  const keep = (o: Access): number => {
+    if (o.value === v.id) failed = true; // the inlined value would be a table
+    const index = o.index.map((x) => (x.table === undefined ? x : { ...x, table: keep(b.operands[x.table] as Access) }));
+    return build.add({ ...o, index });
+  };
   const result = substitute(b.result, (i, t) => {
     const o = b.operands[i] as Access;
-    if (o.value !== v.id) return { k: "in", i: build.add(o), t };
+    if (o.value !== v.id) return { k: "in", i: keep(o), t };
     if (moves(o)) failed = true;
     const key = JSON.stringify(o.index);
     const e = made.get(key) ?? inner(o.index);
