@@ -26,7 +26,7 @@ interface Names {
 export function readMetadata(model: Table, buffers: Buffers, names: Names): Metadata {
   const meta: Metadata = { format: "tflite", layout: "NHWC" };
   const description = model.string(schema.model.description);
-  if (description) meta.description = description;
+  if (description) meta.producer = description; // "MLIR Converted." and the like
   const signatures = readSignatures(model, names);
   if (signatures) meta.signatures = signatures;
   for (const entry of model.tables(schema.model.metadata)) {
