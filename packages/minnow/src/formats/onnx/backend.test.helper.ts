@@ -23,12 +23,14 @@ export function readTarGz(path: string): Map<string, Uint8Array> {
     const end = tar.indexOf(0, from);
     return tar.toString("utf8", from, end >= from && end < from + length ? end : from + length);
   };
+  let longName = "";
   for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
     const size = Number.parseInt(text(at + 124, 12).trim() || "0", 8);
-    const prefix = text(at + 257, 5) === "ustar" ? text(at + 345, 155) : "";
-    const name = `${prefix && `${prefix}/`}${text(at, 100)}`.replace(/^\.\//, "");
+    const prefix = text(at + 257, 6) === "ustar" ? text(at + 345, 155) : "";
+    const name = longName || `${prefix && `${prefix}/`}${text(at, 100)}`;
     const type = String.fromCharCode(tar[at + 156] ?? 0);
-    if (type === "0" || type === "\0") files.set(name, new Uint8Array(tar.subarray(at + 512, at + 512 + size)));
+    longName = type === "L" ? text(at + 512, size) : ""; // GNU's way with names beyond 100
+    if (type === "0" || type === "\0") files.set(name.replace(/^\.\//, ""), new Uint8Array(tar.subarray(at + 512, at + 512 + size)));
     at += 512 + Math.ceil(size / 512) * 512;
   }
   return files;

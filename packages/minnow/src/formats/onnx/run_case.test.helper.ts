@@ -2,6 +2,7 @@
 import { ModelError } from "../../error.js";
 import { type DType, halfToFloat, type TypedArray } from "../../graph/dtype.js";
 import type { Graph } from "../../graph/graph.js";
+import { evaluate, type RefTensor, toArray } from "../../targets/reference/index.js";
 import { type Case, withInitializers } from "./backend.test.helper.js";
 import { decodeTensor } from "./proto.js";
 import { readOnnx } from "./reader.js";
@@ -79,3 +80,12 @@ function difference(got: Value | undefined, want: ConstantData): string | undefi
   }
   return undefined;
 }
+
+/** The plain reference, in float64. */
+export const onReference: Target = async (graph, inputs) => {
+  const values = evaluate(graph, inputs);
+  return graph.outputs.map((t) => {
+    const v = values.get(t) as RefTensor;
+    return { dtype: v.dtype, shape: v.shape, data: toArray(v) };
+  });
+};

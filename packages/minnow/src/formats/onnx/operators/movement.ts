@@ -48,8 +48,8 @@ const pad: Row = (c) => {
   const dynamicValue = c.has(2) && !value ? c.x(2) : null;
   const list = c.ints("pads") ?? c.ints("paddings") ?? c.numbers(1);
   if (!list) {
-    if (c.has(3)) c.unsupported("computed pads together with axes are not supported");
-    return c.emit("Pad", dynamicValue ? [x, c.x(1), dynamicValue] : [x, c.x(1)], attrs);
+    const pads = c.has(3) ? computedPads(c, rank) : c.x(1);
+    return c.emit("Pad", dynamicValue ? [x, pads, dynamicValue] : [x, pads], attrs);
   }
   const pads = c.has(3) ? scatterPads(c, list, rank) : list;
   if (pads.length !== 2 * rank) c.bad(`${pads.length} pads for rank ${rank}`);
@@ -57,8 +57,24 @@ const pad: Row = (c) => {
   return pads.some((p) => p < 0) ? crop(c, grown, pads, rank) : grown;
 };
 
+const constantAxes = (c: Call, rank: number): number[] =>
+  (c.numbers(3) ?? c.unsupported("computed axes are not supported")).map((a) => c.axis(a, rank));
+
+/** Pads of all axes from computed pads of some, zero elsewhere. */
+function computedPads(c: Call, rank: number): Tensor {
+  const axes = constantAxes(c, rank);
+  const zero = c.int64([0]);
+  const parts = Array.from({ length: 2 * rank }, (_, i): Tensor => {
+    const at = axes.indexOf(i % rank);
+    if (at < 0) return zero;
+    const from = i < rank ? at : at + axes.length;
+    return c.emit("Slice", [c.x(1)], { starts: [from], ends: [from + 1], axes: [0] });
+  });
+  return c.emit("Concat", parts, { axis: 0 });
+}
+
 function scatterPads(c: Call, list: readonly number[], rank: number): number[] {
-  const axes = (c.numbers(3) ?? c.unsupported("computed axes are not supported")).map((a) => c.axis(a, rank));
+  const axes = constantAxes(c, rank);
   if (list.length !== 2 * axes.length) c.bad(`${list.length} pads for ${axes.length} axes`);
   const pads = new Array<number>(2 * rank).fill(0);
   axes.forEach((a, i) => {
