@@ -1,0 +1,154 @@
+// What the folding passes know of layers with stored weights (Conv2D, ConvTranspose2D, Dense): where
+// their output and input channels lie in the weights, and how a chain of per-channel arithmetic that
+// follows or precedes becomes one scale and one shift a channel.
+import { dim, type DType, floatToHalf, halfToFloat, type Node, type Tensor } from "../graph/index.js";
+import { constantOf, floatsOf } from "./constants.js";
+import type { Editor } from "./pass.js";
+
+/** Per-channel y = x · scale + shift. */
+export interface Affine {
+  scale: Float64Array;
+  shift: Float64Array;
+}
+
+export interface Layer {
+  readonly node: Node;
+  /** Weights as float32, canonical order, and their shape. */
+  readonly weights: Float32Array;
+  readonly shape: readonly number[];
+  /** Storage type of the weights. */
+  readonly storage: DType;
+  readonly bias: Float32Array | null;
+  readonly channels: number;
+}
+
+/** The layer behind a node, where its arithmetic is float and its weights are constants. */
+export function layerOf(e: Editor, node: Node): Layer | null {
+  if (node.op !== "Conv2D" && node.op !== "ConvTranspose2D" && node.op !== "Dense") return null;
+  const [x, w, b] = node.inputs;
+  const y = node.outputs[0];
+  if (!x || !w || !y || x.quant || y.quant || y.dtype !== "float32") return null;
+  const stored = constantOf(e, w);
+  const weights = floatsOf(e, w);
+  const bias = floatsOf(e, b);
+  if (!stored || !weights || !dim.isConcrete(stored.shape) || (b && !bias)) return null;
+  const channels = y.shape[y.shape.length - 1];
+  if (typeof channels !== "number") return null;
+  return { node, weights, shape: stored.shape, storage: stored.dtype, bias, channels };
+}
+
+/** Output channel of each run of weights: calls back with [start, end) and the channel, or per element. */
+export function scaleOutputs(l: Layer, scale: Float64Array): Float32Array {
+  const out = new Float32Array(l.weights.length);
+  if (l.node.op !== "ConvTranspose2D") {
+    const run = l.weights.length / l.channels;
+    for (let o = 0, i = 0; o < l.channels; o++) {
+      const s = scale[o] as number;
+      for (const end = i + run; i < end; i++) out[i] = (l.weights[i] as number) * s;
+    }
+    return out;
+  }
+  const [inputs, kh, kw, each] = l.shape as [number, number, number, number];
+  const perGroup = inputs / (l.channels / each);
+  for (let c = 0, i = 0; c < inputs; c++)
+    for (let k = 0; k < kh * kw; k++)
+      for (let o = 0; o < each; o++, i++)
+        out[i] = (l.weights[i] as number) * (scale[Math.floor(c / perGroup) * each + o] as number);
+  return out;
+}
+
+/** Weights for an input that was x · scale + shift, and what the shift adds to each output channel. */
+export function scaleInputs(l: Layer, { scale, shift }: Affine): { weights: Float32Array; added: Float64Array } {
+  const weights = new Float32Array(l.weights.length);
+  const added = new Float64Array(l.channels);
+  const inner = l.shape[l.shape.length - 1] as number;
+  const run = l.weights.length / l.channels;
+  const perGroup = l.channels / (scale.length / inner);
+  for (let o = 0, i = 0; o < l.channels; o++) {
+    const first = Math.floor(o / perGroup) * inner;
+    for (const end = i + run; i < end; i++) {
+      const c = first + (i % inner);
+      const w = l.weights[i] as number;
+      weights[i] = w * (scale[c] as number);
+      added[o] = (added[o] as number) + w * (shift[c] as number);
+    }
+  }
+  return { weights, added };
+}
+
+/** Replaces weights and bias; null leaves them. */
+export function setLayer(e: Editor, l: Layer, weights: Float32Array | null, bias: Float64Array | null): void {
+  const [x, w] = l.node.inputs as [Tensor, Tensor];
+  const newWeights = weights ? storeWeights(e, l, w, weights) : w;
+  const old = l.node.inputs[2];
+  const newBias = bias
+    ? e.constant(old ? `${old.name}/folded` : `${l.node.name}/bias`, "float32", [l.channels], Float32Array.from(bias))
+    : (old ?? null);
+  e.setInputs(l.node, newBias ? [x, newWeights, newBias] : [x, newWeights]);
+}
+
+/**
+ * Folded weights are float32. Those that were stored as float16 stay so only where every product is
+ * exact (scales that are powers of two): rounding them again would cost accuracy.
+ */
+function storeWeights(e: Editor, l: Layer, w: Tensor, weights: Float32Array): Tensor {
+  if (l.storage === "float16") {
+    const half = Uint16Array.from(weights, floatToHalf);
+    if (half.every((h, i) => halfToFloat(h) === weights[i])) {
+      const stored = e.constant(`${w.name}/folded16`, "float16", l.shape, half);
+      const like = { name: `${w.name}/folded`, dtype: w.dtype, shape: l.shape };
+      return e.insertBefore(l.node, { op: "Cast", inputs: [stored], attrs: { to: w.dtype } }, like);
+    }
+  }
+  return e.constant(`${w.name}/folded`, "float32", l.shape, weights);
+}
+
+/** A constant operand as one value per channel of the last axis of `like`; null where it varies otherwise. */
+function perChannel(e: Editor, t: Tensor, like: Tensor, channels: number): Float32Array | null {
+  const rank = t.shape.length;
+  if (rank > like.shape.length || t.shape.some((d, i) => d !== 1 && i !== rank - 1)) return null;
+  const v = floatsOf(e, t);
+  if (!v || (v.length !== 1 && v.length !== channels)) return null;
+  return v.length === channels ? v : new Float32Array(channels).fill(v[0] as number);
+}
+
+export const noAffine = (channels: number): Affine => ({
+  scale: new Float64Array(channels).fill(1),
+  shift: new Float64Array(channels),
+});
+
+/**
+ * Appends what `n` does to its input `x` to the affine map; false, and nothing done, where it is
+ * something else. `only` limits it to additions.
+ */
+export function append(e: Editor, a: Affine, n: Node, x: Tensor, only: "shift" | "any"): boolean {
+  const [left, right] = n.inputs;
+  const y = n.outputs[0];
+  if (!left || !right || left === right || !y || y.quant || y.dtype !== "float32" || y.shape.length !== x.shape.length) return false;
+  const swapped = right === x;
+  const c = perChannel(e, swapped ? left : right, x, a.scale.length);
+  if (!c || (!["Add", "Sub"].includes(n.op) && only === "shift")) return false;
+  switch (n.op) {
+    case "Add":
+      each(a, (s, d, i) => [s, d + (c[i] as number)]);
+      return true;
+    case "Sub":
+      if (swapped && only === "shift") return false;
+      each(a, (s, d, i) => (swapped ? [-s, (c[i] as number) - d] : [s, d - (c[i] as number)]));
+      return true;
+    case "Mul":
+      if (!c.every(Number.isFinite)) return false;
+      each(a, (s, d, i) => [s * (c[i] as number), d * (c[i] as number)]);
+      return true;
+    case "Div":
+      if (swapped || !c.every((v) => Number.isFinite(1 / v))) return false;
+      each(a, (s, d, i) => [s / (c[i] as number), d / (c[i] as number)]);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function each(a: Affine, f: (s: number, d: number, i: number) => [number, number]): void {
+  for (let i = 0; i < a.scale.length; i++) [a.scale[i], a.shift[i]] = f(a.scale[i] as number, a.shift[i] as number, i);
+}

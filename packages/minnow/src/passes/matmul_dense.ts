@@ -1,0 +1,39 @@
+// A product with stored weights is a dense layer:
+//
+//   MatMul(a[…, M, K], b[K, N]) = Dense(a, bᵀ[N, K])          b constant, of rank 2
+import type { Node, Tensor } from "../graph/index.js";
+import { constantOf, permuteData } from "./constants.js";
+import { Editor, type Pass } from "./pass.js";
+
+export const matmulDense: Pass = {
+  name: "matmul_dense",
+  run(graph) {
+    const e = new Editor(graph);
+    let rewrites = 0;
+    for (const n of [...graph.nodes]) if (n.op === "MatMul" && toDense(e, n)) rewrites++;
+    return rewrites;
+  },
+};
+
+function toDense(e: Editor, n: Node): boolean {
+  const [a, b] = n.inputs;
+  const w = constantOf(e, b);
+  if (!a || !b || !w?.data || w.dtype === "int4" || w.shape.length !== 2 || a.shape.length < 2 || n.attrs.transposeA) return false;
+  if (w.quant && w.quant.scale.length > 1 && w.quant.axis !== (n.attrs.transposeB ? 0 : 1)) return false;
+  const weights = n.attrs.transposeB ? b : transposed(e, n, b, w);
+  n.op = "Dense";
+  n.attrs = { keepDims: true };
+  e.setInputs(n, [a, weights]);
+  return true;
+}
+
+/** bᵀ in the storage type of `w`, which `b` is or is cast from. */
+function transposed(e: Editor, n: Node, b: Tensor, w: Tensor): Tensor {
+  const shape = w.shape as readonly number[];
+  const data = permuteData(w.data as NonNullable<Tensor["data"]>, w.dtype, shape, [1, 0]);
+  const turned = [shape[1] as number, shape[0] as number];
+  const quant = w.quant && { ...w.quant, axis: 0 };
+  const t = e.constant(`${w.name}~10`, w.dtype, turned, data, quant);
+  if (w === b) return t;
+  return e.insertBefore(n, { op: "Cast", inputs: [t], attrs: { to: b.dtype } }, { name: `${b.name}~10`, dtype: b.dtype, shape: turned });
+}

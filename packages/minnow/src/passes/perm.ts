@@ -1,0 +1,52 @@
+// Axis orders. A layout L of a tensor t means that it is stored as transpose(t, L): stored axis i is
+// axis L[i] of t. Axes of size 1 may stand anywhere without moving an element.
+import type { Shape, Tensor } from "../graph/index.js";
+
+export type Perm = readonly number[];
+
+export const identity = (rank: number): number[] => Array.from({ length: rank }, (_, i) => i);
+export const isIdentity = (p: Perm): boolean => p.every((a, i) => a === i);
+/** transpose(transpose(x, a), b) = transpose(x, compose(a, b)) */
+export const compose = (a: Perm, b: Perm): number[] => b.map((i) => a[i] as number);
+export const inverse = (p: Perm): number[] => {
+  const out = new Array<number>(p.length);
+  p.forEach((a, i) => {
+    out[a] = i;
+  });
+  return out;
+};
+export const equal = (a: Perm, b: Perm): boolean => a.length === b.length && a.every((v, i) => v === b[i]);
+export const permute = <T>(list: readonly T[], p: Perm): T[] => p.map((i) => list[i] as T);
+
+/** Order of the axes that are not 1: equal keys store the same bytes. */
+export const key = (shape: Shape, p: Perm): string => p.filter((a) => shape[a] !== 1).join(" ");
+
+/** The perm attribute of a Transpose node, or null where it is not one. */
+export function permOf(perm: unknown, rank: number): Perm | null {
+  const p = (perm as readonly number[] | undefined) ?? [];
+  if (p.length === 0) return identity(rank).reverse();
+  const positive = p.map((a) => (a < 0 ? a + rank : a));
+  return p.length === rank && equal([...positive].sort((a, b) => a - b), identity(rank)) ? positive : null;
+}
+
+/** A layout of fewer axes: those in `axes` are gone. */
+export const withoutAxes = (p: Perm, axes: readonly number[]): number[] =>
+  p.filter((a) => !axes.includes(a)).map((a) => a - axes.filter((x) => x < a).length);
+
+/** The other way: `axes` come in, each right after the axis that precedes it. */
+export function withAxes(p: Perm, axes: readonly number[], rank: number): number[] {
+  const kept = identity(rank).filter((a) => !axes.includes(a));
+  return insertAfterPredecessor(
+    p.map((i) => kept[i] as number),
+    axes,
+  );
+}
+
+/** Puts axes that store nothing into an order: each after the axis before it, else in front. */
+export function insertAfterPredecessor(order: readonly number[], axes: readonly number[]): number[] {
+  const out = [...order];
+  for (const a of [...axes].sort((x, y) => x - y)) out.splice(out.indexOf(a - 1) + 1, 0, a);
+  return out;
+}
+
+export const rankOf = (t: Tensor): number => t.shape.length;

@@ -1,0 +1,188 @@
+// Moves, merges and cancels transposes:
+//
+//   transpose(transpose(x, p), q) = transpose(x, p∘q)          f(transpose(x, p)) = transpose(f′(x), p)
+//
+// for every operator f that has a form f′ for another axis order (layout_rules.ts). Which nodes change
+// their order is decided for the whole graph at once (layout_choice.ts), so that no rewrite ever adds
+// work; then the node list is rebuilt. A transpose that only moves axes of size 1 becomes a Reshape.
+import type { Graph, Node, Shape, Tensor } from "../graph/index.js";
+import { constant, type Quantization, value } from "../graph/graph.js";
+import { permuteData } from "./constants.js";
+import { Layouts, transposePerm } from "./layout_choice.js";
+import type { Plan } from "./layout_rules.js";
+import { Editor, mergeNames, type Pass, reshapeAttr } from "./pass.js";
+import { compose, equal, identity, inverse, isIdentity, key, type Perm, permute, rankOf } from "./perm.js";
+
+export const transposes: Pass = {
+  name: "transposes",
+  run(graph) {
+    if (!graph.nodes.some((n) => n.op === "Transpose") || graph.nodes.some((n) => n.graphs?.length)) return 0;
+    const layouts = new Layouts(graph);
+    const rebuilt = new Rebuild(graph, layouts, layouts.choose());
+    return rebuilt.commit();
+  },
+};
+
+class Rebuild {
+  private readonly nodes: Node[] = [];
+  /** Where moved nodes left their outputs. */
+  private readonly stored = new Map<Tensor, { tensor: Tensor; layout: Perm }>();
+  /** Root + axis order → the tensor that has it. */
+  private readonly made = new Map<Tensor, Map<string, Tensor>>();
+  private readonly merged: [Tensor, Tensor][] = [];
+  private readonly editor: Editor;
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly layouts: Layouts,
+    moved: ReadonlyMap<Node, Plan>,
+  ) {
+    this.editor = new Editor(graph);
+    for (const n of graph.nodes) {
+      if (transposePerm(n)) continue;
+      const plan = moved.get(n);
+      this.nodes.push(plan ? this.move(n, plan) : this.stay(n));
+    }
+    graph.outputs.forEach((t, i) => this.finish(t, graph.outputs.indexOf(t) === i));
+  }
+
+  /** Puts the new nodes in place, unless nothing but their order changed. */
+  commit(): number {
+    const before = new Set(this.graph.nodes);
+    const kept = this.nodes.filter((n) => before.has(n)).length;
+    if (kept === this.nodes.length && kept === before.size) return 0;
+    this.graph.nodes = this.nodes;
+    for (const [from, to] of this.merged) mergeNames(this.graph, from, to);
+    return Math.max(1, before.size - kept);
+  }
+
+  private stay(n: Node): Node {
+    const inputs = n.inputs.map((t) => t && this.get(t, identity(rankOf(t))));
+    return inputs.every((t, i) => t === n.inputs[i]) ? n : { ...n, inputs };
+  }
+
+  private move(n: Node, plan: Plan): Node {
+    const inputs = plan.inputs.map((layout, i) => {
+      const list = plan.lists?.get(i);
+      if (list) return constant(this.editor.fresh(`${n.name}/${i}`), "int64", [list.length], BigInt64Array.from(list, BigInt));
+      const t = list === null ? null : (n.inputs[i] ?? null);
+      return t && this.get(t, layout ?? identity(rankOf(t)));
+    });
+    while (inputs.length && inputs[inputs.length - 1] === null) inputs.pop();
+    const outputs = n.outputs.map((t, j) => {
+      const layout = plan.outputs[j] as Perm;
+      if (isIdentity(layout)) return t;
+      const tensor = value(this.name(t, layout), t.dtype, permute(t.shape, layout), moveQuant(t.quant, layout));
+      this.stored.set(t, { tensor, layout });
+      return tensor;
+    });
+    return { ...n, op: plan.op ?? n.op, inputs, outputs, attrs: plan.attrs ?? n.attrs };
+  }
+
+  private name(t: Tensor, layout: Perm): string {
+    return this.editor.fresh(`${t.name}~${layout.join("")}`);
+  }
+
+  /** The tensor that holds transpose(t, layout), made where it is first needed. */
+  private get(t: Tensor, layout: Perm): Tensor {
+    if (layout.length > rankOf(t)) return this.raise(t, layout);
+    const { root, perm } = this.layouts.rootOf(t);
+    if (root.kind === "constant" && root.data && root.dtype !== "int4") return this.getConstant(root, t, compose(perm, layout));
+    const need = compose(perm, layout);
+    const { tensor, layout: has } = this.stored.get(root) ?? { tensor: root, layout: identity(rankOf(root)) };
+    const name = isIdentity(layout) ? t : null;
+    if (equal(need, has)) {
+      if (name && name !== tensor && name !== root) this.note(name, tensor);
+      return tensor;
+    }
+    const known = this.cache(root).get(need.join());
+    if (known) {
+      if (name && name !== known) this.note(name, known);
+      return known;
+    }
+    const out = name ?? value(this.name(t, layout), t.dtype, permute(root.shape, need), root.quant);
+    this.cache(root).set(need.join(), out);
+    this.reorder(tensor, compose(inverse(has), need), out);
+    return out;
+  }
+
+  private cache(root: Tensor): Map<string, Tensor> {
+    let m = this.made.get(root);
+    if (!m) this.made.set(root, (m = new Map()));
+    return m;
+  }
+
+  /** Notes that `from` needs no tensor of its own; graph outputs are settled by `finish`. */
+  private note(from: Tensor, to: Tensor): void {
+    if (!this.graph.outputs.includes(from) && !this.merged.some(([f]) => f === from)) this.merged.push([from, to]);
+  }
+
+  private getConstant(root: Tensor, t: Tensor, need: Perm): Tensor {
+    if (isIdentity(need)) return root;
+    const known = this.cache(root).get(need.join());
+    if (known) return known;
+    const shape = root.shape as readonly number[];
+    const data = permuteData(root.data as never, root.dtype, shape, need);
+    const out = constant(this.editor.fresh(`${t.name}~${need.join("")}`), root.dtype, permute(shape, need), data);
+    const quant = moveQuant(root.quant, need);
+    if (quant) out.quant = quant;
+    this.cache(root).set(need.join(), out);
+    return out;
+  }
+
+  /** For broadcasting: axes of size 1 in front, then in order. */
+  private raise(t: Tensor, layout: Perm): Tensor {
+    const more = layout.length - rankOf(t);
+    const shape: Shape = [...identity(more).map(() => 1), ...t.shape];
+    const quant = t.quant && { ...t.quant, axis: t.quant.axis + more };
+    if (t.kind === "constant" && t.data && t.dtype !== "int4") {
+      const known = this.cache(t).get(layout.join());
+      if (known) return known;
+      const data = permuteData(t.data, t.dtype, shape as readonly number[], layout);
+      const out = constant(this.name(t, layout), t.dtype, permute(shape as readonly number[], layout), data);
+      const moved = moveQuant(quant, layout);
+      if (moved) out.quant = moved;
+      this.cache(t).set(layout.join(), out);
+      return out;
+    }
+    const source = this.get(t, identity(rankOf(t)));
+    const known = this.cache(t).get(`raised ${layout.join()}`);
+    if (known) return known;
+    const inOrder = layout.filter((a) => a >= more).every((a, i) => a === i + more);
+    const axes = inOrder ? layout.flatMap((a, i) => (a < more ? [i] : [])) : identity(more);
+    const out = value(this.name(t, layout), t.dtype, permute(shape, layout), moveQuant(quant, layout));
+    const raised = inOrder ? out : value(this.editor.fresh(`${t.name}~raised`), t.dtype, shape, quant);
+    this.nodes.push({ op: "Unsqueeze", name: raised.name, inputs: [source], outputs: [raised], attrs: { axes } });
+    if (raised !== out) this.reorder(raised, layout, out);
+    this.cache(t).set(`raised ${layout.join()}`, out);
+    return out;
+  }
+
+  /** Adds out = transpose(from, perm), reusing the source's own node where it is the same. */
+  private reorder(from: Tensor, perm: Perm, out: Tensor): void {
+    const original = this.editor.producer(out);
+    if (key(from.shape, perm) === key(from.shape, identity(perm.length))) {
+      const shape = reshapeAttr(from.shape, permute(from.shape, perm));
+      if (shape) {
+        this.nodes.push({ op: "Reshape", name: original?.name ?? out.name, inputs: [from], outputs: [out], attrs: { shape } });
+        return;
+      }
+    }
+    const same = original && transposePerm(original);
+    if (original && same && equal(same, perm) && original.inputs[0] === from) this.nodes.push(original);
+    else this.nodes.push({ op: "Transpose", name: out.name, inputs: [from], outputs: [out], attrs: { perm: [...perm] } });
+  }
+
+  /** A graph output keeps its name: what holds its values takes it, or a copy does. */
+  private finish(t: Tensor, firstTime: boolean): void {
+    const holder = this.get(t, identity(rankOf(t)));
+    if (holder === t || !firstTime) return;
+    const taken = this.merged.some(([from, to]) => to === holder && this.graph.outputs.includes(from));
+    if (holder.kind === "value" && !this.graph.outputs.includes(holder) && !taken) this.merged.push([t, holder]);
+    else this.nodes.push({ op: "Identity", name: t.name, inputs: [holder], outputs: [t], attrs: {} });
+  }
+}
+
+function moveQuant(q: Quantization | undefined, layout: Perm): Quantization | undefined {
+  return q && q.scale.length > 1 ? { ...q, axis: layout.indexOf(q.axis) } : q;
+}
