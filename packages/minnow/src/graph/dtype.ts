@@ -65,7 +65,7 @@ export function arrayFromBytes(t: DType, bytes: Uint8Array): TypedArray {
   const step = Math.max(1, size);
   const whole = Math.floor(bytes.byteLength / step) * step;
   if (bytes.byteOffset % step === 0) return new array(bytes.buffer, bytes.byteOffset, whole / step);
-  const copy = bytes.slice(0, whole);
+  const copy = new Uint8Array(bytes.subarray(0, whole)); // not slice: a Node Buffer would not copy
   return new array(copy.buffer, copy.byteOffset, whole / step);
 }
 
