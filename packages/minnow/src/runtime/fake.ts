@@ -6,7 +6,9 @@ import type { Dim } from "../graph/dim.js";
 import type { DType } from "../graph/dtype.js";
 import type { Binding } from "../ops/infer.js";
 import type { Device, DeviceModel, Plan, RawArray, StepHook } from "./device.js";
-import type { Setup } from "./load.js";
+import type { WorkerStart } from "./load.js";
+import type { Setup } from "./load_here.js";
+import { fixShapes, selectOutputs } from "./specialize.js";
 
 export interface FakeLog {
   plans: Binding[];
@@ -46,17 +48,25 @@ export function fakeDevice(options: FakeOptions = {}): { device: Device; log: Fa
   return { device, log };
 }
 
+export const noWorker: WorkerStart = {
+  web: () => {
+    throw new Error("no worker in this test");
+  },
+  file: "none.js",
+};
+
 /** A setup whose "file" is any bytes and whose only device is the fake, called "cpu". */
 export function fakeSetup(graph: () => Graph, options: FakeOptions = {}): { setup: Setup; log: FakeLog } {
   const { device, log } = fakeDevice(options);
   const setup: Setup = {
-    read: graph,
+    read(_bytes, changes) {
+      const g = graph();
+      if (changes.outputs) selectOutputs(g, changes.outputs);
+      fixShapes(g, changes);
+      return g;
+    },
     devices: { cpu: () => device },
     auto: ["cpu"],
-    worker: () => {
-      throw new Error("no worker in this test");
-    },
-    workerFile: "none.js",
   };
   return { setup, log };
 }

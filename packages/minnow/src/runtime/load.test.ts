@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
-import { fakeGraph, fakeSetup, port } from "./fake.js";
+import { fakeGraph, fakeSetup, noWorker, port } from "./fake.js";
 import { loadWith } from "./load.js";
 import type { ModelEvent, Progress } from "./types.js";
 
@@ -14,30 +14,30 @@ const later = (ms = 1): Promise<void> => new Promise((r) => setTimeout(r, ms));
 test("an unknown or absent device falls back, with an event and a line in the report", async () => {
   const { setup } = fakeSetup(graph);
   const events: ModelEvent[] = [];
-  const model = await loadWith(setup, bytes, { device: ["npu", "tpu", "cpu"], onEvent: (e) => events.push(e) });
+  const model = await loadWith(setup, noWorker, bytes, { device: ["npu", "tpu", "cpu"], onEvent: (e) => events.push(e) });
   assert.deepEqual(events.filter((e) => e.type === "fallback").map((e) => e.device), ["npu", "tpu"]);
   const report = model.report();
   assert.deepEqual(report.fallbacks.map((f) => f.reason), ["not available in this version", "unknown device"]);
   assert.match(`${report}`, /npu → fake: not available/);
-  await assert.rejects(loadWith(setup, bytes, { device: "gpu" }), (e: ModelError) => e.code === "device" && /"gpu"/.test(e.message));
-  await assert.rejects(loadWith(setup, bytes, { device: [] }), { code: "device" });
+  await assert.rejects(loadWith(setup, noWorker, bytes, { device: "gpu" }), (e: ModelError) => e.code === "device" && /"gpu"/.test(e.message));
+  await assert.rejects(loadWith(setup, noWorker, bytes, { device: [] }), { code: "device" });
 });
 
 test("threads: 2 runs on one and says so", async () => {
   const { setup } = fakeSetup(graph);
-  const model = await loadWith(setup, bytes, { threads: 2 });
+  const model = await loadWith(setup, noWorker, bytes, { threads: 2 });
   assert.deepEqual(model.report().threads, { used: 1, asked: 2, reason: "2 were asked for; this version runs on one" });
-  await assert.rejects(loadWith(setup, bytes, { threads: 0 }), { code: "bad_option" });
-  await assert.rejects(loadWith(setup, bytes, { maxMemory: Number.NaN }), { code: "bad_option" });
+  await assert.rejects(loadWith(setup, noWorker, bytes, { threads: 0 }), { code: "bad_option" });
+  await assert.rejects(loadWith(setup, noWorker, bytes, { maxMemory: Number.NaN }), { code: "bad_option" });
 });
 
 test("dims and shapes that the model does not have are refused", async () => {
   const dynamic = fakeSetup(() => fakeGraph([port("x", "float32", ["batch", 2])]));
-  await assert.rejects(loadWith(dynamic.setup, bytes, { dims: { bacth: 1 } }), /did you mean "batch"/);
-  await assert.rejects(loadWith(dynamic.setup, bytes, { dims: { batch: -1 } }), { code: "bad_option" });
-  await assert.rejects(loadWith(dynamic.setup, bytes, { shapes: { y: [1] } }), { code: "bad_option" });
-  await assert.rejects(loadWith(dynamic.setup, bytes, { shapes: { x: [1] } }), { code: "bad_option" });
-  const model = await loadWith(dynamic.setup, bytes, { shapes: { x: [3, 2] } });
+  await assert.rejects(loadWith(dynamic.setup, noWorker, bytes, { dims: { bacth: 1 } }), /did you mean "batch"/);
+  await assert.rejects(loadWith(dynamic.setup, noWorker, bytes, { dims: { batch: -1 } }), { code: "bad_option" });
+  await assert.rejects(loadWith(dynamic.setup, noWorker, bytes, { shapes: { y: [1] } }), { code: "bad_option" });
+  await assert.rejects(loadWith(dynamic.setup, noWorker, bytes, { shapes: { x: [1] } }), { code: "bad_option" });
+  const model = await loadWith(dynamic.setup, noWorker, bytes, { shapes: { x: [3, 2] } });
   assert.deepEqual(model.inputs[0]?.shape, [3, 2]);
   assert.equal(dynamic.log.plans.length, 1);
 });
@@ -46,7 +46,7 @@ test("events and progress tell load, compile, run and error", async () => {
   const { setup } = fakeSetup(graph);
   const events: ModelEvent[] = [];
   const phases: Progress["phase"][] = [];
-  const model = await loadWith(setup, bytes, { onEvent: (e) => events.push(e), onProgress: (p) => phases.push(p.phase) });
+  const model = await loadWith(setup, noWorker, bytes, { onEvent: (e) => events.push(e), onProgress: (p) => phases.push(p.phase) });
   await model.run([1, 2]);
   await assert.rejects(model.run([1]));
   assert.deepEqual(events.map((e) => e.type), ["compile", "load", "run", "error"]);
@@ -56,7 +56,7 @@ test("events and progress tell load, compile, run and error", async () => {
 
 test("runs queue in order and never overlap; a failed one does not stop the next", async () => {
   const { setup, log } = fakeSetup(graph, { wait: (i) => (i === 2 ? Promise.reject(new Error("boom")) : later(3 - (i % 3))) });
-  const model = await loadWith(setup, bytes);
+  const model = await loadWith(setup, noWorker, bytes);
   const ended: number[] = [];
   const settled = await Promise.allSettled(
     [0, 1, 2, 3, 4].map(async (i) => {
@@ -75,7 +75,7 @@ test("runs queue in order and never overlap; a failed one does not stop the next
 
 test("a signal stops a run that waits, and the others go on", async () => {
   const { setup, log } = fakeSetup(graph, { wait: () => later(5) });
-  const model = await loadWith(setup, bytes);
+  const model = await loadWith(setup, noWorker, bytes);
   const abort = new AbortController();
   const runs = [model.run([1, 1]), model.run([2, 2], { signal: abort.signal }), model.run([3, 3])];
   abort.abort();
@@ -83,12 +83,12 @@ test("a signal stops a run that waits, and the others go on", async () => {
   assert.deepEqual(settled.map((s) => (s.status === "rejected" ? s.reason.code : "ok")), ["ok", "aborted", "ok"]);
   assert.deepEqual(log.inputs[0], Float32Array.of(3, 3));
   await assert.rejects(model.run([1, 1], { signal: AbortSignal.abort() }), { code: "aborted" });
-  await assert.rejects(loadWith(setup, bytes, { signal: AbortSignal.abort() }), { code: "aborted" });
+  await assert.rejects(loadWith(setup, noWorker, bytes, { signal: AbortSignal.abort() }), { code: "aborted" });
 });
 
 test("a loop of runs with a signal lets timers in", async () => {
   const { setup } = fakeSetup(graph);
-  const model = await loadWith(setup, bytes);
+  const model = await loadWith(setup, noWorker, bytes);
   const signal = AbortSignal.timeout(30);
   await assert.rejects(
     (async () => {
@@ -100,7 +100,7 @@ test("a loop of runs with a signal lets timers in", async () => {
 
 test("dispose waits for the running call, refuses the rest, and is idempotent", async () => {
   const { setup, log } = fakeSetup(graph, { wait: () => later(10) });
-  const model = await loadWith(setup, bytes);
+  const model = await loadWith(setup, noWorker, bytes);
   const running = model.run([1, 2]);
   const waiting = model.run([3, 4]);
   await later(2);
@@ -120,7 +120,7 @@ test("dispose waits for the running call, refuses the rest, and is idempotent", 
 test("await using disposes", async () => {
   const { setup, log } = fakeSetup(graph);
   {
-    await using model = await loadWith(setup, bytes);
+    await using model = await loadWith(setup, noWorker, bytes);
     await model.run([1, 2]);
   }
   assert.equal(log.disposed, 1);
@@ -128,7 +128,7 @@ test("await using disposes", async () => {
 
 test("profile times each step and leaves performance entries", async () => {
   const { setup } = fakeSetup(graph);
-  const model = await loadWith(setup, bytes);
+  const model = await loadWith(setup, noWorker, bytes);
   performance.clearMeasures();
   const profile = await model.profile({ x: [1, 2] }, { runs: 3 });
   assert.equal(profile.runs, 3);
@@ -146,7 +146,7 @@ test("a listener that throws does not break a run", async () => {
   const scope = globalThis as { reportError?: unknown };
   const before = scope.reportError;
   scope.reportError = (e: unknown) => seen.push(e);
-  const model = await loadWith(setup, bytes, {
+  const model = await loadWith(setup, noWorker, bytes, {
     onEvent: (e) => {
       if (e.type === "run") throw new Error("listener");
     },

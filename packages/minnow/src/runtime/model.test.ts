@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { type Graph } from "../graph/graph.js";
 import { floatToHalf } from "../graph/dtype.js";
 import { ModelError } from "../error.js";
-import { fakeGraph, fakeSetup, type FakeLog, port } from "./fake.js";
+import { fakeGraph, fakeSetup, type FakeLog, noWorker, port } from "./fake.js";
 import { loadWith } from "./load.js";
 import type { InputValue, LoadOptions, Model, ModelInputs } from "./types.js";
 
@@ -12,7 +12,7 @@ const bytes = new Uint8Array(8);
 
 async function open(graph: () => Graph, options: LoadOptions = {}): Promise<{ model: Model; log: FakeLog }> {
   const { setup, log } = fakeSetup(graph);
-  return { model: await loadWith(setup, bytes, options), log };
+  return { model: await loadWith(setup, noWorker, bytes, options), log };
 }
 const one = (dtype: Parameters<typeof port>[1], shape: readonly (number | string)[] = [3]) =>
   open(() => fakeGraph([port("x", dtype, shape)]));

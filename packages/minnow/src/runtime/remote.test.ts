@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { MessageChannel } from "node:worker_threads";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
-import { type FakeLog, type FakeOptions, fakeGraph, fakeSetup, port } from "./fake.js";
+import { type FakeLog, type FakeOptions, fakeGraph, fakeSetup, noWorker, port } from "./fake.js";
 import { loadWith } from "./load.js";
 import type { NodePort } from "./node.js";
 import { server } from "./serve.js";
@@ -35,7 +35,7 @@ async function open(graph: () => Graph, options: LoadOptions = {}, fake: FakeOpt
       port1.close();
     },
   };
-  const model = await loadWith(setup, new Uint8Array(8), { ...options, worker });
+  const model = await loadWith(setup, noWorker, new Uint8Array(8), { ...options, worker });
   return { model, log, terminated: () => terminated, kill: () => died?.(new Error("shot")) };
 }
 const simple = (): Graph => fakeGraph([port("x", "float32", [2])]);
@@ -83,7 +83,7 @@ test("the caller's bytes stay the caller's", async () => {
     terminate: () => port1.close(),
   };
   const bytes = new Uint8Array(8);
-  const model = await loadWith(setup, bytes, { worker });
+  const model = await loadWith(setup, noWorker, bytes, { worker });
   assert.equal(bytes.length, 8);
   await model.dispose();
 });

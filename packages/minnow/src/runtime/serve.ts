@@ -2,7 +2,7 @@
 // call it with what they can read and run.
 import { ModelError } from "../error.js";
 import { asModelError } from "./events.js";
-import { loadHere, type Setup } from "./load.js";
+import { loadHere, type Setup } from "./load_here.js";
 import { isNode, parentPort } from "./node.js";
 import { type FromWorker, packError, type ToWorker } from "./protocol.js";
 import type { Model, ModelOutputs } from "./types.js";

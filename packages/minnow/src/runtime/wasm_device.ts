@@ -6,19 +6,30 @@ import { byteSize, type TypedArray } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import type { Binding } from "../ops/infer.js";
-import { baseline, type Engine } from "../targets/wasm/engine.js";
+import type { Engine } from "../targets/wasm/engine.js";
 import { type BoundProgram, WasmModel } from "../targets/wasm/instance.js";
-import { probe } from "../targets/wasm/probe.js";
+import { probeEngine } from "../targets/wasm/probe.js";
 import type { Device, DeviceModel, DeviceOptions, MemoryUse, Plan, PlannedStep, RawArray, StepHook } from "./device.js";
 
 export const wasmDevice: Device = {
   name: "wasm",
-  async open(graph: Graph, options: DeviceOptions): Promise<DeviceModel> {
+  open(graph: Graph, options: DeviceOptions): DeviceModel {
     if (typeof WebAssembly === "undefined")
       throw new ModelError("device", "this engine has no WebAssembly", { hint: "is it switched off, or forbidden by a CSP?" });
-    return new WasmDeviceModel(graph, options, options.deterministic ? baseline : await probe());
+    return new WasmDeviceModel(graph, options, engineFor(options));
   },
 };
+
+function engineFor({ deterministic }: DeviceOptions): Engine {
+  try {
+    return probeEngine({ deterministic });
+  } catch (cause) {
+    throw new ModelError("device", "this engine compiles no WebAssembly", {
+      hint: "a Content-Security-Policy needs 'wasm-unsafe-eval' in script-src",
+      cause,
+    });
+  }
+}
 
 class WasmDeviceModel implements DeviceModel {
   readonly notes: readonly string[];
