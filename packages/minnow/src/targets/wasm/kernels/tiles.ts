@@ -5,12 +5,21 @@ import type { Tile } from "../engine.js";
 /** Bytes of the left side that stay in the second-level cache while all panels pass over it. */
 export const leftBytes = 256 * 1024;
 
-/** Tiles the probe times, in order of preference when they are equally fast (see probe.ts). */
-export const candidates: readonly Tile[] = [
-  { mr: 6, nr: 8 },
-  { mr: 4, nr: 8 },
-  { mr: 6, nr: 16 },
-];
+/**
+ * Tiles the probe times; of the 8-wide ones the first is kept unless another is clearly faster.
+ * x86, V8 ≥ 12, fused multiply-add: 4×8 and 6×8 are level on Zen 3 (48 GFLOPS), 6×8 ahead on Zen 4 (58, 54).
+ * 16-wide wins only with 256-bit vectors.
+ */
+export const tileCandidates: readonly Tile[] = [{ mr: 4, nr: 8 }, { mr: 6, nr: 8 }, { mr: 6, nr: 16 }];
+
+/** Multiply, then add: one register more, so 6×8 spills (24 GFLOPS against 40) and 6×16 too. */
+export const plainTile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
+
+/** How much faster the 16-wide tile must be to be believed: it halves or doubles, nothing between. */
+export const wideGain = 1.25;
+
+/** dot_i16x8: 4×8 and 5×8 are level, 6×8 spills; with 256-bit vectors 4×16. */
+export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
 
 /**
  * Rows per chunk: whole tiles, equal chunks, the left side within `leftBytes` and the table small.

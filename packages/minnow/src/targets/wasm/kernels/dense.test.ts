@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as e from "../../../compiler/expr.js";
+import { type Access, at } from "../../../compiler/nest.js";
+import { fusesMultiplyAdd } from "../probe.js";
+import { dense } from "./dense.js";
+import { actual, type Case, CaseBuilder, expected, noise, worst } from "./harness.js";
+
+interface Options {
+  rows: number[];
+  k: number[];
+  n: number;
+  /** Right side as [K,N]. */
+  transposed?: boolean;
+  bias?: boolean;
+  xPitch?: number;
+}
+
+function denseCase(o: Options): Case {
+  const b = new CaseBuilder();
+  const rank = o.rows.length + 1;
+  const k = o.k.reduce((x, y) => x * y, 1);
+  const rows = o.rows.reduce((x, y) => x * y, 1);
+  const x = b.add(noise(rows * (o.xPitch ?? k) + 64, 2), "float32", [...o.rows, ...o.k], false, o.xPitch);
+  const w = b.add(noise(o.n * k, 3), "float32", o.transposed ? [k, o.n] : [o.n, k], true);
+  const out = b.add(noise(rows * o.n, 4), "float32", [...o.rows, o.n]);
+  const rowsAt = o.rows.map((_, i) => at(i));
+  const kAt = o.k.map((_, i) => at(rank + i));
+  let stride = k;
+  const flat = { offset: 0, terms: o.k.map((d, i) => [rank + i, (stride /= d)] as [number, number]) };
+  const operands: Access[] = [
+    { value: x, index: [...rowsAt, ...kAt] },
+    { value: w, index: o.transposed ? [flat, at(rank - 1)] : [at(rank - 1), flat] },
+  ];
+  let result = e.accumulator("f32");
+  if (o.bias) {
+    operands.push({ value: b.add(noise(o.n, 5), "float32", [o.n], true), index: [at(rank - 1)] });
+    result = e.max(e.add(result, e.input(2, "f32")), 0);
+  }
+  return b.finish("dense", {}, {
+    loops: [...o.rows, o.n],
+    reduce: o.k,
+    operands,
+    body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
+    combine: "sum",
+    result,
+    out: { value: out, index: [...rowsAt, at(rank - 1)] },
+  });
+}
+
+const cases: Record<string, Options> = {
+  "one row": { rows: [1], k: [37], n: 30, bias: true },
+  "one row, whole panels": { rows: [1], k: [64], n: 64 },
+  "one row, tiny": { rows: [1], k: [2], n: 1 },
+  "one row, flattened": { rows: [1], k: [3, 4, 5], n: 9, bias: true },
+  "rows": { rows: [11], k: [20], n: 13, bias: true },
+  "rows of higher rank, [K,N]": { rows: [2, 3, 4], k: [18], n: 24, transposed: true },
+  "rows at a pitch": { rows: [9], k: [10], n: 8, xPitch: 16 },
+};
+
+describe("dense and matmul against the loop nest", () => {
+  for (const [name, o] of Object.entries(cases))
+    test(name, () => {
+      const c = denseCase(o);
+      const want = expected(c);
+      for (const mr of [4, 6])
+        for (const nr of [8, 16] as const)
+          for (const fma of fusesMultiplyAdd() ? [false, true] : [false]) {
+            const got = actual(c, dense, { fma, f32: { mr, nr }, i8: { mr: 4, nr: 8 }, wide: nr === 16 });
+            assert.ok(got, "planned");
+            assert.ok(worst(got, want) < 1e-5, `off by ${worst(got, want)}`);
+          }
+    });
+});
