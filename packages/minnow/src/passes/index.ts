@@ -7,6 +7,7 @@ import { batchNorm } from "./batch_norm.js";
 import { commonSubexpressions } from "./common_subexpressions.js";
 import { deadNodes } from "./dead_nodes.js";
 import { dilations } from "./dilations.js";
+import { flattenWeights } from "./flatten_weights.js";
 import { foldConstants } from "./fold_constants.js";
 import { identities } from "./identities.js";
 import { matmulDense } from "./matmul_dense.js";
@@ -29,6 +30,7 @@ export const passes: readonly Pass[] = [
   transposes,
   powers,
   matmulDense,
+  flattenWeights,
   pads,
   dilations,
   affine,

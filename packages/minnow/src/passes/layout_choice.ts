@@ -59,13 +59,16 @@ export class Layouts {
     return this.cut();
   }
 
+  /**
+   * Forwards first: what an operator is given decides best, because some orders of what it makes
+   * leave a choice of what it reads (Gather of one index).
+   */
   private walkFromImageOps(): void {
+    const images = this.graph.nodes.filter((n) => imageOps.has(n.op));
     const queue: Node[] = [];
-    for (const n of this.graph.nodes) {
-      if (!imageOps.has(n.op)) continue;
-      for (const t of n.inputs) if (t) this.pullProducer(t, identity(rankOf(t)), true, queue);
-      for (const t of n.outputs) this.pushReaders(t, identity(rankOf(t)), true, queue);
-    }
+    for (const n of images) for (const t of n.outputs) this.pushReaders(t, identity(rankOf(t)), true, queue);
+    for (const n of queue) this.pushOutputs(n, true, queue);
+    for (const n of images) for (const t of n.inputs) if (t) this.pullProducer(t, identity(rankOf(t)), true, queue);
     this.walk(queue, true);
   }
 
@@ -86,8 +89,13 @@ export class Layouts {
         const t = n.inputs[i];
         if (t && layout?.length === rankOf(t)) this.pullProducer(t, layout, image, queue);
       });
-      n.outputs.forEach((t, j) => this.pushReaders(t, plan.outputs[j] as Perm, image, queue));
+      this.pushOutputs(n, image, queue);
     }
+  }
+
+  private pushOutputs(n: Node, image: boolean, queue: Node[]): void {
+    const plan = this.candidates.get(n)?.plan as Plan;
+    n.outputs.forEach((t, j) => this.pushReaders(t, plan.outputs[j] as Perm, image, queue));
   }
 
   /** Somebody wants `t` stored as `layout`: offer its producer the layout that gives this for nothing. */

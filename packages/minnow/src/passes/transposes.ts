@@ -163,14 +163,22 @@ class Rebuild {
     const original = this.editor.producer(out);
     if (key(from.shape, perm) === key(from.shape, identity(perm.length))) {
       const shape = reshapeAttr(from.shape, permute(from.shape, perm));
-      if (shape) {
-        this.nodes.push({ op: "Reshape", name: original?.name ?? out.name, inputs: [from], outputs: [out], attrs: { shape } });
-        return;
-      }
+      if (shape) this.nodes.push({ op: "Reshape", name: out.name, inputs: [from], outputs: [out], attrs: { shape } });
+      else this.moveOnes(from, perm, out);
+      return;
     }
     const same = original && transposePerm(original);
     if (original && same && equal(same, perm) && original.inputs[0] === from) this.nodes.push(original);
     else this.nodes.push({ op: "Transpose", name: out.name, inputs: [from], outputs: [out], attrs: { perm: [...perm] } });
+  }
+
+  /** Axes of size 1 go out and come in elsewhere: says it where a Reshape cannot, without sizes. */
+  private moveOnes(from: Tensor, perm: Perm, out: Tensor): void {
+    const ones = (s: Shape): number[] => s.flatMap((d, i) => (d === 1 ? [i] : []));
+    const shape = from.shape.filter((d) => d !== 1);
+    const solid = value(this.editor.fresh(`${from.name}~solid`), from.dtype, shape, from.quant);
+    this.nodes.push({ op: "Squeeze", name: solid.name, inputs: [from], outputs: [solid], attrs: { axes: ones(from.shape) } });
+    this.nodes.push({ op: "Unsqueeze", name: out.name, inputs: [solid], outputs: [out], attrs: { axes: ones(permute(from.shape, perm)) } });
   }
 
   /** A graph output keeps its name: what holds its values takes it, or a copy does. */

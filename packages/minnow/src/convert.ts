@@ -1,0 +1,140 @@
+// From a model file of any known format to a Graph, optimised, and to a .minnow file. The same bytes
+// give the same file, in Node and in the browser.
+//
+//   source ─ readSource ─▶ bytes ─ detectFormat, reader ─▶ Graph ─ optimize ─▶ Graph ─ writeMinnow ─▶ bytes
+import { ModelError } from "./error.js";
+import { detectFormat, type Format } from "./formats/detect.js";
+import { readMinnow } from "./formats/minnow/reader.js";
+import { writeMinnow } from "./formats/minnow/writer.js";
+import { readOnnx } from "./formats/onnx/index.js";
+import { readTflite } from "./formats/tflite/reader.js";
+import { symbol } from "./graph/dim.js";
+import type { Graph, Tensor } from "./graph/graph.js";
+import { annotate } from "./ops/infer.js";
+import { optimize } from "./passes/index.js";
+import { readSource } from "./runtime/source.js";
+import type { ModelSource, Progress } from "./runtime/types.js";
+
+export type ConvertEvent =
+  | { readonly type: "read"; readonly ms: number; readonly bytes: number; readonly format: string; readonly nodes: number }
+  | { readonly type: "pass"; readonly ms: number; readonly name: string; readonly rewrites: number }
+  | { readonly type: "write"; readonly ms: number; readonly bytes: number; readonly nodes: number };
+
+export interface GraphOptions {
+  /** Fixes the shapes of inputs, by name. */
+  shapes?: Readonly<Record<string, readonly number[]>>;
+  /** Fixes symbolic dimensions. */
+  dims?: Readonly<Record<string, number>>;
+  /** Tensors to give instead of the model's outputs, by name; passes keep them. */
+  outputs?: readonly string[];
+  /** false: leave the graph as the reader made it. Default true. */
+  optimize?: boolean;
+  /** Keep what training needs: no rewrite that holds for inference only. */
+  training?: boolean;
+  onEvent?: (event: ConvertEvent) => void;
+}
+
+export interface ConvertOptions extends GraphOptions {
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+const readers: Partial<Record<Format, (bytes: Uint8Array) => Graph>> = {
+  tflite: readTflite,
+  onnx: readOnnx,
+  minnow: readMinnow,
+};
+
+/**
+ * Converts a model to the bytes of a .minnow file.
+ * @throws ModelError io, unknown_format, bad_file, bad_graph, bad_shape, bad_option, aborted, or
+ * "unsupported" with every problem listed
+ */
+export async function convert(source: ModelSource, options: ConvertOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+  const { signal, onProgress } = options;
+  const bytes = await readSource(source, { signal, onProgress });
+  const graph = toGraph(bytes, options);
+  if (signal?.aborted) throw new ModelError("aborted", "the call was aborted", { cause: signal.reason });
+  const start = performance.now();
+  const file = writeMinnow(graph);
+  options.onEvent?.({ type: "write", ms: performance.now() - start, bytes: file.length, nodes: graph.nodes.length });
+  return file;
+}
+
+/**
+ * Reads a model file of any known format, as its source says it. Constants may be views of `bytes`.
+ * @throws ModelError unknown_format, bad_file, bad_graph, bad_shape, unsupported
+ */
+export function read(bytes: Uint8Array): Graph {
+  const format = detectFormat(bytes);
+  const reader = format && readers[format];
+  if (reader) return reader(bytes);
+  const hint = `${Object.keys(readers).join(", ")} files can be read`;
+  if (format) throw new ModelError("unknown_format", `${format} files cannot be read by this version`, { hint });
+  throw new ModelError("unknown_format", bytes.length === 0 ? "the file is empty" : "not a model file of a known format", { hint });
+}
+
+/** Reads and optimises: the graph that `load` runs and `convert` writes. */
+export function toGraph(bytes: Uint8Array, options: GraphOptions = {}): Graph {
+  const { onEvent } = options;
+  const start = performance.now();
+  const graph = read(bytes);
+  const done = graph.meta.passes !== undefined; // a .minnow file that was optimised when it was written
+  selectOutputs(graph, options.outputs);
+  const fixed = fixShapes(graph, options);
+  onEvent?.({
+    type: "read", ms: performance.now() - start, bytes: bytes.length, format: graph.meta.format ?? "", nodes: graph.nodes.length,
+  });
+  if (options.optimize === false || (done && !fixed && !options.outputs)) return graph;
+  let last = performance.now();
+  const counts = optimize(graph, {
+    ...(options.training && { training: true }),
+    onPass(name, rewrites) {
+      const now = performance.now();
+      onEvent?.({ type: "pass", ms: now - last, name, rewrites });
+      last = now;
+    },
+  });
+  const passes: Record<string, number> = { ...graph.meta.passes };
+  for (const [name, n] of Object.entries(counts)) passes[name] = (passes[name] ?? 0) + n;
+  graph.meta = { ...graph.meta, passes };
+  return graph;
+}
+
+/** Makes the named tensors the graph's outputs. */
+function selectOutputs(graph: Graph, names: readonly string[] | undefined): void {
+  if (!names) return;
+  const byName = new Map<string, Tensor>();
+  for (const t of graph.tensors()) for (const a of t.aliases ?? []) byName.set(a, t);
+  for (const t of graph.tensors()) byName.set(t.name, t);
+  graph.outputs = names.map((name) => {
+    const t = byName.get(name);
+    if (t) return t;
+    throw new ModelError("bad_option", `outputs: no tensor is named ${JSON.stringify(name)}`, { tensor: name });
+  });
+}
+
+/** Writes fixed sizes into the inputs; whether there were any. */
+function fixShapes(graph: Graph, { shapes = {}, dims = {} }: GraphOptions): boolean {
+  const isSize = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
+  for (const [name, shape] of Object.entries(shapes)) {
+    const t = graph.inputs.find((x) => x.name === name || x.aliases?.includes(name));
+    const known = graph.inputs.map((x) => x.name).join(", ");
+    if (!t) throw new ModelError("bad_option", `shapes: no input is named ${JSON.stringify(name)}`, { hint: `inputs: ${known}` });
+    if (shape.length !== t.shape.length || !shape.every(isSize))
+      throw new ModelError("bad_option", `shapes: [${shape}] does not fit input ${name} [${t.shape.join(", ")}]`, { tensor: t.name });
+    t.shape = [...shape];
+  }
+  const sizes = new Map<string, number>();
+  const symbols = new Set(graph.inputs.flatMap((t) => t.shape.filter((d) => typeof d === "string")));
+  for (const [name, size] of Object.entries(dims)) {
+    const key = symbols.has(name) ? name : String(symbol(name));
+    if (!symbols.has(key)) throw new ModelError("bad_option", `dims: no input has a dimension ${JSON.stringify(name)}`, { hint: [...symbols].join(", ") });
+    if (!isSize(size)) throw new ModelError("bad_option", `dims: ${name} is ${size}, not a size`);
+    sizes.set(key, size);
+  }
+  for (const t of graph.inputs) t.shape = t.shape.map((d) => (typeof d === "string" ? (sizes.get(d) ?? d) : d));
+  const any = Object.keys(shapes).length + sizes.size > 0;
+  if (any) annotate(graph);
+  return any;
+}
