@@ -282,21 +282,45 @@ export class EpilogueCode {
     });
   }
 
+  /** Moves on by a number of channels (a multiple of 4). */
+  advance(channels: number): void {
+    for (const o of this.e.operands) {
+      const base = this.bases.get(o.operand);
+      if (base !== undefined) this.f.inc(base, channels * (o.role === "channel" ? 4 : o.walk.bytes));
+    }
+    this.f.inc(this.outBase, channels * this.e.outBytes);
+  }
+
+  /** Back to the channel in the local `start` (in packed operands and in the output alike). */
+  rewind(start: Local): void {
+    for (const o of this.e.operands) {
+      const base = this.bases.get(o.operand);
+      if (base === undefined) continue;
+      this.arg(`e${o.operand}`).get(start).i32(o.role === "channel" ? 4 : o.walk.bytes).op("i32.mul", "i32.add").set(base);
+    }
+    this.arg("out").get(start).i32(this.e.outBytes).op("i32.mul", "i32.add").set(this.outBase);
+  }
+
   /** Stores one row; the last vector may hold fewer than four channels. */
   store(acc: readonly Local[], channels: number, pixel: () => void): void {
-    const { f, e } = this;
     pixel();
     this.arg("outPitch").op("i32.mul").get(this.outBase).op("i32.add").set(this.address);
+    this.storeAt(acc, channels, this.address, 0);
+  }
+
+  /** Stores one row at address + offset. */
+  storeAt(acc: readonly Local[], channels: number, address: Local, offset: number): void {
+    const { f, e } = this;
     const whole = acc.slice(0, Math.floor(channels / 4));
     if (e.outBytes === 4)
       // High half of a pair first: V8 then joins the two into one 256-bit store.
       for (let v = 0; v < whole.length; v += 2)
         for (const x of v + 1 < whole.length ? [v + 1, v] : [v])
-          f.get(this.address).get(whole[x] as Local).vstore(16 * x);
-    else storeVectors(f, e.outType, this.address, whole, 0, e.outType !== "float16");
+          f.get(address).get(whole[x] as Local).vstore(offset + 16 * x);
+    else storeVectors(f, e.outType, address, whole, offset, e.outType !== "float16");
     const rest = acc[whole.length];
     if (rest === undefined) return;
     for (let lane = 0; lane < channels % 4; lane++)
-      storeLane(f, e.outType, this.address, rest, lane, (4 * whole.length + lane) * e.outBytes);
+      storeLane(f, e.outType, address, rest, lane, offset + (4 * whole.length + lane) * e.outBytes);
   }
 }

@@ -2,5 +2,6 @@
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
 import { dense } from "./dense.js";
+import { depthwise } from "./depthwise.js";
 
-export const tunedKernels: readonly TunedKernel[] = [conv2d, dense];
+export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense];

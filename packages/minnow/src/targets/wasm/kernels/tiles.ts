@@ -31,3 +31,6 @@ export function chunkRows(rows: number, mr: number, rowBytes: number, tableBytes
   const chunks = Math.max(1, Math.ceil(rows / most));
   return Math.max(mr, Math.ceil(rows / chunks / mr) * mr);
 }
+
+/** Outputs along x that a depth-wise tile computes: 4, or 2 where the inputs alone would fill the registers. */
+export const depthwiseWidth = (kw: number, stride: number): number => (3 * stride + kw > 10 ? 2 : 4);

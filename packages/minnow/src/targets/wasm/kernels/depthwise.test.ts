@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { fusesMultiplyAdd } from "../probe.js";
+import { depthwise } from "./depthwise.js";
+import { actual, convCase, type ConvOptions, expected, worst } from "./harness.js";
+
+const dw = (h: number, w: number, c: number, k: number, s: number, pad: number, more: Partial<ConvOptions> = {}) => ({
+  h, w, c, o: c, group: c, kernel: [k, k] as const, stride: [s, s] as const, pads: [pad, pad, pad, pad] as const, ...more,
+});
+
+const cases: Record<string, ConvOptions> = {
+  "3x3 same": dw(9, 14, 16, 3, 1, 1, { relu6: true }),
+  "3x3, 7 columns": dw(7, 7, 24, 3, 1, 1),
+  "3x3 stride 2, padded behind": dw(10, 12, 8, 3, 2, 0, { pads: [0, 0, 1, 1] }),
+  "3x3 stride 2, padded before": dw(11, 13, 12, 3, 2, 1),
+  "3x3 valid": dw(6, 11, 4, 3, 1, 0),
+  "3x3, odd channels": dw(5, 9, 13, 3, 1, 1),
+  "3 channels": dw(5, 9, 3, 3, 1, 1),
+  "small maps": dw(2, 3, 8, 3, 1, 1),
+  "one pixel": dw(1, 1, 20, 3, 1, 1),
+  "two and one columns": dw(4, 2, 8, 3, 2, 1, { n: 2 }),
+  "5x5": dw(9, 10, 8, 5, 1, 2),
+  "5x5 stride 2": dw(12, 15, 12, 5, 2, 2),
+  "7x7": dw(10, 12, 4, 7, 1, 3),
+  "9x9, wider than a tile's padding": dw(12, 13, 4, 9, 1, 4),
+  "1x3": dw(5, 9, 8, 3, 1, 1, { kernel: [1, 3], pads: [0, 1, 0, 1] }),
+  "batch, pitches": dw(6, 9, 8, 3, 1, 1, { n: 2, xPitch: 20, outPitch: 11 }),
+  "residual in place": dw(6, 10, 12, 3, 1, 1, { residual: "in-place" }),
+  "residual": dw(6, 10, 21, 3, 1, 1, { residual: "other", relu6: true }),
+  "float16 weights": dw(6, 10, 8, 3, 1, 1, { half: true }),
+};
+
+describe("depth-wise convolution against the loop nest", () => {
+  for (const [name, o] of Object.entries(cases))
+    test(name, () => {
+      const c = convCase(o);
+      const want = expected(c);
+      for (const wide of [false, true])
+        for (const fma of fusesMultiplyAdd() ? [false, true] : [false]) {
+          const got = actual(c, depthwise, { fma, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 }, wide });
+          assert.ok(got, "planned");
+          assert.ok(worst(got, want) < 1e-5, `off by ${worst(got, want)}`);
+        }
+    });
+});

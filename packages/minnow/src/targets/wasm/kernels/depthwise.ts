@@ -1,0 +1,412 @@
+// Depth-wise convolution, multiplier 1, dilation 1. One call of a tile function computes XT outputs along
+// x for all channels, so that inputs and weights are loaded once for all of them; strides are immediates
+// (the code knows channels and pitches, never rows or columns). A row of outputs is
+//   left tile (its first columns lie in the padding), inner tiles, right tile (ends with the row, may
+//   overlap its neighbour), or, where these do not fit, single pixels by tap pointers.
+// Weights lie as [C/4][tap][4]: [tap][C] would alias at 4 KB strides for C = 512 (17 against 32 GFLOPS).
+//
+// Versions: f32_dw_{kh}x{kw}s{s}_{fma|muladd}: measured by bench/kernels.mjs, EPYC 7003, Node 24:
+//   3×3 s1 29–37, s2 20–25 GFLOPS (XT = 4; XT = 7 spills).
+import type { Step } from "../../../compiler/program.js";
+import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
+import type { Engine } from "../engine.js";
+import type { ArgWord, Packed, PlannedKernel, TunedKernel } from "../kernel.js";
+import { Layout } from "./arguments.js";
+import { type ConvGeometry, convGeometry } from "./conv.js";
+import { type Epilogue, EpilogueCode, epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
+import { type Buffers, constantNumbers, dataId } from "./operands.js";
+import { isFloatProduct, weightMatrix } from "./products.js";
+import { depthwiseWidth } from "./tiles.js";
+
+export const depthwise: TunedKernel = { kernels: ["conv2d"], plan: planDepthwise };
+
+const words = [
+  "x",
+  "weights",
+  "out",
+  "outPitch",
+  "scratch",
+  "zero",
+  "xRow", // bytes
+  "xImage",
+  "h",
+  "w",
+  "oh",
+  "ow",
+  "padTop",
+  "left", // 1: the left tile runs
+  "inner", // inner tiles
+  "innerAt", // their first output, and its first input column
+  "innerColumn",
+  "rightAt", // first output of the right tile, −1 = none
+  "rightColumn",
+  "singleAt", // outputs singleAt…ow−1 go one by one
+] as const;
+
+function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
+  const g = convGeometry(step);
+  const nest = step.nest;
+  if (!g || !nest || !isFloatProduct(step, nest) || g.group !== g.channels || nest.loops[3] !== g.channels) return null;
+  const [kh, kw] = g.kernel;
+  const { window, channels } = g;
+  if (nest.loops.length !== 4 || window.dilation.some((d) => d !== 1) || kh * kw > 81) return null;
+  const weights = weightMatrix(program, g.w, channels, kh * kw);
+  const epilogue = epilogueOf(step, nest, program);
+  if (!weights || !epilogue) return null;
+  const s: Spec = {
+    channels,
+    kernel: g.kernel,
+    stride: window.stride,
+    padLeft: window.pad[1],
+    pitch: g.pitch * 4,
+    outPitch: epilogue.outPitch * epilogue.outBytes,
+    xt: depthwiseWidth(kw, window.stride[1]),
+    block: engine.wide && channels >= 8 ? 2 : 1,
+    epilogue,
+    fma: engine.fma,
+    overhang: 0,
+  };
+  const row = tileRow(s, g, epilogue.operands.some((o) => o.role === "full"));
+  const spec = { ...s, overhang: row.overhang };
+  const layout = new Layout<string>([...words, ...epilogueNames(epilogue)]);
+  const { words: extra, packed } = epilogueWords(epilogue, 1, channels);
+  const name = `f32_dw_${kh}x${kw}s${window.stride.join("x")}_${engine.fma ? "fma" : "muladd"}`;
+  const rows = (nest.loops[0] as number) * window.oh;
+  return {
+    key: `${name}_c${channels}_${s.pitch}>${s.outPitch}_p${s.padLeft}-${row.overhang}_b${s.block}_${epilogue.key}`,
+    label: name,
+    emit: (m) => emitDepthwise(m, layout, spec),
+    extent: rows,
+    grain: Math.max(1, Math.ceil(20000 / (window.ow * channels))),
+    args: layout.words({
+      x: { kind: "view", value: g.x.value },
+      weights: { kind: "packed", index: 0 },
+      out: { kind: "view", value: nest.out.value, element: epilogue.outOffset },
+      outPitch: s.outPitch,
+      scratch: { kind: "scratch" },
+      zero: { kind: "zero" },
+      xRow: window.rowBytes,
+      xImage: window.imageBytes,
+      h: window.h,
+      w: window.w,
+      oh: window.oh,
+      ow: window.ow,
+      padTop: window.pad[0],
+      ...row.args,
+      ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, extra[i] as ArgWord])),
+    }),
+    packed: [packTaps(weights.data, weights.dtype, weights.offset, channels, kh * kw), ...packed],
+    scratchBytes: 4 * kh * kw + 64,
+    zeroBytes: (window.w + kw) * s.pitch + 64,
+  };
+}
+
+interface Spec {
+  readonly channels: number;
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padLeft: number;
+  /** Bytes between input and between output pixels. */
+  readonly pitch: number;
+  readonly outPitch: number;
+  readonly xt: number;
+  /** Vectors of channels an inner step takes: 2 lets V8 pair them. */
+  readonly block: number;
+  readonly epilogue: Epilogue;
+  readonly fma: boolean;
+  /** Columns of the right tile that lie behind the image. */
+  readonly overhang: number;
+}
+
+interface RowTiling {
+  readonly args: Record<string, number>;
+  readonly overhang: number;
+}
+
+/** How a row of outputs is cut; see the head of the file. `once`: no output may be computed twice. */
+function tileRow(s: Spec, g: ConvGeometry, once: boolean): RowTiling {
+  const { xt, padLeft } = s;
+  const { w, ow } = g.window;
+  const stride = s.stride[1];
+  const span = (xt - 1) * stride + s.kernel[1];
+  const column = (ox: number): number => ox * stride - padLeft;
+  const left = padLeft > 0 && ow >= xt && column(xt) >= 0 && column(0) + span <= w ? 1 : 0;
+  const innerAt = left * xt;
+  let inner = 0;
+  if (left || padLeft === 0)
+    while (innerAt + (inner + 1) * xt <= ow && column(innerAt + inner * xt) + span <= w) inner++;
+  let done = innerAt + inner * xt;
+  let rightAt = -1;
+  let overhang = 0;
+  const last = ow - xt;
+  if (done < ow && ow - done <= xt && (left || inner) && column(last) >= 0 && (!once || last === done)) {
+    rightAt = last;
+    overhang = Math.max(0, column(last) + span - w);
+    done = ow;
+  }
+  const innerColumn = column(innerAt);
+  const rightColumn = rightAt < 0 ? 0 : column(rightAt);
+  return { args: { left, inner, innerAt, innerColumn, rightAt, rightColumn, singleAt: done }, overhang };
+}
+
+/** [C/4][tap][4] from [C][tap], padded with zeros. */
+function packTaps(data: Parameters<typeof dataId>[0], dtype: "float32" | "float16" | string, at: number, channels: number, taps: number): Packed {
+  const blocks = Math.ceil(channels / 4);
+  return {
+    key: `taps:${dataId(data)}:${at}:${channels}x${taps}`,
+    bytes: 16 * blocks * taps,
+    fill(memory, address) {
+      const source = constantNumbers(data, dtype === "float16" ? "float16" : "float32", at, channels * taps);
+      const out = new Float32Array(memory as ArrayBuffer, address, 4 * blocks * taps).fill(0);
+      for (let c = 0; c < channels; c++) {
+        const to = (c >> 2) * 4 * taps + (c & 3);
+        for (let t = 0; t < taps; t++) out[to + 4 * t] = source[c * taps + t] as number;
+      }
+    },
+  };
+}
+
+function emitDepthwise(m: ModuleBuilder, layout: Layout<string>, s: Spec): number {
+  const [kh, kw] = s.kernel;
+  const span = (s.xt - 1) * s.stride[1] + kw;
+  const tile = (lo: number, hi: number): number =>
+    m.func(["i32", "i32", "i32", ...Array<"i32">(kh).fill("i32")], [], (f) => new DepthTile(f, layout, s, lo, hi).emit());
+  const inner = tile(0, span);
+  const left = s.padLeft > 0 ? tile(Math.min(s.padLeft, span), span) : -1;
+  const right = s.overhang > 0 ? tile(0, span - s.overhang) : inner;
+  const single = m.func(["i32", "i32"], [], (f) => singlePixel(f, layout, s));
+  return m.func(["i32", "i32", "i32"], [], (f) => new DepthRows(f, layout, s, { inner, left, right, single }).emit());
+}
+
+/** (args, first pixel, tiles, row pointers…): each pointer at the tile's first column that is inside. */
+class DepthTile {
+  private readonly pointers: Local[];
+  private readonly acc: Local[][];
+  private readonly inputs: Local[][];
+  private readonly weights: Local[];
+  private readonly w: Local;
+  private readonly out: Local;
+
+  constructor(
+    private readonly f: FunctionBuilder,
+    private readonly layout: Layout<string>,
+    private readonly s: Spec,
+    private readonly lo: number,
+    private readonly hi: number,
+  ) {
+    const [kh, kw] = s.kernel;
+    this.pointers = f.someLocals(kh, "i32");
+    this.w = f.local();
+    this.out = f.local();
+    this.acc = Array.from({ length: s.xt }, () => f.someLocals(s.block, "v128"));
+    this.inputs = Array.from({ length: (s.xt - 1) * s.stride[1] + kw }, () => f.someLocals(s.block, "v128"));
+    this.weights = f.someLocals(s.block, "v128");
+  }
+
+  emit(): void {
+    const { f, layout, s } = this;
+    const [args, pixel, tiles] = [0, 1, 2];
+    const arg = (name: string): FunctionBuilder => layout.push(f, args, name);
+    const zero = f.local();
+    const at = f.local();
+    arg("out").get(pixel).i32(s.outPitch).op("i32.mul", "i32.add").set(at);
+    const code = new EpilogueCode(f, s.epilogue, arg, s, s.block, zero, zero);
+    const n = f.local();
+    f.repeat(tiles, () => {
+      this.pointers.forEach((p, y) => f.get(3 + y).set(p));
+      arg("weights").set(this.w).get(at).set(this.out);
+      code.rewind(zero);
+      const whole = Math.floor(s.channels / (4 * s.block));
+      const step = (block: number, channels: number): void => {
+        this.block(code, block, channels, pixel);
+        code.advance(4 * block);
+        f.inc(this.w, 16 * block * s.kernel[0] * s.kernel[1]).inc(this.out, 4 * block * s.epilogue.outBytes);
+        for (const p of this.pointers) f.inc(p, 16 * block);
+      };
+      if (whole > 1) {
+        f.i32(whole).set(n);
+        f.repeat(n, () => step(s.block, 4 * s.block));
+      } else if (whole) step(s.block, 4 * s.block);
+      let rest = s.channels % (4 * s.block);
+      for (; rest >= 4; rest -= 4) step(1, 4);
+      if (rest) step(1, rest);
+      f.inc(at, s.xt * s.outPitch).inc(pixel, s.xt);
+      for (let y = 0; y < s.kernel[0]; y++) f.inc(3 + y, s.xt * s.stride[1] * s.pitch);
+    });
+  }
+
+  /** One block of channels for all xt outputs. */
+  private block(code: EpilogueCode, block: number, channels: number, pixel: Local): void {
+    const { f, s, lo, hi } = this;
+    const [kh, kw] = s.kernel;
+    const acc = this.acc.map((a) => a.slice(0, block));
+    const stride = s.stride[1];
+    code.init(acc);
+    for (let y = 0; y < kh; y++) {
+      for (let i = lo; i < hi; i++)
+        for (let v = 0; v < block; v++)
+          f.get(this.pointers[y] as Local).vload((i - lo) * s.pitch + 16 * v).set(this.inputs[i]?.[v] as Local);
+      for (let x = 0; x < kw; x++) {
+        const users = acc.map((a, t) => ({ a, i: t * stride + x })).filter(({ i }) => i >= lo && i < hi);
+        if (users.length === 0) continue;
+        for (let v = 0; v < block; v++)
+          f.get(this.w).vload(16 * (v * kh * kw + y * kw + x)).set(this.weights[v] as Local);
+        for (const { a, i } of users)
+          for (let v = 0; v < block; v++)
+            multiply(f, s.fma, a[v] as Local, this.inputs[i]?.[v] as Local, this.weights[v] as Local);
+      }
+    }
+    code.load();
+    acc.forEach((a, t) => code.finish(a, () => void f.get(pixel).i32(t).op("i32.add")));
+    acc.forEach((a, t) => code.storeAt(a, channels, this.out, t * s.outPitch));
+  }
+}
+
+function multiply(f: FunctionBuilder, fma: boolean, acc: Local, x: Local, w: Local): void {
+  if (fma) f.get(x).get(w).get(acc).op("f32x4.relaxed_madd");
+  else f.get(acc).get(x).get(w).op("f32x4.mul", "f32x4.add");
+  f.set(acc);
+}
+
+/** (args, pixel): one output; the taps' addresses are in the scratch. */
+function singlePixel(f: FunctionBuilder, layout: Layout<string>, s: Spec): void {
+  const [args, pixel] = [0, 1];
+  const taps = s.kernel[0] * s.kernel[1];
+  const arg = (name: string): FunctionBuilder => layout.push(f, args, name);
+  const zero = f.local();
+  const table = layout.local(f, args, "scratch");
+  const w = layout.local(f, args, "weights");
+  const out = f.local();
+  const at = f.local();
+  const n = f.local();
+  const acc = f.someLocals(1, "v128");
+  const x = f.local("v128");
+  const wv = f.local("v128");
+  const code = new EpilogueCode(f, s.epilogue, arg, s, 1, zero, zero);
+  arg("out").get(pixel).i32(s.outPitch).op("i32.mul", "i32.add").set(out);
+  const step = (channels: number): void => {
+    code.init([acc]);
+    for (let t = 0; t < taps; t++) {
+      f.get(table).load(4 * t).get(at).op("i32.add").vload().set(x).get(w).vload(16 * t).set(wv);
+      multiply(f, s.fma, acc[0] as Local, x, wv);
+    }
+    code.load();
+    code.finish(acc, () => void f.get(pixel));
+    code.storeAt(acc, channels, out, 0);
+    code.advance(4);
+    f.inc(at, 16).inc(w, 16 * taps).inc(out, 4 * s.epilogue.outBytes);
+  };
+  const whole = Math.floor(s.channels / 4);
+  if (whole) {
+    f.i32(whole).set(n);
+    f.repeat(n, () => step(4));
+  }
+  if (s.channels % 4) step(s.channels % 4);
+}
+
+interface Functions {
+  readonly inner: number;
+  readonly left: number;
+  readonly right: number;
+  readonly single: number;
+}
+
+/** Output rows begin…end−1 of all images. */
+class DepthRows {
+  private readonly rows: Local[];
+  private readonly pixel: Local;
+  private readonly iy: Local;
+  private readonly image: Local;
+
+  constructor(
+    private readonly f: FunctionBuilder,
+    private readonly layout: Layout<string>,
+    private readonly s: Spec,
+    private readonly fn: Functions,
+  ) {
+    this.rows = f.someLocals(s.kernel[0], "i32");
+    this.pixel = f.local();
+    this.iy = f.local();
+    this.image = f.local();
+  }
+
+  emit(): void {
+    const { f, s } = this;
+    const [begin, end] = [1, 2];
+    const y = f.local();
+    const arg = (name: string): FunctionBuilder => this.layout.push(f, 0, name);
+    f.block().get(begin).get(end).op("i32.ge_u").brIf(0).loop();
+    f.get(begin);
+    arg("oh").op("i32.rem_u").i32(s.stride[0]).op("i32.mul");
+    arg("padTop").op("i32.sub").set(this.iy);
+    arg("x").get(begin);
+    arg("oh").op("i32.div_u");
+    arg("xImage").op("i32.mul", "i32.add").set(this.image);
+    f.get(begin);
+    arg("ow").op("i32.mul").set(this.pixel);
+    this.rows.forEach((r, i) => {
+      f.get(this.iy).i32(i).op("i32.add").set(y);
+      f.get(this.image).get(y);
+      arg("xRow").op("i32.mul", "i32.add");
+      arg("zero").get(y);
+      arg("h").op("i32.lt_u", "select").set(r);
+    });
+    this.row(arg);
+    f.inc(begin, 1).get(begin).get(end).op("i32.lt_u").brIf(0).end().end();
+  }
+
+  private row(arg: (name: string) => FunctionBuilder): void {
+    const { f, s, fn } = this;
+    const call = (which: number, at: () => void, tiles: () => void, column?: () => void): void => {
+      f.get(0).get(this.pixel);
+      at();
+      f.op("i32.add");
+      tiles();
+      for (const r of this.rows) {
+        f.get(r);
+        if (column) {
+          column();
+          f.i32(s.pitch).op("i32.mul", "i32.add");
+        }
+      }
+      f.call(which);
+    };
+    const one = (): void => void f.i32(1);
+    if (fn.left >= 0) {
+      arg("left").if();
+      call(fn.left, () => void f.i32(0), one);
+      f.end();
+    }
+    arg("inner").if();
+    call(fn.inner, () => void arg("innerAt"), () => void arg("inner"), () => void arg("innerColumn"));
+    f.end();
+    arg("rightAt").i32(0).op("i32.ge_s").if();
+    call(fn.right, () => void arg("rightAt"), one, () => void arg("rightColumn"));
+    f.end();
+    this.singles(arg);
+  }
+
+  private singles(arg: (name: string) => FunctionBuilder): void {
+    const { f, s } = this;
+    const [kh, kw] = s.kernel;
+    const ox = f.local();
+    const ix = f.local();
+    const inside = f.local();
+    const y = f.local();
+    arg("singleAt").set(ox);
+    f.block().get(ox);
+    arg("ow").op("i32.ge_u").brIf(0).loop();
+    for (let x = 0; x < kw; x++) {
+      f.get(ox).i32(s.stride[1]).op("i32.mul").i32(x - s.padLeft).op("i32.add").tee(ix);
+      arg("w").op("i32.lt_u").set(inside);
+      for (let t = 0; t < kh; t++) {
+        f.get(this.iy).i32(t).op("i32.add").set(y);
+        arg("scratch").get(this.rows[t] as Local).get(ix).i32(s.pitch).op("i32.mul", "i32.add");
+        arg("zero").get(inside).op("select").store(4 * (t * kw + x));
+      }
+    }
+    f.get(0).get(this.pixel).get(ox).op("i32.add").call(this.fn.single);
+    f.inc(ox, 1).get(ox);
+    arg("ow").op("i32.lt_u").brIf(0).end().end();
+  }
+}
