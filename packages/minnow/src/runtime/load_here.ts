@@ -1,7 +1,6 @@
 // Bytes → Graph → device → Model, in this thread. What can be read and where it can run comes as a
 // Setup from the entry point, so that `minnow/run` carries no reader and no reference. This file knows
 // nothing of workers: it runs in one.
-import { isConcrete } from "../graph/dim.js";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import type { Device, DeviceModel } from "./device.js";
@@ -40,7 +39,7 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
       choice: { format: graph.meta.format ?? "", threads: threadsOf(options.threads), fallbacks: device.fallbacks },
     });
     options.onProgress?.({ phase: "compile", loaded: 0, total: 1 });
-    if (graph.inputs.every((t) => isConcrete(t.shape))) await model.resize({});
+    await model.prepare();
     throwIfAborted(options.signal);
     options.onProgress?.({ phase: "ready", loaded: 1, total: 1 });
     emit?.({ type: "load", ms: performance.now() - start, bytes: bytes.length, format: graph.meta.format ?? "" });

@@ -1,6 +1,6 @@
 // A model that runs in this thread: matches inputs, picks the plan for their shapes, runs it, and
 // hands out arrays that belong to the caller.
-import { count } from "../graph/dim.js";
+import { count, isConcrete } from "../graph/dim.js";
 import { newArray } from "../graph/dtype.js";
 import type { Graph, Metadata, Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
@@ -87,6 +87,12 @@ export class LocalModel implements Model {
 
   run(inputs: ModelInputs, options: RunOptions = {}): Promise<ModelOutputs> {
     return this.guarded("run", () => this.queue.add(() => this.runNow(inputs, options), options.signal));
+  }
+
+  /** Plans for the declared shapes, if all are concrete: so that load() tells what cannot run. */
+  async prepare(): Promise<void> {
+    const shapes = this.inputTensors.map((t) => t.shape);
+    if (shapes.every(isConcrete)) await this.plan(shapes as (readonly number[])[], new Map());
   }
 
   resize(shapes: Readonly<Record<string, readonly number[]>>): Promise<void> {
@@ -251,7 +257,7 @@ export class LocalModel implements Model {
   }
 
   /** Plans for concrete input shapes; keeps the plan. */
-  async plan(shapes: readonly (readonly number[])[], dims: Dims): Promise<Slot> {
+  private async plan(shapes: readonly (readonly number[])[], dims: Dims): Promise<Slot> {
     const known = this.find(shapes);
     if (known) return known;
     const device = this.device as DeviceModel;

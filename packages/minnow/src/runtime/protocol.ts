@@ -70,7 +70,8 @@ export interface Channel {
   post(message: unknown, transfer: readonly Transferable[]): void;
   /** `failed` is told when the worker dies. */
   listen(message: (data: unknown) => void, failed: (reason: string) => void): void;
-  close(): void;
+  /** Ends the worker; resolves when a thread is gone. */
+  close(): Promise<void>;
 }
 
 const isThread = (t: Transport): t is NodePort => typeof (t as NodePort).on === "function" && isNode();
@@ -84,7 +85,7 @@ export function channelOf(t: Transport): Channel {
         t.on("error", (e) => failed(e instanceof Error ? e.message : String(e)));
         t.on("exit", (code) => failed(`it exited with ${code}`));
       },
-      close: () => void t.terminate?.(),
+      close: async () => void (await t.terminate?.()),
     };
   return {
     post: (message, transfer) => t.postMessage(message, [...transfer]),
@@ -93,6 +94,6 @@ export function channelOf(t: Transport): Channel {
       t.addEventListener("error", (e) => failed(e.message || "its script could not be loaded"));
       t.addEventListener("messageerror", () => failed("a message could not be read"));
     },
-    close: () => t.terminate(),
+    close: async () => t.terminate(),
   };
 }

@@ -78,12 +78,12 @@ class Connection {
     });
   }
 
-  end(reason: string): void {
+  async end(reason: string): Promise<void> {
     if (this.dead !== null) return;
     this.dead = reason;
-    this.channel.close();
     for (const p of this.pending.values()) p.reject(new ModelError("disposed", reason));
     this.pending.clear();
+    await this.channel.close();
   }
 
   private fail(reason: string): void {
@@ -91,7 +91,7 @@ class Connection {
     this.dead = `the model's worker failed: ${reason}`;
     for (const p of this.pending.values()) p.reject(new ModelError("internal", this.dead));
     this.pending.clear();
-    this.channel.close();
+    void this.channel.close();
   }
 
   private answer(message: Exclude<FromWorker, { minnow: "event" | "progress" }>): void {
@@ -139,7 +139,7 @@ export async function loadRemote(
     );
     return new RemoteModel(connection, value as Loaded);
   } catch (e) {
-    connection.end("the model was not loaded");
+    await connection.end("the model was not loaded");
     throw e;
   }
 }
