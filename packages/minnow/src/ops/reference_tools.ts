@@ -14,10 +14,12 @@ export function reals(t: RefTensor): Float64Array | number[] {
   const { quant, data, shape } = t;
   if (!quant) return data;
   const channel = channelOf(quant, shape);
-  return Float64Array.from(data, (q, i) => {
+  const out = new Float64Array(data);
+  for (let i = 0; i < out.length; i++) {
     const c = channel(i);
-    return (quant.scale[c] as number) * (q - (quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0));
-  });
+    out[i] = (quant.scale[c] as number) * ((out[i] as number) - (quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0));
+  }
+  return out;
 }
 
 /** Which entry of the parameters the i-th element uses. */
@@ -39,11 +41,14 @@ export function toQuantized(
 ): Float64Array {
   const [lo, hi] = quantRange(dtype);
   const channel = channelOf(quant, shape);
-  return Float64Array.from(real, (x, i) => {
+  const out = new Float64Array(real);
+  for (let i = 0; i < out.length; i++) {
     const c = channel(i);
-    const q = roundHalfAway(x / (quant.scale[c] as number)) + (quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0);
-    return Number.isNaN(q) ? (quant.zeroPoint[c] ?? 0) : Math.min(hi, Math.max(lo, q));
-  });
+    const zero = quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0;
+    const q = roundHalfAway((out[i] as number) / (quant.scale[c] as number)) + zero;
+    out[i] = Number.isNaN(q) ? zero : Math.min(hi, Math.max(lo, q));
+  }
+  return out;
 }
 
 /** Lifts a reference on real numbers to quantised tensors. */

@@ -132,23 +132,21 @@ function concrete(node: Node, shape: Shape): readonly number[] {
 
 /** Values as the type stores them: floats rounded, integers cut and wrapped. */
 function rounded(data: ArrayLike<number>, dtype: DType): Float64Array {
-  switch (dtype) {
-    case "float32":
-      return Float64Array.from(data, Math.fround);
-    case "float16":
-      return Float64Array.from(data, (x) => halfToFloat(floatToHalf(x)));
-    case "int64":
-      return Float64Array.from(data, (x) => Math.trunc(x));
-    case "bool":
-      return Float64Array.from(data, (x) => (x ? 1 : 0));
-    case "int4":
-      return Float64Array.from(data, (x) => (x << 28) >> 28);
-    case "string":
-      return Float64Array.from(data);
-    default: {
-      const wrapped = newArray(dtype, data.length);
-      for (let i = 0; i < data.length; i++) wrapped[i] = data[i] as number;
-      return Float64Array.from(wrapped as Int32Array);
-    }
+  // Through the storage array: it rounds and wraps as storage does. Wide or packed types have none.
+  if (dtype !== "int64" && dtype !== "bool" && dtype !== "int4" && dtype !== "string" && dtype !== "float16") {
+    const stored = newArray(dtype, data.length) as Int32Array;
+    stored.set(data);
+    return new Float64Array(stored);
   }
+  const store: Record<typeof dtype, (x: number) => number> = {
+    int64: Math.trunc,
+    bool: (x) => (x ? 1 : 0),
+    int4: (x) => (x << 28) >> 28,
+    string: (x) => x,
+    float16: (x) => halfToFloat(floatToHalf(x)),
+  };
+  const out = new Float64Array(data);
+  const f = store[dtype];
+  for (let i = 0; i < out.length; i++) out[i] = f(out[i] as number);
+  return out;
 }
