@@ -58,15 +58,15 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     fma: engine.fma,
     mr: tile.mr,
     channels,
-    rest: p.k % 4,
-    blocks: p.k >= 4,
+    ...depthOf(p),
     epilogue: p.epilogue,
   });
   const each = p.channels / p.groups;
   const layout = gemmLayout(p.rowKind, p.groups > 1, p.epilogue);
   const tail = each % tile.nr;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
-  const kEnd = `k${p.k >= 4 ? 4 : 0}+${p.k % 4}`;
+  const { blocks, rest } = depthOf(p);
+  const kEnd = `k${blocks ? 4 : 0}+${rest}`;
   const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
   const rowsAndScratch = scratchOf(p, tile);
@@ -100,6 +100,10 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     zeroBytes: p.k * 4 + 64,
   };
 }
+
+/** Short lines of k (first convolutions: kw·3) are unrolled whole, else blocks of 4 and a rest. */
+const depthOf = ({ k, taps }: Pick<GemmPlan, "k" | "taps">): { blocks: boolean; rest: number } =>
+  k < 4 || (taps > 1 && k <= 32 && k % 4 !== 0) ? { blocks: false, rest: k } : { blocks: true, rest: k % 4 };
 
 /** Fewer channels than the tile is wide: the narrow tile of the same height would do the same work. */
 const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile);

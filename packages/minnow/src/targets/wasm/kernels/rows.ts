@@ -85,6 +85,14 @@ class WindowRows {
   private readonly oy: Local;
   private readonly ox: Local;
   private readonly image: Local;
+  /** First input row and column under the window, and its address. */
+  private readonly iy: Local;
+  private readonly ix: Local;
+  private readonly at: Local;
+  /** All kernel rows lie inside the image. */
+  private readonly tall: Local;
+  private readonly tapRow: Local;
+  private readonly tapColumn: Local;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -101,6 +109,12 @@ class WindowRows {
     this.oy = f.local();
     this.ox = f.local();
     this.image = f.local();
+    this.iy = f.local();
+    this.ix = f.local();
+    this.at = f.local();
+    this.tall = f.local();
+    this.tapRow = f.local();
+    this.tapColumn = f.local();
   }
 
   emit(): void {
@@ -109,6 +123,10 @@ class WindowRows {
     const tiles = f.local();
     const m = f.local();
     const t = f.local();
+    const stepX = f.local();
+    f.get(a.strideX).get(a.xPitch).op("i32.mul").set(stepX);
+    f.get(a.dilationY).get(a.xRow).op("i32.mul").set(this.tapRow);
+    f.get(a.dilationX).get(a.xPitch).op("i32.mul").set(this.tapColumn);
     f.get(this.table).get(a.patches).op("i32.add").set(this.patch);
     f.get(row0).get(rows).op("i32.add").i32(1).op("i32.sub").set(last);
     f.get(row0).set(pixel);
@@ -116,6 +134,7 @@ class WindowRows {
     f.get(row0).get(a.ow).op("i32.div_u").tee(t).get(a.oh).op("i32.rem_u").set(oy);
     layout.push(f, args, "x").get(xOffset).op("i32.add");
     f.get(t).get(a.oh).op("i32.div_u").get(a.xImage).op("i32.mul", "i32.add").set(image);
+    this.startRow();
     f.get(rows).i32(mr - 1).op("i32.add").i32(mr).op("i32.div_u").set(tiles);
     f.repeat(tiles, () => {
       f.i32(mr).set(m);
@@ -123,9 +142,12 @@ class WindowRows {
         this.taps();
         f.inc(this.table, 4);
         f.get(pixel).get(last).op("i32.lt_u").if();
-        f.inc(pixel, 1).inc(ox, 1).get(ox).get(a.ow).op("i32.eq").if();
+        f.inc(pixel, 1).inc(ox, 1).incBy(this.ix, a.strideX).incBy(this.at, stepX);
+        f.get(ox).get(a.ow).op("i32.eq").if();
         f.i32(0).set(ox).inc(oy, 1).get(oy).get(a.oh).op("i32.eq").if();
-        f.i32(0).set(oy).incBy(image, a.xImage).end().end().end();
+        f.i32(0).set(oy).incBy(image, a.xImage).end();
+        this.startRow();
+        f.end().end();
       });
       // The table stands behind tap 0; skip the other taps and the pixel numbers.
       f.get(this.table).get(a.kh);
@@ -134,21 +156,51 @@ class WindowRows {
     });
   }
 
+  /** iy, ix, at and tall from oy and ox. */
+  private startRow(): void {
+    const { f, a, iy, ix } = this;
+    f.get(this.oy).get(a.strideY).op("i32.mul").get(a.padTop).op("i32.sub").set(iy);
+    f.get(this.ox).get(a.strideX).op("i32.mul").get(a.padLeft).op("i32.sub").set(ix);
+    f.get(this.image).get(iy).get(a.xRow).op("i32.mul", "i32.add").get(ix).get(a.xPitch).op("i32.mul", "i32.add");
+    f.set(this.at);
+    f.get(iy).i32(0).op("i32.ge_s").get(a.kh).i32(1).op("i32.sub").get(a.dilationY).op("i32.mul").get(iy).op("i32.add");
+    f.get(a.h).op("i32.lt_s", "i32.and").set(this.tall);
+  }
+
   /** Writes one pixel's taps and its number. */
   private taps(): void {
-    const { f, a, mr, image } = this;
-    const iy = f.local();
-    const ix = f.local();
+    const { f, a, mr, ix } = this;
     const at = f.local();
     const p = f.local();
     const n = f.local();
+    f.get(this.at).set(at).get(this.table).set(p).get(a.kh).set(n);
+    // The whole window is inside (ix ≥ 0 and its last column < w): addresses at fixed steps.
+    f.get(this.tall).get(ix).i32(0).op("i32.ge_s", "i32.and").get(ix).get(a.kw).i32(1).op("i32.sub");
+    f.get(a.dilationX).op("i32.mul", "i32.add").get(a.w).op("i32.lt_s", "i32.and").if();
+    f.repeat(n, () => {
+      if (this.line) f.get(p).get(at).store().inc(p, 4 * mr);
+      else {
+        const q = f.local();
+        const k = f.local();
+        f.get(at).set(q).get(a.kw).set(k);
+        f.repeat(k, () => void f.get(p).get(q).store().inc(p, 4 * mr).incBy(q, this.tapColumn));
+        f.free("i32", q, k);
+      }
+      f.incBy(at, this.tapRow);
+    });
+    f.else();
+    this.edge(at, p, n);
+    f.end().get(p).get(this.pixel).store();
+    f.free("i32", at, p, n);
+  }
+
+  /** The same where part of the window may be outside. */
+  private edge(at: Local, p: Local, n: Local): void {
+    const { f, a, mr, ix } = this;
+    const iy = f.local();
     const crosses = f.local();
-    f.get(this.oy).get(a.strideY).op("i32.mul").get(a.padTop).op("i32.sub").set(iy);
-    f.get(this.ox).get(a.strideX).op("i32.mul").get(a.padLeft).op("i32.sub").set(ix);
-    f.get(image).get(iy).get(a.xRow).op("i32.mul", "i32.add").get(ix).get(a.xPitch).op("i32.mul", "i32.add").set(at);
-    f.get(this.table).set(p);
+    f.get(this.iy).set(iy);
     if (this.line) f.get(ix).i32(0).op("i32.lt_s").get(ix).get(a.kw).op("i32.add").get(a.w).op("i32.gt_s", "i32.or").set(crosses);
-    f.get(a.kh).set(n);
     f.repeat(n, () => {
       const inside = (): FunctionBuilder => f.get(iy).get(a.h).op("i32.lt_u");
       if (this.line) {
@@ -159,10 +211,9 @@ class WindowRows {
         f.else().get(at).end().else().get(this.zero).end().store();
         f.inc(p, 4 * mr);
       } else this.windowRow(inside, ix, at, p);
-      f.incBy(iy, a.dilationY).get(at).get(a.dilationY).get(a.xRow).op("i32.mul", "i32.add").set(at);
+      f.incBy(iy, a.dilationY).incBy(at, this.tapRow);
     });
-    f.get(p).get(this.pixel).store();
-    f.free("i32", iy, ix, at, p, n, crosses);
+    f.free("i32", iy, crosses);
   }
 
   private windowRow(inside: () => FunctionBuilder, ix0: Local, at: Local, p: Local): void {
@@ -174,7 +225,7 @@ class WindowRows {
     f.repeat(n, () => {
       f.get(p).get(q).get(this.zero);
       inside().get(ix).get(a.w).op("i32.lt_u", "i32.and", "select").store();
-      f.inc(p, 4 * mr).incBy(ix, a.dilationX).get(q).get(a.dilationX).get(a.xPitch).op("i32.mul", "i32.add").set(q);
+      f.inc(p, 4 * mr).incBy(ix, a.dilationX).incBy(q, this.tapColumn);
     });
     f.free("i32", n, ix, q);
   }
