@@ -1,10 +1,8 @@
-// What the tests against ONNX's own data need: where shared test data lies, a tar reader, and models whose
-// inputs are turned into constants. Only tests import this.
+// What the tests against ONNX's own data need: where shared test data lies, and the cases in a tar archive.
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 /** A path in shared/testdata, or undefined where the project stands alone. */
 export function shared(path: string): string | undefined {
@@ -35,27 +33,6 @@ export function readTarGz(path: string): Map<string, Uint8Array> {
   }
   return files;
 }
-
-/** The model with these TensorProtos as further initialisers: inputs of the same name become constants. */
-export function withInitializers(model: Uint8Array, tensors: readonly Uint8Array[]): Uint8Array {
-  const out = new BinaryWriter();
-  const r = new BinaryReader(model);
-  while (r.pos < r.len) {
-    const [field, wire] = r.tag();
-    if (field !== 7 || wire !== WireType.LengthDelimited) {
-      out.tag(field, wire).raw(r.skip(wire, field));
-      continue;
-    }
-    out.tag(7, wire).fork().raw(r.bytes());
-    for (const t of tensors) out.tag(5, WireType.LengthDelimited).bytes(t);
-    out.join();
-  }
-  return out.finish();
-}
-
-/** The TensorProto under another name. */
-export const renamed = (tensor: Uint8Array, name: string): Uint8Array =>
-  new BinaryWriter().raw(tensor).tag(8, WireType.LengthDelimited).string(name).finish();
 
 export interface Case {
   readonly name: string;

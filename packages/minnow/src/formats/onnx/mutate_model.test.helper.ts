@@ -1,59 +1,15 @@
 // Damages an ONNX model where its framing stays whole: numbers become absurd, names are swapped, fields
 // dropped, repeated or cut. Byte-level damage mostly ends at a length; this reaches the operators.
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Rng } from "../mutate.js";
-
-/** Field number → the message inside; leaf numbers are absent. */
-interface Nested {
-  readonly [field: number]: Nested;
-}
-const tensor: Nested = { 13: {} };
-const valueInfo: Nested = { 2: { 1: { 2: { 1: {} } } } };
-const model: Nested = {
-  7: { 1: { 5: { 5: tensor, 10: tensor } }, 5: tensor, 11: valueInfo, 12: valueInfo },
-  8: {},
-};
-
-interface Field {
-  readonly number: number;
-  readonly wire: WireType;
-  /** Payload of a nested message, else raw bytes of the value without the tag. */
-  readonly fields?: Field[];
-  bytes: Uint8Array;
-}
-
-function parse(bytes: Uint8Array, nested: Nested): Field[] {
-  const r = new BinaryReader(bytes);
-  const out: Field[] = [];
-  while (r.pos < r.len) {
-    const [number, wire] = r.tag();
-    const inner = nested[number];
-    if (inner && wire === WireType.LengthDelimited) out.push({ number, wire, fields: parse(r.bytes(), inner), bytes: new Uint8Array(0) });
-    else if (wire === WireType.LengthDelimited) out.push({ number, wire, bytes: r.bytes() });
-    else out.push({ number, wire, bytes: r.skip(wire, number) });
-  }
-  return out;
-}
-
-function write(fields: readonly Field[], w: BinaryWriter): BinaryWriter {
-  for (const f of fields) {
-    w.tag(f.number, f.wire);
-    if (f.fields) {
-      w.fork();
-      write(f.fields, w);
-      w.join();
-    } else if (f.wire === WireType.LengthDelimited) w.bytes(f.bytes);
-    else w.raw(f.bytes);
-  }
-  return w;
-}
+import { type Field, parseFields, writeFields } from "./fields.test.helper.js";
 
 const absurd = [0n, 1n, 2n, 3n, 7n, -1n, -2n, 255n, 65536n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)];
 
 /** One to three fields of the model changed. */
 export function mutateModel(bytes: Uint8Array, rng: Rng): Uint8Array {
   const below = (n: number): number => Math.floor(rng() * n);
-  const root = parse(bytes, model);
+  const root = parseFields(bytes);
   const lists: Field[][] = [];
   const collect = (fields: Field[]): void => {
     if (fields.length > 0) lists.push(fields);
@@ -76,5 +32,5 @@ export function mutateModel(bytes: Uint8Array, rng: Rng): Uint8Array {
       else f.bytes = Uint8Array.from(f.bytes, (b) => (rng() < 0.2 ? below(256) : b));
     } else if (f.bytes.length > 0) f.bytes = Uint8Array.from(f.bytes, () => below(256));
   }
-  return write(root, new BinaryWriter()).finish();
+  return writeFields(root).finish();
 }

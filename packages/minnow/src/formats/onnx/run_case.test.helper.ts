@@ -3,7 +3,8 @@ import { ModelError } from "../../error.js";
 import { type DType, halfToFloat, type TypedArray } from "../../graph/dtype.js";
 import type { Graph } from "../../graph/graph.js";
 import { evaluate, type RefTensor, toArray } from "../../targets/reference/index.js";
-import { type Case, withInitializers } from "./backend.test.helper.js";
+import type { Case } from "./backend.test.helper.js";
+import { doublesAsFloats, withInitializers } from "./fields.test.helper.js";
 import { decodeTensor } from "./proto.js";
 import { readOnnx } from "./reader.js";
 import { type ConstantData, readTensor } from "./tensor.js";
@@ -24,13 +25,17 @@ export type Outcome =
 const isUnsupported = (e: unknown): e is ModelError => e instanceof ModelError && e.code === "unsupported";
 const reasonOf = (e: ModelError): string => e.problems?.map((p) => `${p.op}: ${p.reason}`)[0] ?? e.message;
 
-/** Shapes, axes and sizes that the case gives as inputs are tried as constants, as real models have them. */
+/**
+ * Shapes, axes and sizes that the case gives as inputs are tried as constants, as real models have them;
+ * double is tried as float32.
+ */
 export async function runCase(c: Case, target: Target): Promise<Outcome> {
   let last: Outcome = { kind: "unsupported", reason: "it has no data" };
   for (const set of c.sets) {
+    const source = doublesAsFloats(c.model);
     const [first = new Uint8Array(0), ...rest] = set.inputs;
     for (const baked of [[], rest, [first, ...rest]]) {
-      last = await runSet(baked.length > 0 ? withInitializers(c.model, baked) : c.model, set, target);
+      last = await runSet(baked.length > 0 ? withInitializers(source, baked) : source, set, target);
       if (last.kind !== "unsupported" || !/must be known|known only while running|computed/.test(last.reason)) break;
     }
     if (last.kind !== "passed") return last;

@@ -160,6 +160,22 @@ const maxPool: Row = (c) => {
 const averagePool: Row = (c) =>
   pooling(c, "AvgPool2D", () => ({ countPads: c.int("count_include_pad", 0) !== 0 }));
 
+/** (Σ |x|^p)^(1/p) over windows: the average, pads counted, times the window's size. */
+const lpPool: Row = (c) => {
+  const p = c.int("p", 2);
+  if (p < 1) c.bad(`p is ${p}`);
+  const spatial = spatialOf(c);
+  const kernel = pair(c, c.ints("kernel_shape") ?? c.bad("attribute kernel_shape is missing"), spatial, 1);
+  const attrs = { kernel, ...window(c, spatial), ceilMode: c.int("ceil_mode", 0) !== 0, countPads: true };
+  if (attrs.ceilMode) c.unsupported("ceil_mode is not supported");
+  return c.image(c.x(0), (x) => {
+    const size = c.emit("Abs", [x]);
+    const power = p === 1 ? size : p === 2 ? c.emit("Square", [x]) : c.emit("Pow", [size, c.scalar(p)]);
+    const sum = c.scale(c.emit("AvgPool2D", [power], attrs), kernel[0] * kernel[1]);
+    return p === 1 ? sum : p === 2 ? c.emit("Sqrt", [sum]) : c.emit("Pow", [sum, c.scalar(1 / p)]);
+  });
+};
+
 /** Over all spatial axes; images channels-last, like what comes before them. */
 const global =
   (op: (c: Call) => string): Row =>
@@ -181,6 +197,7 @@ export const convolution: Table = {
   ConvTranspose: convTranspose,
   MaxPool: maxPool,
   AveragePool: averagePool,
+  LpPool: lpPool,
   GlobalAveragePool: global(() => "ReduceMean"),
   GlobalMaxPool: global(() => "ReduceMax"),
   GlobalLpPool: global(norm),

@@ -2,6 +2,7 @@
 import type { TypedArray } from "../../../graph/dtype.js";
 import type { Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
+import { einsum } from "./einsum.js";
 
 /** [K,N] → [N,K] */
 export function transposeMatrix(data: TypedArray, rows: number, columns: number): TypedArray {
@@ -49,4 +50,4 @@ function denseWeights(c: Call, transposed: boolean): Tensor | undefined {
 
 const matMul: Row = (c) => c.emit("MatMul", [c.x(0), c.x(1)]);
 
-export const linear: Table = { MatMul: matMul, Gemm: gemm };
+export const linear: Table = { MatMul: matMul, Gemm: gemm, Einsum: einsum };

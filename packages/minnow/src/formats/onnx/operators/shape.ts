@@ -3,6 +3,7 @@ import { byteSize } from "../../../graph/dtype.js";
 import type { Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
 import { readTensor } from "../tensor.js";
+import { computeType, typeName } from "../types.js";
 import { clampInt64, numbersOf } from "../builder.js";
 
 const int64 = { to: "int64" } as const;
@@ -60,6 +61,33 @@ const flatten: Row = (c) => {
   return c.emit("Flatten", [c.x(0)], { axis: axis < 0 ? axis + rank : axis });
 };
 
+/** column − row of the last two axes, as a matrix. */
+function diagonals(c: Call, x: Tensor): Tensor {
+  const rank = c.rank(x);
+  if (rank < 2) c.bad(`its input has rank ${rank}`);
+  const range = (axis: number): Tensor => {
+    const size = c.emit("Shape", [x], { start: axis, end: axis + 1, ...int64 }, isInt64);
+    return c.emit("Range", [c.builder.int64([0], true), c.squeeze(size, [0]), c.builder.int64([1], true)]);
+  };
+  return c.emit("Sub", [range(rank - 1), c.unsqueeze(range(rank - 2), [1])]);
+}
+
+/** Keeps one side of the k-th diagonal. */
+const trilu: Row = (c) => {
+  const x = c.x(0);
+  const k = c.has(1) ? c.x(1) : c.builder.int64([0], true);
+  const keep = c.emit(c.int("upper", 1) ? "GreaterEqual" : "LessEqual", [diagonals(c, x), k]);
+  const zero = c.cast(c.scalar(0), x.dtype);
+  return c.emit("Where", [keep, x, zero], {}, { dtype: x.dtype });
+};
+
+const eyeLike: Row = (c) => {
+  const x = c.x(0);
+  const code = c.hasAttr("dtype") ? c.int("dtype") : undefined;
+  const to = code === undefined ? x.dtype : (computeType(code) ?? c.unsupported(`type ${typeName(code)} is not supported`));
+  return c.cast(c.emit("Equal", [diagonals(c, x), c.builder.int64([c.int("k", 0)], true)]), to);
+};
+
 export const shape: Table = {
   Reshape: reshape,
   Flatten: flatten,
@@ -71,4 +99,6 @@ export const shape: Table = {
   Range: (c) => c.emit("Range", [c.x(0), c.x(1), c.x(2)]),
   Constant: constantNode,
   ConstantOfShape: constantOfShape,
+  Trilu: trilu,
+  EyeLike: eyeLike,
 };
