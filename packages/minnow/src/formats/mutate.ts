@@ -92,10 +92,10 @@ const mutations: readonly Mutation[] = [
   },
 ];
 
-/** A damaged copy of `bytes`; one to three things are wrong with it. */
+/** A damaged copy of `bytes`: one thing is wrong with half of them, two or three with the others. */
 export function mutate(bytes: Uint8Array, rng: Rng): Uint8Array {
   let out: Uint8Array = bytes.slice();
-  for (let i = 1 + below(rng, 3); i > 0 && out.length > 0; i--)
+  for (let i = rng() < 0.5 ? 1 : 2 + below(rng, 2); i > 0 && out.length > 0; i--)
     out = (mutations[below(rng, mutations.length)] as Mutation)(out, rng);
   return out;
 }
