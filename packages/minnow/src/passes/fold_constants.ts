@@ -55,9 +55,11 @@ function foldNode(e: Editor, n: Node): boolean {
   const size = byteSize(y.dtype, dim.count(y.shape));
   if ((n.op === "Cast" || n.op === "Dequantize") && size > bytes && (size > smallBytes || n.inputs[0]?.dtype === "float16")) return false;
   if (size > largeBytes && size > 4 * bytes) return false;
-  const moved = move(n, y);
+  const source = sources[0] as Tensor | null | undefined;
+  const moved = source && move(n, source);
   if (moved) {
-    become(e, n, y.shape, moved);
+    if (source === n.inputs[0]) become(e, n, y.shape, moved);
+    else castInstead(e, n, source, moved);
     return true;
   }
   if (dim.count(y.shape) > maxElements || sources.some((t) => (t?.data?.length ?? 0) > maxElements)) return false;
@@ -75,12 +77,20 @@ function valueOf(t: Tensor, source: Tensor): RefTensor {
 }
 
 /** Movement without the reference: no detour through float64. */
-function move(n: Node, y: Tensor): TypedArray | null {
-  const x = n.inputs[0];
-  if (!x?.data || x.kind !== "constant" || x.dtype !== y.dtype || (x.quant?.scale.length ?? 1) > 1) return null;
+function move(n: Node, x: Tensor): TypedArray | null {
+  if (!x.data || (x.quant?.scale.length ?? 1) > 1) return null;
   if (["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"].includes(n.op)) return x.data;
   const perm = n.op === "Transpose" && x.dtype !== "int4" && dim.isConcrete(x.shape) ? permOf(n.attrs.perm, x.shape.length) : null;
   return perm && permuteData(x.data, x.dtype, x.shape as readonly number[], perm);
+}
+
+/** move(Cast(x)) = Cast(move(x)): float16 storage stays. */
+function castInstead(e: Editor, n: Node, source: Tensor, data: TypedArray): void {
+  const y = n.outputs[0] as Tensor;
+  const moved = e.constant(`${source.name}~moved`, source.dtype, y.shape as readonly number[], data);
+  n.op = "Cast";
+  n.attrs = { to: y.dtype };
+  e.setInputs(n, [moved]);
 }
 
 /** The node's output turns into a constant of the same name. */

@@ -14,6 +14,8 @@ import { matmulDense } from "./matmul_dense.js";
 import { pads } from "./pads.js";
 import type { Pass } from "./pass.js";
 import { powers } from "./powers.js";
+import { quantizeOperators } from "./quantize_operators.js";
+import { quantizePairs } from "./quantize_pairs.js";
 import { reshapes } from "./reshapes.js";
 import { transposes } from "./transposes.js";
 
@@ -28,6 +30,8 @@ export const passes: readonly Pass[] = [
   reshapes,
   batchNorm,
   transposes,
+  quantizeOperators,
+  quantizePairs,
   powers,
   matmulDense,
   flattenWeights,
