@@ -3,10 +3,35 @@
 import { add, count, type Dim, floorDiv, mul } from "../graph/dim.js";
 import * as e from "../compiler/expr.js";
 import { type AxisIndex, at, scalarOf } from "../compiler/nest.js";
-import { type InferContext, type Inferred, int, type LowerContext, need, type OpDef, type Reference, reject, str } from "./op.js";
 import {
-  everyAxis, intsAttr, lengthOf, listOf, move, moved, numbersOf, outShape, refInput, refList, refMoved, refShape, remap,
-  result, shapeOf, unknownDim, unknownList,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+  str,
+} from "./op.js";
+import {
+  everyAxis,
+  intsAttr,
+  lengthOf,
+  listOf,
+  move,
+  moved,
+  numbersOf,
+  outShape,
+  refInput,
+  refList,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  shapeOf,
+  unknownDim,
+  unknownList,
 } from "./move.js";
 
 const terms = (...t: [number, number][]): AxisIndex => ({ offset: 0, terms: t });
@@ -22,14 +47,17 @@ function checkImage(c: InferContext): { n: Dim; h: Dim; w: Dim; d: Dim; b: numbe
   const b = int(c.attrs, "block");
   if (shape.length !== 4) reject(c, `input has rank ${shape.length}, not 4 (NHWC)`);
   if (b < 1) reject(c, `block ${b}`);
-  if (str(c.attrs, "mode") !== "DCR" && str(c.attrs, "mode") !== "CRD") reject(c, `mode ${str(c.attrs, "mode")}`, "unsupported");
+  if (str(c.attrs, "mode") !== "DCR" && str(c.attrs, "mode") !== "CRD")
+    reject(c, `mode ${str(c.attrs, "mode")}`, "unsupported");
   const [n, h, w, d] = shape as [Dim, Dim, Dim, Dim];
   return { n, h, w, d, b };
 }
 
 function inferToDepth(c: InferContext): Inferred[] {
   const { n, h, w, d, b } = checkImage(c);
-  return [result(c, need(c, 0).dtype, [n, divide(c, h, b, "height"), divide(c, w, b, "width"), mul(d, b * b)])];
+  return [
+    result(c, need(c, 0).dtype, [n, divide(c, h, b, "height"), divide(c, w, b, "width"), mul(d, b * b)]),
+  ];
 }
 
 function inferToSpace(c: InferContext): Inferred[] {
@@ -53,7 +81,10 @@ const lowerToDepth = (c: LowerContext): void => image(c, outShape(c), true);
 const lowerToSpace = (c: LowerContext): void => image(c, shapeOf(c, 0), false);
 
 /** Block sizes of the spatial axes 1…m. */
-function blocksOf(c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">, rank: number): readonly number[] {
+function blocksOf(
+  c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">,
+  rank: number,
+): readonly number[] {
   const blocks = numbersOf(c, 1, "blocks", "blocks");
   if (blocks.length + 1 > rank || blocks.some((b) => !Number.isInteger(b) || b < 1))
     reject(c, `blocks [${blocks.join(", ")}] do not fit rank ${rank}`);
@@ -61,10 +92,14 @@ function blocksOf(c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">, ran
 }
 
 /** Pads or crops, [before, after] a spatial axis, in one list. */
-function edgesOf(c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">, m: number): readonly Dim[] | undefined {
+function edgesOf(
+  c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">,
+  m: number,
+): readonly Dim[] | undefined {
   const attr = c.op === "SpaceToBatch" ? "pads" : "crops";
   const list = listOf(c, 2, attr);
-  if (list && list.length !== 2 * m && (list.length > 0 || c.inputs[2])) reject(c, `${list.length} ${attr} for ${m} axes`);
+  if (list && list.length !== 2 * m && (list.length > 0 || c.inputs[2]))
+    reject(c, `${list.length} ${attr} for ${m} axes`);
   if (!list && lengthOf(c, 2, attr) !== 2 * m) reject(c, `${attr} do not fit ${m} axes`);
   if (list?.some((p) => typeof p === "number" && p < 0)) reject(c, `${attr} [${list.join(", ")}]`);
   return list?.length === 0 ? Array.from({ length: 2 * m }, () => 0) : list;
@@ -88,7 +123,11 @@ function inferToBatch(c: InferContext): Inferred[] {
  * Loops [n, o1, d1, …, om, dm, rest…], where padded place = o·b + d. The batch entry of output or
  * input (the one in blocks) is (d1, …, dm, n), row-major.
  */
-function blockIndex(blocks: readonly number[], batch: number, rank: number): { batch: AxisIndex; blocked: AxisIndex[]; rest: AxisIndex[] } {
+function blockIndex(
+  blocks: readonly number[],
+  batch: number,
+  rank: number,
+): { batch: AxisIndex; blocked: AxisIndex[]; rest: AxisIndex[] } {
   const m = blocks.length;
   const entry: [number, number][] = [[0, 1]];
   let step = batch;
@@ -107,14 +146,21 @@ function lowerToBatch(c: LowerContext): void {
   const [x, y] = [shapeOf(c, 0), outShape(c)];
   const blocks = blocksOf(c, x.length);
   const pads = edgesOf(c, blocks.length) as readonly number[] | undefined;
-  if (!pads) return unknownList(c, "pads");
+  if (!pads) unknownList(c, "pads");
   const n = x[0] as number;
   const loops = [n, ...blocks.flatMap((b, i) => [y[i + 1] as number, b]), ...x.slice(blocks.length + 1)];
   const { batch, blocked, rest } = blockIndex(blocks, n, x.length);
   const wide = blocks.map((b, i): AxisIndex => {
     const before = pads[2 * i] as number;
     const inside = before === 0 && pads[2 * i + 1] === 0;
-    return { offset: -before, terms: [[2 * i + 1, b], [2 * i + 2, 1]], ...(!inside && { guard: true }) };
+    return {
+      offset: -before,
+      terms: [
+        [2 * i + 1, b],
+        [2 * i + 2, 1],
+      ],
+      ...(!inside && { guard: true }),
+    };
   });
   if (count(loops) === 0) return;
   const fill = c.inputs[0]?.quant?.zeroPoint[0] ?? 0;
@@ -149,7 +195,7 @@ function lowerBatchToSpace(c: LowerContext): void {
   const blocks = blocksOf(c, x.length);
   const crops = edgesOf(c, blocks.length) as readonly number[] | undefined;
   const t = c.outputs[0];
-  if (!crops || !t) return unknownList(c, "crops");
+  if (!crops || !t) unknownList(c, "crops");
   const n = y[0] as number;
   if (count(y) === 0) return;
   const loops = [n, ...blocks.flatMap((b, i) => [x[i + 1] as number, b]), ...x.slice(blocks.length + 1)];
@@ -166,13 +212,22 @@ function lowerBatchToSpace(c: LowerContext): void {
     out: { value: target, index: [at(0), ...wide, ...rest] },
   });
   if (!cropped) return;
-  c.kernel("slice", { axis: 1 }, {
-    loops: y,
-    reduce: [],
-    operands: [{ value: target, index: y.map((_, i) => at(i, 1, i > 0 && i <= blocks.length ? (crops[2 * i - 2] as number) : 0)) }],
-    result: e.input(0, scalarOf(t.dtype)),
-    out: { value: c.output(0), index: everyAxis(y.length) },
-  });
+  c.kernel(
+    "slice",
+    { axis: 1 },
+    {
+      loops: y,
+      reduce: [],
+      operands: [
+        {
+          value: target,
+          index: y.map((_, i) => at(i, 1, i > 0 && i <= blocks.length ? (crops[2 * i - 2] as number) : 0)),
+        },
+      ],
+      result: e.input(0, scalarOf(t.dtype)),
+      out: { value: c.output(0), index: everyAxis(y.length) },
+    },
+  );
 }
 
 const block = { block: { type: "int" }, mode: { type: "string", default: "DCR" } } as const;
@@ -201,13 +256,22 @@ const deepChannel = (mode: string, b: number, channels: number, dy: number, dx: 
   mode === "CRD" ? (k * b + dy) * b + dx : (dy * b + dx) * channels + k;
 
 /** Scatters x into a fresh output: `target` gives the output index of an input index, or null. */
-function scatter(c: Parameters<Reference>[0], target: (o: readonly number[]) => readonly number[] | null): number[] {
+function scatter(
+  c: Parameters<Reference>[0],
+  target: (o: readonly number[]) => readonly number[] | null,
+): number[] {
   const x = refInput(c, 0);
   const y = refShape(c);
   const data = refMoved(x, c.outputs[0]);
   const out = new Array<number>(count(y)).fill(c.outputs[0]?.quant?.zeroPoint[0] ?? 0);
-  const places = remap(Array.from({ length: count(x.shape) }, (_, i) => i), x.shape, x.shape, (o) => o);
-  const inverse = (i: number): number[] => x.shape.map((d, k) => Math.floor(i / count(x.shape.slice(k + 1))) % d);
+  const places = remap(
+    Array.from({ length: count(x.shape) }, (_, i) => i),
+    x.shape,
+    x.shape,
+    (o) => o,
+  );
+  const inverse = (i: number): number[] =>
+    x.shape.map((d, k) => Math.floor(i / count(x.shape.slice(k + 1))) % d);
   for (const i of places) {
     const to = target(inverse(i));
     if (to) out[to.reduce((p, v, k) => p * (y[k] as number) + v, 0)] = data[i] as number;

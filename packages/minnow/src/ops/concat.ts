@@ -2,10 +2,32 @@
 // compiler can let the piece live inside the whole and copy nothing.
 import { add, broadcastDim, ceilDiv, count, type Dim, isConcrete, mul, sub } from "../graph/dim.js";
 import { at } from "../compiler/nest.js";
-import { axisOf, type InferContext, type Inferred, int, type LowerContext, need, type OpDef, type Reference, reject } from "./op.js";
 import {
-  everyAxis, intAttr, intsAttr, listOf, movedValue, moveNest, outShape, refInput, refMoved, refShape, remap, result,
-  shapeOf, unknownDim,
+  axisOf,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+} from "./op.js";
+import {
+  everyAxis,
+  intAttr,
+  intsAttr,
+  listOf,
+  movedValue,
+  moveNest,
+  outShape,
+  refInput,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  shapeOf,
+  unknownDim,
 } from "./move.js";
 
 function inferConcat(c: InferContext): Inferred[] {
@@ -20,7 +42,10 @@ function inferConcat(c: InferContext): Inferred[] {
       const e = t.shape[k] as Dim;
       if (k === axis) shape[k] = fits ? add(d, e) : d;
       else if (!fits || (typeof d === "number" && typeof e === "number" && d !== e))
-        reject(c, `shapes ${c.inputs.map((s) => `[${s?.shape.join(", ")}]`).join(" ")} do not fit along axis ${axis}`);
+        reject(
+          c,
+          `shapes ${c.inputs.map((s) => `[${s?.shape.join(", ")}]`).join(" ")} do not fit along axis ${axis}`,
+        );
       else shape[k] = typeof d === "number" ? d : (broadcastDim(d, e) ?? d);
     });
   }
@@ -54,7 +79,11 @@ function lowerConcat(c: LowerContext): void {
 }
 
 /** Sizes of the parts of an axis; undefined elements are not known. A −1 takes the rest (TFLite). */
-function partsOf(c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">, dim: Dim, n: number): (Dim | undefined)[] {
+function partsOf(
+  c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">,
+  dim: Dim,
+  n: number,
+): (Dim | undefined)[] {
   const given = listOf(c, 1, "sizes");
   if (!given) return Array.from({ length: n }, () => undefined);
   if (given.length === 0 && n > 0) {
@@ -67,7 +96,10 @@ function partsOf(c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">, dim:
   const parts = [...given];
   if (rest >= 0) parts[rest] = given.reduce<Dim>((s, d, i) => (i === rest ? s : sub(s, d)), dim);
   const total = parts.reduce<Dim>(add, 0);
-  if (parts.some((p) => typeof p === "number" && p < 0) || (typeof total === "number" && typeof dim === "number" && total !== dim))
+  if (
+    parts.some((p) => typeof p === "number" && p < 0) ||
+    (typeof total === "number" && typeof dim === "number" && total !== dim)
+  )
     reject(c, `sizes [${given.join(", ")}] do not make up ${dim}`);
   return parts;
 }
@@ -79,7 +111,8 @@ function inferSplit(c: InferContext): Inferred[] {
   let offset: Dim = 0;
   return parts.map((p, i) => {
     const size = p ?? unknownDim(c, `size${i}`);
-    if (typeof size === "number" && size < 0) reject(c, `${x.shape[axis]} does not split into ${c.outputs.length}`);
+    if (typeof size === "number" && size < 0)
+      reject(c, `${x.shape[axis]} does not split into ${c.outputs.length}`);
     const shape = x.shape.map((d, k) => (k === axis ? size : d));
     const start: Dim = offset;
     offset = add(offset, size);
@@ -96,13 +129,20 @@ function lowerSplit(c: LowerContext): void {
   let offset = 0;
   c.outputs.forEach(({ shape }, o) => {
     const index = shape.map((_, k) => at(k, 1, k === axis ? offset : 0));
-    if (count(shape) > 0) c.kernel("split", { axis }, moveNest(c, shape, index, everyAxis(shape.length), 0, o));
+    if (count(shape) > 0)
+      c.kernel("split", { axis }, moveNest(c, shape, index, everyAxis(shape.length), 0, o));
     offset += shape[axis] as number;
   });
 }
 
 export const ops: OpDef[] = [
-  { name: "Concat", inputs: ["...x"], attrs: { axis: { type: "int" } }, infer: inferConcat, lower: lowerConcat },
+  {
+    name: "Concat",
+    inputs: ["...x"],
+    attrs: { axis: { type: "int" } },
+    infer: inferConcat,
+    lower: lowerConcat,
+  },
   {
     name: "Split",
     inputs: ["x", "sizes?"],

@@ -1,10 +1,31 @@
 // Expand and Tile: elements repeated along axes.
 import { broadcast, type Dim, mul } from "../graph/dim.js";
 import { along, at } from "../compiler/nest.js";
-import { type InferContext, type Inferred, type LowerContext, need, type OpDef, type Reference, reject } from "./op.js";
 import {
-  everyAxis, intsAttr, lengthOf, listOf, move, movedValue, numbersOf, outShape, refInput, refMoved, refShape, remap,
-  result, shapeOf, unknownDim,
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+} from "./op.js";
+import {
+  everyAxis,
+  intsAttr,
+  lengthOf,
+  listOf,
+  move,
+  movedValue,
+  numbersOf,
+  outShape,
+  refInput,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  shapeOf,
+  unknownDim,
 } from "./move.js";
 
 /** Output index → index in a tensor that was broadcast. */
@@ -19,12 +40,25 @@ function inferExpand(c: InferContext): Inferred[] {
     if (typeof n !== "number") return reject(c, "the rank of its output is not known", "unsupported");
     if (n > 8) reject(c, `rank ${n} is more than 8`, "unsupported");
     const rank = Math.max(n, x.shape.length);
-    return [result(c, x.dtype, Array.from({ length: rank }, (_, i) => unknownDim(c, `size${i}`)))];
+    return [
+      result(
+        c,
+        x.dtype,
+        Array.from({ length: rank }, (_, i) => unknownDim(c, `size${i}`)),
+      ),
+    ];
   }
   if (wanted.some((d) => typeof d === "number" && d < 0)) reject(c, `[${wanted.join(", ")}] is no shape`);
   const shape = broadcast(x.shape, wanted);
   if (!shape) return reject(c, `[${x.shape.join(", ")}] does not broadcast to [${wanted.join(", ")}]`);
-  return [result(c, x.dtype, shape, movedValue(x, shape, (o) => shrink(x.shape, o)))];
+  return [
+    result(
+      c,
+      x.dtype,
+      shape,
+      movedValue(x, shape, (o) => shrink(x.shape, o)),
+    ),
+  ];
 }
 
 function lowerExpand(c: LowerContext): void {
@@ -35,11 +69,25 @@ function lowerExpand(c: LowerContext): void {
 function inferTile(c: InferContext): Inferred[] {
   const x = need(c, 0);
   const repeats = listOf(c, 1, "repeats");
-  if (!repeats) return [result(c, x.dtype, x.shape.map((_, i) => unknownDim(c, `size${i}`)))];
+  if (!repeats)
+    return [
+      result(
+        c,
+        x.dtype,
+        x.shape.map((_, i) => unknownDim(c, `size${i}`)),
+      ),
+    ];
   if (repeats.length !== x.shape.length) reject(c, `${repeats.length} repeats for rank ${x.shape.length}`);
   if (repeats.some((r) => typeof r === "number" && r < 0)) reject(c, `repeats [${repeats.join(", ")}]`);
   const shape = x.shape.map((d, i) => mul(d, repeats[i] as Dim));
-  return [result(c, x.dtype, shape, movedValue(x, shape, (o) => o.map((v, i) => v % (x.shape[i] as number))))];
+  return [
+    result(
+      c,
+      x.dtype,
+      shape,
+      movedValue(x, shape, (o) => o.map((v, i) => v % (x.shape[i] as number))),
+    ),
+  ];
 }
 
 /** An axis that repeats is two loops: repetition and element. */
@@ -54,14 +102,36 @@ function lowerTile(c: LowerContext): void {
     if (r !== 1) loops.push(r);
     const inner = loops.push(d) - 1;
     index.push(at(inner));
-    out.push(r === 1 ? at(inner) : { offset: 0, terms: [[inner - 1, d || 1], [inner, 1]] });
+    out.push(
+      r === 1
+        ? at(inner)
+        : {
+            offset: 0,
+            terms: [
+              [inner - 1, d || 1],
+              [inner, 1],
+            ],
+          },
+    );
   });
   move(c, loops, index, out);
 }
 
 export const ops: OpDef[] = [
-  { name: "Expand", inputs: ["x", "shape?"], attrs: { shape: intsAttr }, infer: inferExpand, lower: lowerExpand },
-  { name: "Tile", inputs: ["x", "repeats?"], attrs: { repeats: intsAttr }, infer: inferTile, lower: lowerTile },
+  {
+    name: "Expand",
+    inputs: ["x", "shape?"],
+    attrs: { shape: intsAttr },
+    infer: inferExpand,
+    lower: lowerExpand,
+  },
+  {
+    name: "Tile",
+    inputs: ["x", "repeats?"],
+    attrs: { repeats: intsAttr },
+    infer: inferTile,
+    lower: lowerTile,
+  },
 ];
 
 export const references: Record<string, Reference> = {
@@ -71,6 +141,10 @@ export const references: Record<string, Reference> = {
   },
   Tile: (c) => {
     const x = refInput(c, 0);
-    return [remap(refMoved(x, c.outputs[0]), x.shape, refShape(c), (o) => o.map((v, i) => v % (x.shape[i] as number)))];
+    return [
+      remap(refMoved(x, c.outputs[0]), x.shape, refShape(c), (o) =>
+        o.map((v, i) => v % (x.shape[i] as number)),
+      ),
+    ];
   },
 };

@@ -10,18 +10,39 @@ import { affine, type Case, check, graphOf, scalar, t } from "./movement.test.ki
 test("Shape, Size", async () => {
   const int64 = [{ dtype: "int64" as DType }];
   await check("Shape", { inputs: [t([2, 0, 3])], outputs: int64, expect: [[2, 0, 3]] });
-  await check("Shape", { inputs: [t([2, 4, 3])], attrs: { start: -2, end: -1 }, outputs: int64, expect: [[4]] });
+  await check("Shape", {
+    inputs: [t([2, 4, 3])],
+    attrs: { start: -2, end: -1 },
+    outputs: int64,
+    expect: [[4]],
+  });
   await check("Shape", { inputs: [t([])], outputs: int64, shape: [0] });
-  await check("Shape", { inputs: [t([2])], attrs: { to: "int32" }, outputs: [{ dtype: "int32" }], expect: [[2]] });
+  await check("Shape", {
+    inputs: [t([2])],
+    attrs: { to: "int32" },
+    outputs: [{ dtype: "int32" }],
+    expect: [[2]],
+  });
   await check("Size", { inputs: [t([2, 4, 3])], outputs: int64, expect: [[24]], shape: [] });
 });
 
 test("Range", async () => {
   // The first input of the kit is given at run time; ranges need constants.
   const { graph } = graphOf("Range", { inputs: [scalar(0), scalar(5), scalar(2)] });
-  assert.throws(() => inferGraph(graph), (e: unknown) => e instanceof ModelError && e.code === "unsupported");
+  assert.throws(
+    () => inferGraph(graph),
+    (e: unknown) => e instanceof ModelError && e.code === "unsupported",
+  );
   const constants = (...v: number[]) =>
-    v.map((x, i): Tensor => ({ name: `c${i}`, dtype: "float32", shape: [], kind: "constant", data: Float32Array.of(x) }));
+    v.map(
+      (x, i): Tensor => ({
+        name: `c${i}`,
+        dtype: "float32",
+        shape: [],
+        kind: "constant",
+        data: Float32Array.of(x),
+      }),
+    );
   const shape = (...v: number[]) => {
     const y = value("y", "float32");
     graph.inputs = [];
@@ -39,12 +60,30 @@ test("Range", async () => {
 });
 
 test("Fill", async () => {
-  await check("Fill", { inputs: [null], attrs: { shape: [2, 2], value: 1.5 }, expect: [[1.5, 1.5, 1.5, 1.5]] });
+  await check("Fill", {
+    inputs: [null],
+    attrs: { shape: [2, 2], value: 1.5 },
+    expect: [[1.5, 1.5, 1.5, 1.5]],
+  });
   await check("Fill", { inputs: [null, t([1], { data: [7] })], attrs: { shape: [3] }, expect: [[7, 7, 7]] });
-  await check("Fill", { inputs: [null], attrs: { shape: [2], value: 3, to: "int64" }, outputs: [{ dtype: "int64" }], expect: [[3, 3]] });
+  await check("Fill", {
+    inputs: [null],
+    attrs: { shape: [2], value: 3, to: "int64" },
+    outputs: [{ dtype: "int64" }],
+    expect: [[3, 3]],
+  });
   await check("Fill", { inputs: [null], attrs: { shape: [0, 4] }, shape: [0, 4] });
-  await check("Fill", { inputs: [null], attrs: { shape: [5000], value: 2, to: "int32" }, outputs: [{ dtype: "int32" }] });
-  await check("Fill", { inputs: [null], attrs: { shape: [2], to: "uint8" }, outputs: [{ dtype: "uint8", quant: affine(1, 9) }], expect: [[9, 9]] });
+  await check("Fill", {
+    inputs: [null],
+    attrs: { shape: [5000], value: 2, to: "int32" },
+    outputs: [{ dtype: "int32" }],
+  });
+  await check("Fill", {
+    inputs: [null],
+    attrs: { shape: [2], to: "uint8" },
+    outputs: [{ dtype: "uint8", quant: affine(1, 9) }],
+    expect: [[9, 9]],
+  });
   const bad = (c: Case) => assert.throws(() => inferGraph(graphOf("Fill", c).graph), ModelError);
   bad({ inputs: [null], attrs: { shape: [-1] } });
   bad({ inputs: [null], attrs: { shape: [2 ** 30, 2 ** 30] } });
@@ -59,7 +98,13 @@ test("values of shapes stay known through movement", () => {
     graph.nodes.push({ op, name: op, inputs: [last, ...more], outputs: [y], attrs });
     last = y;
   };
-  const constant = (name: string, ...data: number[]): Tensor => ({ name, dtype: "int64", shape: [data.length], kind: "constant", data: BigInt64Array.from(data, BigInt) });
+  const constant = (name: string, ...data: number[]): Tensor => ({
+    name,
+    dtype: "int64",
+    shape: [data.length],
+    kind: "constant",
+    data: BigInt64Array.from(data, BigInt),
+  });
   then("Slice", { starts: [2], ends: [4], axes: [0] });
   then("Concat", { axis: 0 }, constant("c", 5));
   then("Gather", { axis: 0 }, constant("g", 2, 0, -2));

@@ -4,9 +4,29 @@ import { ceilDiv, count, type Dim, isConcrete, max, product, sub } from "../grap
 import { type DType, halfToFloat, isFloat, newArray, type TypedArray } from "../graph/dtype.js";
 import * as e from "../compiler/expr.js";
 import { at, fixed, scalarOf } from "../compiler/nest.js";
-import { type InferContext, type Inferred, int, type LowerContext, need, type OpDef, type Reference, reject } from "./op.js";
 import {
-  dtypeOf, everyAxis, intAttr, intsAttr, lengthOf, listOf, moved, outShape, refInput, refShape, result, unknownDim,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+} from "./op.js";
+import {
+  dtypeOf,
+  everyAxis,
+  intAttr,
+  intsAttr,
+  lengthOf,
+  listOf,
+  moved,
+  outShape,
+  refInput,
+  refShape,
+  result,
+  unknownDim,
   unknownList,
 } from "./move.js";
 import { stored } from "./pad.js";
@@ -69,7 +89,8 @@ function scalar(c: Pick<InferContext, "op" | "name" | "inputs">, i: number): Dim
 }
 
 /** ⌈(limit − start) / delta⌉, as TFLite, ONNX and numpy. */
-const steps = (start: number, limit: number, delta: number): number => Math.max(0, Math.ceil((limit - start) / delta));
+const steps = (start: number, limit: number, delta: number): number =>
+  Math.max(0, Math.ceil((limit - start) / delta));
 
 function inferRange(c: InferContext): Inferred[] {
   const { dtype } = need(c, 0);
@@ -78,19 +99,27 @@ function inferRange(c: InferContext): Inferred[] {
   if (typeof start === "number" && typeof limit === "number" && typeof delta === "number") {
     const n = steps(start, limit, delta);
     if (!Number.isSafeInteger(n)) reject(c, `range ${start} to ${limit} by ${delta} has no length`);
-    const value = n > 4096 || isFloat(dtype) ? undefined : Array.from({ length: n }, (_, i) => start + i * delta);
+    const value =
+      n > 4096 || isFloat(dtype) ? undefined : Array.from({ length: n }, (_, i) => start + i * delta);
     return [result(c, dtype, [n], value)];
   }
-  if (start === undefined || limit === undefined || typeof delta !== "number") return [result(c, dtype, [unknownDim(c, "length")])];
+  if (start === undefined || limit === undefined || typeof delta !== "number")
+    return [result(c, dtype, [unknownDim(c, "length")])];
   const span = delta > 0 ? sub(limit, start) : sub(start, limit);
-  const n = ceilDiv(start === 0 && delta > 0 && !String(limit).includes("-") ? span : max(span, 0), Math.abs(delta));
+  const n = ceilDiv(
+    start === 0 && delta > 0 && !String(limit).includes("-") ? span : max(span, 0),
+    Math.abs(delta),
+  );
   return [result(c, dtype, [n])];
 }
 
 function lowerRange(c: LowerContext): void {
   const [start, delta] = [scalar(c, 0), scalar(c, 2)];
-  if (typeof start !== "number" || typeof delta !== "number") return unknownList(c, "start and delta");
-  lowerTable(c, Array.from({ length: count(outShape(c)) }, (_, i) => start + i * delta));
+  if (typeof start !== "number" || typeof delta !== "number") unknownList(c, "start and delta");
+  lowerTable(
+    c,
+    Array.from({ length: count(outShape(c)) }, (_, i) => start + i * delta),
+  );
 }
 
 function inferFill(c: InferContext): Inferred[] {
@@ -101,11 +130,23 @@ function inferFill(c: InferContext): Inferred[] {
     const rank = lengthOf(c, 0, "shape");
     if (typeof rank !== "number") return reject(c, "the rank of its output is not known", "unsupported");
     if (rank > 8) reject(c, `rank ${rank} is more than 8`, "unsupported");
-    return [result(c, dtype, Array.from({ length: rank }, (_, i) => unknownDim(c, `size${i}`)))];
+    return [
+      result(
+        c,
+        dtype,
+        Array.from({ length: rank }, (_, i) => unknownDim(c, `size${i}`)),
+      ),
+    ];
   }
   if (wanted.some((d) => typeof d === "number" && d < 0)) reject(c, `[${wanted.join(", ")}] is no shape`);
   const element = v ? v.value?.[0] : Math.trunc(c.attrs.value as number);
-  const known = element !== undefined && !isFloat(dtype) && !c.outputs[0]?.quant && isConcrete(wanted) && wanted.length < 3 && count(wanted) <= 4096;
+  const known =
+    element !== undefined &&
+    !isFloat(dtype) &&
+    !c.outputs[0]?.quant &&
+    isConcrete(wanted) &&
+    wanted.length < 3 &&
+    count(wanted) <= 4096;
   const value = known ? Array.from({ length: count(wanted) }, () => element) : undefined;
   return [result(c, dtype, wanted, value)];
 }

@@ -4,11 +4,30 @@ import { count, type Dim, isConcrete } from "../graph/dim.js";
 import { ModelError } from "../error.js";
 import { at, type AxisIndex, fixed, fromTable } from "../compiler/nest.js";
 import {
-  axisOf, type InferContext, type Inferred, int, type LowerContext, need, type OpDef, type Reference, type RefTensor,
+  axisOf,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  type RefTensor,
   reject,
 } from "./op.js";
 import {
-  everyAxis, flat, intAttr, moved, movedValue, outShape, refInput, refMoved, refShape, remap, result, shapeOf,
+  everyAxis,
+  flat,
+  intAttr,
+  moved,
+  movedValue,
+  outShape,
+  refInput,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  shapeOf,
 } from "./move.js";
 
 type Context = Pick<InferContext, "op" | "name" | "attrs">;
@@ -18,13 +37,15 @@ function gatherAxes(c: Context, rank: number, indexRank: number): { axis: number
   const axis = axisOf(c, int(c.attrs, "axis"), rank);
   const given = int(c.attrs, "batchDims");
   const batch = given < 0 ? given + indexRank : given;
-  if (batch < 0 || batch > axis || batch > indexRank) reject(c, `batchDims ${given} does not fit axis ${axis}`);
+  if (batch < 0 || batch > axis || batch > indexRank)
+    reject(c, `batchDims ${given} does not fit axis ${axis}`);
   return { axis, batch };
 }
 
 function indexInput(c: InferContext): { shape: readonly Dim[]; value?: readonly Dim[] } {
   const t = need(c, 1);
-  if (t.dtype !== "int32" && t.dtype !== "int64") reject(c, `indices are ${t.dtype}, not int32 or int64`, "unsupported");
+  if (t.dtype !== "int32" && t.dtype !== "int64")
+    reject(c, `indices are ${t.dtype}, not int32 or int64`, "unsupported");
   return t;
 }
 
@@ -32,9 +53,13 @@ function indexInput(c: InferContext): { shape: readonly Dim[]; value?: readonly 
 function position(c: Context, p: number, d: number): number {
   const q = p < 0 ? p + d : p;
   if (q >= 0 && q < d) return q;
-  throw new ModelError("index_out_of_range", `${c.op} ${JSON.stringify(c.name)}: index ${p} in an axis of ${d}`, {
-    op: c.op,
-  });
+  throw new ModelError(
+    "index_out_of_range",
+    `${c.op} ${JSON.stringify(c.name)}: index ${p} in an axis of ${d}`,
+    {
+      op: c.op,
+    },
+  );
 }
 
 function inferGather(c: InferContext): Inferred[] {
@@ -42,14 +67,20 @@ function inferGather(c: InferContext): Inferred[] {
   const ind = indexInput(c);
   const { axis, batch } = gatherAxes(c, x.shape.length, ind.shape.length);
   const shape = [...x.shape.slice(0, axis), ...ind.shape.slice(batch), ...x.shape.slice(axis + 1)];
-  if (!ind.value || !isConcrete(ind.value) || !isConcrete(ind.shape) || !isConcrete(x.shape)) return [result(c, x.dtype, shape)];
+  if (!ind.value || !isConcrete(ind.value) || !isConcrete(ind.shape) || !isConcrete(x.shape))
+    return [result(c, x.dtype, shape)];
   const source = gatherSource(c, ind.value, ind.shape, x.shape, axis, batch);
   return [result(c, x.dtype, shape, movedValue(x, shape, source))];
 }
 
 /** Output index [batch…, before…, index…, after…] → input index. */
 function gatherSource(
-  c: Context, ind: ArrayLike<number>, indShape: readonly number[], xShape: readonly number[], axis: number, batch: number,
+  c: Context,
+  ind: ArrayLike<number>,
+  indShape: readonly number[],
+  xShape: readonly number[],
+  axis: number,
+  batch: number,
 ) {
   const inner = indShape.length - batch;
   return (o: readonly number[]): number[] => {
@@ -65,7 +96,8 @@ function emit(c: LowerContext, index: AxisIndex[], tables: AxisIndex[][]): void 
   if (count(out) === 0) return;
   const x = shapeOf(c, 0);
   index.forEach((a, i) => {
-    if (a.table !== undefined && x[i] === 0) reject(c, `axis ${i} of [${x.join(", ")}] has nothing to pick from`);
+    if (a.table !== undefined && x[i] === 0)
+      reject(c, `axis ${i} of [${x.join(", ")}] has nothing to pick from`);
   });
   c.nest({
     loops: out,
@@ -89,7 +121,9 @@ function inferElements(c: InferContext): Inferred[] {
   const ind = indexInput(c);
   const axis = axisOf(c, int(c.attrs, "axis"), x.shape.length);
   const [a, b] = [x.shape, ind.shape];
-  const fits = b.length === a.length && b.every((d, i) => i === axis || typeof d !== "number" || !(d > (a[i] as number)));
+  const fits =
+    b.length === a.length &&
+    b.every((d, i) => i === axis || typeof d !== "number" || !(d > (a[i] as number)));
   if (!fits) reject(c, `indices [${b.join(", ")}] do not fit [${a.join(", ")}] along axis ${axis}`);
   return [result(c, x.dtype, b)];
 }
@@ -97,7 +131,11 @@ function inferElements(c: InferContext): Inferred[] {
 function lowerElements(c: LowerContext): void {
   const rank = shapeOf(c, 0).length;
   const axis = axisOf(c, int(c.attrs, "axis"), rank);
-  emit(c, everyAxis(rank).map((a, i) => (i === axis ? fromTable(1, true) : a)), [everyAxis(rank)]);
+  emit(
+    c,
+    everyAxis(rank).map((a, i) => (i === axis ? fromTable(1, true) : a)),
+    [everyAxis(rank)],
+  );
 }
 
 /** Batch axes in front, and how many axes of x one row of indices picks. */
@@ -125,7 +163,11 @@ function lowerND(c: LowerContext): void {
     if (i < batch) return at(i);
     return i < batch + depth ? fromTable(1 + i - batch, true) : at(rows + i - batch - depth);
   });
-  emit(c, index, Array.from({ length: depth }, (_, k) => [...everyAxis(rows), fixed(k)]));
+  emit(
+    c,
+    index,
+    Array.from({ length: depth }, (_, k) => [...everyAxis(rows), fixed(k)]),
+  );
 }
 
 export const ops: OpDef[] = [
@@ -136,13 +178,32 @@ export const ops: OpDef[] = [
     infer: inferGather,
     lower: lowerGather,
   },
-  { name: "GatherElements", inputs: ["x", "indices"], attrs: { axis: intAttr(0) }, infer: inferElements, lower: lowerElements },
-  { name: "GatherND", inputs: ["x", "indices"], attrs: { batchDims: intAttr(0) }, infer: inferND, lower: lowerND },
+  {
+    name: "GatherElements",
+    inputs: ["x", "indices"],
+    attrs: { axis: intAttr(0) },
+    infer: inferElements,
+    lower: lowerElements,
+  },
+  {
+    name: "GatherND",
+    inputs: ["x", "indices"],
+    attrs: { batchDims: intAttr(0) },
+    infer: inferND,
+    lower: lowerND,
+  },
 ];
 
-const inputs = (c: Parameters<Reference>[0]): { k: Context; x: RefTensor; ind: RefTensor; data: ArrayLike<number> } => {
+const inputs = (
+  c: Parameters<Reference>[0],
+): { k: Context; x: RefTensor; ind: RefTensor; data: ArrayLike<number> } => {
   const x = refInput(c, 0);
-  return { k: { op: c.op, name: "", attrs: c.attrs }, x, ind: refInput(c, 1), data: refMoved(x, c.outputs[0]) };
+  return {
+    k: { op: c.op, name: "", attrs: c.attrs },
+    x,
+    ind: refInput(c, 1),
+    data: refMoved(x, c.outputs[0]),
+  };
 };
 
 export const references: Record<string, Reference> = {
@@ -155,7 +216,9 @@ export const references: Record<string, Reference> = {
     const { k, x, ind, data } = inputs(c);
     const axis = axisOf(k, int(c.attrs, "axis"), x.shape.length);
     const source = (o: readonly number[]): number[] =>
-      o.map((v, i) => (i === axis ? position(k, ind.data[flat(o, ind.shape)] as number, x.shape[i] as number) : v));
+      o.map((v, i) =>
+        i === axis ? position(k, ind.data[flat(o, ind.shape)] as number, x.shape[i] as number) : v,
+      );
     return [remap(data, x.shape, refShape(c), source)];
   },
   GatherND: (c) => {

@@ -8,6 +8,7 @@ import type { Program, View } from "../compiler/program.js";
 import { count } from "../graph/dim.js";
 import { type DType, halfToFloat, isFloat, newArray, type TypedArray } from "../graph/dtype.js";
 import { type Attrs, Graph, type Quantization, type Tensor } from "../graph/graph.js";
+import { hostKernels } from "../targets/host/index.js";
 import { evaluate, fromArray, type RefTensor, toArray } from "../targets/reference/index.js";
 import { interpretNest } from "../targets/reference/nest_reference.js";
 
@@ -30,16 +31,22 @@ export interface OpCase {
   inputs: readonly (CaseInput | null)[];
   /** What the source declares; default one output of the first input's type. */
   outputs?: readonly { dtype: DType; quant?: Quantization }[];
-  /** Relative to the largest magnitude of the output, for floats; steps, for quantised. */
+  /** Relative to the largest magnitude of the output, for floats; steps, for quantised. 0: the same, −0 too. */
   tolerance?: number;
   /** Exact expected elements of the first output, worked by hand or by another program. */
   expect?: readonly number[];
+  /** The same for every output. */
+  expectEach?: readonly (readonly number[])[];
   expectShape?: readonly number[];
   /** What the reference and nests are checked on only, and why. */
   skipWasm?: string;
 }
 
-export const q8 = (scale: number | readonly number[], zeroPoint: number | readonly number[] = 0, axis = 0): Quantization => ({
+export const q8 = (
+  scale: number | readonly number[],
+  zeroPoint: number | readonly number[] = 0,
+  axis = 0,
+): Quantization => ({
   scale: typeof scale === "number" ? [scale] : scale,
   zeroPoint: typeof zeroPoint === "number" ? [zeroPoint] : zeroPoint,
   axis,
@@ -59,13 +66,19 @@ export function checkOp(name: string, cases: readonly OpCase[]): void {
   });
 }
 
-async function checkCase(c: OpCase, seed: number): Promise<void> {
+/** Checks one case. Returns the outputs. */
+export async function checkCase(c: OpCase, seed = 1): Promise<RefTensor[]> {
   const { graph, inputs } = build(c, seed);
   const values = evaluate(graph, inputs);
   const expected = graph.outputs.map((t) => values.get(t) as RefTensor);
   const first = expected[0] as RefTensor;
   if (c.expectShape) assert.deepEqual(first.shape, c.expectShape, "shape");
-  if (c.expect) close("reference", { ...first, data: [...c.expect] }, Array.from(first.data), c.tolerance ?? 1e-6);
+  if (c.expect)
+    close("reference", { ...first, data: [...c.expect] }, Array.from(first.data), c.tolerance ?? 1e-6);
+  c.expectEach?.forEach((data, i) => {
+    const t = expected[i] as RefTensor;
+    close(`reference, output ${i}`, { ...t, data: [...data] }, Array.from(t.data), c.tolerance ?? 1e-6);
+  });
   const program = compile(graph, { shapes: Object.fromEntries(graph.inputs.map((t) => [t.name, t.shape])) });
   const nests = interpretProgram(program, inputs);
   graph.outputs.forEach((t, i) => {
@@ -73,7 +86,7 @@ async function checkCase(c: OpCase, seed: number): Promise<void> {
     const got = nests?.[t.name];
     if (got) close(`nests, output ${i}`, wanted, got, c.tolerance);
   });
-  if (c.skipWasm) return;
+  if (c.skipWasm) return expected;
   const { runGraph } = await import("../runtime/run_graph.js");
   const ran = await runGraph(graph, inputs);
   graph.outputs.forEach((t, i) => {
@@ -83,6 +96,7 @@ async function checkCase(c: OpCase, seed: number): Promise<void> {
     assert.deepEqual([...got.shape], wanted.shape, "wasm: shape");
     close(`wasm, output ${i}`, wanted, fromArray(got.data, wanted.dtype, wanted.shape).data, c.tolerance);
   });
+  return expected;
 }
 
 type Given = Record<string, { data: TypedArray; shape: readonly number[] }>;
@@ -96,7 +110,13 @@ export function build(c: OpCase, seed = 1): { graph: Graph; inputs: Given } {
     if (!spec) return null;
     const { dtype = "float32", shape, quant } = spec;
     const data = toArray({ dtype, shape, data: elements(spec, dtype, random) });
-    const t: Tensor = { name: `in${i}`, dtype, shape, kind: spec.constant ? "constant" : "input", ...(quant && { quant }) };
+    const t: Tensor = {
+      name: `in${i}`,
+      dtype,
+      shape,
+      kind: spec.constant ? "constant" : "input",
+      ...(quant && { quant }),
+    };
     if (spec.constant) return { ...t, data };
     graph.inputs.push(t);
     inputs[t.name] = { data, shape };
@@ -112,7 +132,10 @@ export function build(c: OpCase, seed = 1): { graph: Graph; inputs: Given } {
 function elements(spec: CaseInput, dtype: DType, random: () => number): number[] {
   if (spec.data) return [...spec.data];
   const whole: Partial<Record<DType, readonly [number, number]>> = {
-    int8: [-128, 127], uint8: [0, 255], bool: [0, 1], int16: [-3000, 3000],
+    int8: [-128, 127],
+    uint8: [0, 255],
+    bool: [0, 1],
+    int16: [-3000, 3000],
   };
   const usual: readonly [number, number] = isFloat(dtype) ? [-2, 2] : dtype === "uint8" ? [0, 9] : [-9, 9];
   const [lo, hi] = spec.range ?? (spec.quant || dtype === "bool" ? (whole[dtype] ?? usual) : usual);
@@ -143,18 +166,20 @@ export function close(what: string, wanted: RefTensor, got: ArrayLike<number>, t
   for (const v of wanted.data) if (Number.isFinite(v)) largest = Math.max(largest, Math.abs(v));
   const unit = wanted.dtype === "float16" ? 2 ** -10 : 2e-6;
   const limit = float ? (tolerance ?? unit) * largest : wanted.quant ? (tolerance ?? 1) : 0;
+  const exact = float && tolerance === 0;
   for (let i = 0; i < got.length; i++) {
     const [a, b] = [wanted.data[i] as number, got[i] as number];
-    const fine = Object.is(a, b) || a === b || Math.abs(a - b) <= limit;
+    const fine = Object.is(a, b) || (!exact && (a === b || Math.abs(a - b) <= limit));
     assert.ok(fine, `${what}: element ${i} is ${b}, wanted ${a} (± ${limit})`);
   }
 }
 
-/** Runs a program by its loop nests; null where a step has none. */
-function interpretProgram(program: Program, inputs: Given): Record<string, ArrayLike<number>> | null {
-  if (program.steps.some((s) => !s.nest)) return null;
+/** Runs a program by its loop nests and host kernels; null where a step has neither. */
+export function interpretProgram(program: Program, inputs: Given): Record<string, ArrayLike<number>> | null {
+  if (program.steps.some((s) => !s.nest && !hostKernels[s.kernel])) return null;
   const memory = program.buffers.map((b) => {
     const bytes = new Uint8Array(Math.ceil(b.bytes / 8) * 8 + 8);
+    bytes.fill(0xa5); // whoever reads what was not written gets noise
     if (b.data) bytes.set(new Uint8Array(b.data.buffer, b.data.byteOffset, b.data.byteLength));
     return bytes;
   });
@@ -168,8 +193,19 @@ function interpretProgram(program: Program, inputs: Given): Record<string, Array
     (memory[p.view.buffer] as Uint8Array).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   for (const s of program.steps) {
+    if (!s.nest) {
+      const tensor = (i: number) => {
+        const v = s.values[i] as View;
+        return { ...v, data: array(v).subarray(v.offset, v.offset + count(v.shape)) as TypedArray };
+      };
+      hostKernels[s.kernel]?.(s.params, (s.reads ?? []).map(tensor), (s.writes ?? []).map(tensor));
+      continue;
+    }
     const values = s.values.map((v) => ({ ...v, data: array(v) }));
-    assert.ok(interpretNest(s.nest as NonNullable<typeof s.nest>, values, true), `${s.kernel}: index out of range`);
+    assert.ok(
+      interpretNest(s.nest as NonNullable<typeof s.nest>, values, true),
+      `${s.kernel}: index out of range`,
+    );
   }
   return Object.fromEntries(program.outputs.map((o) => [o.name, viewed(o.view, array(o.view))]));
 }

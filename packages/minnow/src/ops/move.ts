@@ -8,7 +8,13 @@ import * as e from "../compiler/expr.js";
 import { type Access, at, type AxisIndex, scalarOf } from "../compiler/nest.js";
 import { dequantize, requantize, sameQuant } from "../compiler/quantized.js";
 import {
-  type InferContext, type Inferred, type LowerContext, type OpDef, type Reference, reject, type RefTensor,
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  type OpDef,
+  type Reference,
+  reject,
+  type RefTensor,
 } from "./op.js";
 
 /** Any operator can be told which node and operator it is. */
@@ -26,7 +32,8 @@ export const boolAttr = (value: boolean) => ({ type: "bool", default: value }) a
 export function result(c: Named, dtype: DType, shape: Shape, value?: readonly Dim[]): Inferred {
   if (shape.length > maxRank) reject(c, `rank ${shape.length} is more than ${maxRank}`, "unsupported");
   const known = shape.filter((d) => typeof d === "number");
-  if (!known.includes(0) && count(known) > Number.MAX_SAFE_INTEGER) reject(c, `its shape would be [${shape.join(", ")}]`);
+  if (!known.includes(0) && count(known) > Number.MAX_SAFE_INTEGER)
+    reject(c, `its shape would be [${shape.join(", ")}]`);
   return value && value.length <= maxValue ? { dtype, shape, value } : { dtype, shape };
 }
 
@@ -146,12 +153,23 @@ export function moved(c: LowerContext, i: number, o = 0, operand = 0): e.Expr {
 }
 
 /** The loop nest of a movement: output 0 at `out` is input `i` at `index`. */
-export function move(c: LowerContext, loops: readonly number[], index: AxisIndex[], out: AxisIndex[], i = 0): void {
+export function move(
+  c: LowerContext,
+  loops: readonly number[],
+  index: AxisIndex[],
+  out: AxisIndex[],
+  i = 0,
+): void {
   if (count(loops) > 0) c.nest(moveNest(c, loops, index, out, i));
 }
 
 export const moveNest = (
-  c: LowerContext, loops: readonly number[], index: AxisIndex[], out: AxisIndex[], i = 0, o = 0,
+  c: LowerContext,
+  loops: readonly number[],
+  index: AxisIndex[],
+  out: AxisIndex[],
+  i = 0,
+  o = 0,
 ) => ({
   loops,
   reduce: [],
@@ -187,7 +205,10 @@ export function refList(c: RefContext, i: number, attr?: string): readonly numbe
 export const refShape = (c: RefContext, o = 0): readonly number[] => c.outputs[o]?.shape ?? [];
 
 /** Stored elements of `t` in the quantisation of `to`. */
-export function refMoved(t: RefTensor, to: { dtype: DType; quant?: RefTensor["quant"] } | undefined): ArrayLike<number> {
+export function refMoved(
+  t: RefTensor,
+  to: { dtype: DType; quant?: RefTensor["quant"] } | undefined,
+): ArrayLike<number> {
   const [a, b] = [t.quant, to?.quant];
   if (!to || !a || !b || sameQuant(a, b) || a.scale.length !== 1 || b.scale.length !== 1) return t.data;
   const [lo, hi] = integerRange(to.dtype);
@@ -198,7 +219,13 @@ export function refMoved(t: RefTensor, to: { dtype: DType; quant?: RefTensor["qu
 }
 
 export const integerRange = (t: DType): readonly [number, number] =>
-  t === "uint8" ? [0, 255] : t === "int16" ? [-32768, 32767] : t === "int32" ? [-(2 ** 31), 2 ** 31 - 1] : [-128, 127];
+  t === "uint8"
+    ? [0, 255]
+    : t === "int16"
+      ? [-32768, 32767]
+      : t === "int32"
+        ? [-(2 ** 31), 2 ** 31 - 1]
+        : [-128, 127];
 
 /** To the nearest integer, half to even. */
 export function halfEven(x: number): number {

@@ -2,9 +2,31 @@
 import { count } from "../graph/dim.js";
 import * as e from "../compiler/expr.js";
 import { at, fixed, scalarOf } from "../compiler/nest.js";
-import { axisOf, bool, type InferContext, type Inferred, int, type LowerContext, need, type OpDef, type Reference } from "./op.js";
 import {
-  boolAttr, everyAxis, flat, indices, intAttr, listOf, numbersOf, outShape, refInput, refShape, result, shapeOf, unknownDim,
+  axisOf,
+  bool,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+} from "./op.js";
+import {
+  boolAttr,
+  everyAxis,
+  flat,
+  indices,
+  intAttr,
+  listOf,
+  numbersOf,
+  outShape,
+  refInput,
+  refShape,
+  result,
+  shapeOf,
+  unknownDim,
 } from "./move.js";
 
 function infer(c: InferContext): Inferred[] {
@@ -19,7 +41,10 @@ function lower(c: LowerContext): void {
   if (count(out) === 0) return;
   const axis = axisOf(c, int(c.attrs, "axis"), out.length);
   const depth = numbersOf(c, 1, "depth")[0] as number;
-  const places = c.table(Int32Array.from({ length: depth }, (_, i) => i), [depth]);
+  const places = c.table(
+    Int32Array.from({ length: depth }, (_, i) => i),
+    [depth],
+  );
   const t = scalarOf(c.inputs[0]?.dtype ?? "int32");
   const index = e.cast(e.input(0, t), t === "i64" ? "i64" : "i32");
   const place = e.cast(e.input(1, "i32"), index.t);
@@ -59,7 +84,14 @@ export const references: Record<string, Reference> = {
     const [on, off] = [refInput(c, 2).data[0] as number, refInput(c, 3).data[0] as number];
     const out: number[] = [];
     for (const o of indices(shape)) {
-      const v = Math.trunc(x.data[flat(o.filter((_, i) => i !== axis), x.shape)] as number);
+      const v = Math.trunc(
+        x.data[
+          flat(
+            o.filter((_, i) => i !== axis),
+            x.shape,
+          )
+        ] as number,
+      );
       const index = v < 0 && bool(c.attrs, "wrap") ? v + depth : v;
       out.push(index === o[axis] ? on : off);
     }

@@ -27,15 +27,27 @@ test("Pad modes on one axis", async () => {
 test("Pad of several axes, by input, value and pairs", async () => {
   await check("Pad", {
     inputs: [t([1, 2]), list(1, 0, 0, 1), scalar(7, "float32")],
-    expect: [[7, 7, 7, 1, 2, 7]], shape: [2, 3],
+    expect: [[7, 7, 7, 1, 2, 7]],
+    shape: [2, 3],
   });
-  await check("Pad", { inputs: [t([1, 2]), t([2, 2], { dtype: "int32", data: [1, 0, 0, 1] })], expect: [[0, 0, 0, 1, 2, 0]] });
+  await check("Pad", {
+    inputs: [t([1, 2]), t([2, 2], { dtype: "int32", data: [1, 0, 0, 1] })],
+    expect: [[0, 0, 0, 1, 2, 0]],
+  });
   await check("Pad", { inputs: [t([], {})], attrs: { pads: [] }, shape: [] });
   for (const mode of ["constant", "reflect", "symmetric", "edge", "wrap"])
     for (const dtype of ["float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"] as DType[])
-      for (const pads of [[1, 1, 1, 1, 1, 1, 1, 1], [0, 2, 0, 0, 0, 1, 2, 0], [0, -1, 1, 0, 0, 1, -1, 0], [0, 0, 0, 0, 0, 0, 0, 0]]) {
+      for (const pads of [
+        [1, 1, 1, 1, 1, 1, 1, 1],
+        [0, 2, 0, 0, 0, 1, 2, 0],
+        [0, -1, 1, 0, 0, 1, -1, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+      ]) {
         const data = Array.from({ length: 2 * 3 * 4 * 2 }, (_, i) => (dtype === "bool" ? i % 2 : i));
-        await check("Pad", { inputs: [t([2, 3, 4, 2], { dtype, data, input: true })], attrs: { pads, mode } });
+        await check("Pad", {
+          inputs: [t([2, 3, 4, 2], { dtype, data, input: true })],
+          attrs: { pads, mode },
+        });
       }
 });
 

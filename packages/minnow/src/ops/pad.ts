@@ -5,10 +5,35 @@ import type { DType } from "../graph/dtype.js";
 import type { Quantization } from "../graph/graph.js";
 import * as e from "../compiler/expr.js";
 import { type Access, at, type AxisIndex, fixed, fromTable, scalarOf } from "../compiler/nest.js";
-import { type InferContext, type Inferred, type LowerContext, need, type OpDef, type Reference, reject, str } from "./op.js";
 import {
-  everyAxis, halfEven, integerRange, intsAttr, listOf, move, moved, movedValue, outShape, refInput, refList, refMoved,
-  refShape, remap, result, shapeOf, unknownDim, unknownList,
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+  str,
+} from "./op.js";
+import {
+  everyAxis,
+  halfEven,
+  integerRange,
+  intsAttr,
+  listOf,
+  move,
+  moved,
+  movedValue,
+  outShape,
+  refInput,
+  refList,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  shapeOf,
+  unknownDim,
+  unknownList,
 } from "./move.js";
 
 const modes = ["constant", "reflect", "symmetric", "edge", "wrap"];
@@ -23,11 +48,16 @@ function pairs(list: readonly Dim[], pairwise: boolean, rank: number): [Dim, Dim
 
 const isPairwise = (shape: Shape | undefined): boolean => shape?.length === 2;
 
-function padsOf(c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">, rank: number): [Dim, Dim][] | null {
+function padsOf(
+  c: Pick<InferContext, "op" | "name" | "attrs" | "inputs">,
+  rank: number,
+): [Dim, Dim][] | null {
   const list = listOf(c, 1, "pads");
   if (!list) return null;
   if (list.length === 0) return Array.from({ length: rank }, () => [0, 0]);
-  return pairs(list, isPairwise(c.inputs[1]?.shape), rank) ?? reject(c, `${list.length} pads for rank ${rank}`);
+  return (
+    pairs(list, isPairwise(c.inputs[1]?.shape), rank) ?? reject(c, `${list.length} pads for rank ${rank}`)
+  );
 }
 
 /** The element of an axis of `d` that stands at position `p` outside it. */
@@ -50,17 +80,30 @@ function inferPad(c: InferContext): Inferred[] {
   if (!modes.includes(mode)) reject(c, `mode ${JSON.stringify(mode)} is not known`, "unsupported");
   const rank = x.shape.length;
   const pads = padsOf(c, rank);
-  if (!pads) return [result(c, x.dtype, x.shape.map((_, i) => unknownDim(c, `size${i}`)))];
+  if (!pads)
+    return [
+      result(
+        c,
+        x.dtype,
+        x.shape.map((_, i) => unknownDim(c, `size${i}`)),
+      ),
+    ];
   const shape = pads.map(([before, after], i) => {
     const size = add(x.shape[i] as Dim, add(before, after));
     if (typeof size === "number" && size < 0) reject(c, `axis ${i} would have ${size} elements`);
-    if (mode !== "constant" && x.shape[i] === 0 && size !== 0) reject(c, `axis ${i} is empty and cannot be ${mode}ed`);
+    if (mode !== "constant" && x.shape[i] === 0 && size !== 0)
+      reject(c, `axis ${i} is empty and cannot be ${mode}ed`);
     return size;
   });
   return [result(c, x.dtype, shape, paddedValue(c, shape, pads, mode))];
 }
 
-function paddedValue(c: InferContext, shape: Shape, pads: [Dim, Dim][], mode: string): readonly Dim[] | undefined {
+function paddedValue(
+  c: InferContext,
+  shape: Shape,
+  pads: [Dim, Dim][],
+  mode: string,
+): readonly Dim[] | undefined {
   const x = need(c, 0);
   if (!x.value || !isConcrete(x.shape) || !isConcrete(shape)) return undefined;
   const fill = c.inputs[2] ? c.inputs[2].value?.[0] : (c.attrs.value as number);
@@ -87,7 +130,7 @@ export function stored(value: number, dtype: DType, quant?: Quantization): numbe
 function lowerPad(c: LowerContext): void {
   const shape = shapeOf(c, 0);
   const pads = padsOf(c, shape.length) as [number, number][] | null;
-  if (!pads) return unknownList(c, "pads");
+  if (!pads) unknownList(c, "pads");
   const mode = str(c.attrs, "mode");
   if (mode === "constant") lowerConstant(c, shape, pads);
   else lowerTables(c, shape, pads, mode);
@@ -119,7 +162,12 @@ function fill(c: LowerContext, loops: readonly number[]): void {
   });
 }
 
-function lowerTables(c: LowerContext, shape: readonly number[], pads: readonly [number, number][], mode: string): void {
+function lowerTables(
+  c: LowerContext,
+  shape: readonly number[],
+  pads: readonly [number, number][],
+  mode: string,
+): void {
   const out = outShape(c);
   const operands: Access[] = [];
   const index: AxisIndex[] = shape.map((d, i) => {
@@ -143,7 +191,11 @@ export const ops: OpDef[] = [
   {
     name: "Pad",
     inputs: ["x", "pads?", "value?"],
-    attrs: { pads: intsAttr, value: { type: "float", default: 0 }, mode: { type: "string", default: "constant" } },
+    attrs: {
+      pads: intsAttr,
+      value: { type: "float", default: 0 },
+      mode: { type: "string", default: "constant" },
+    },
     infer: inferPad,
     lower: lowerPad,
   },

@@ -15,7 +15,11 @@ test("Reshape: 0 copies, −1 infers, by attribute or input", async () => {
   await check("Reshape", { inputs: [t([2, 3, 4]), list(4, -1)], shape: [4, 6] });
   await check("Reshape", { inputs: [t([2, 3, 4])], attrs: { shape: [0, -1] }, shape: [2, 12] });
   await check("Reshape", { inputs: [t([1])], attrs: { shape: [] }, shape: [] });
-  await check("Reshape", { inputs: [t([2, 0, 3])], attrs: { shape: [0, 5, -1], allowZero: true }, shape: [0, 5, 0] });
+  await check("Reshape", {
+    inputs: [t([2, 0, 3])],
+    attrs: { shape: [0, 5, -1], allowZero: true },
+    shape: [0, 5, 0],
+  });
 });
 
 test("Reshape refuses what does not fit", () => {
@@ -31,21 +35,30 @@ test("Reshape refuses what does not fit", () => {
 
 test("Reshape of symbolic shapes: equal dims cancel", () => {
   const x = (...shape: Dim[]): Case["inputs"] => [{ shape: shape as number[] }];
-  assert.deepEqual(shapeOf("Reshape", { inputs: x("N", 12, "S", 64), attrs: { shape: [0, -1, 768] } }), ["N", "S", 768]);
+  assert.deepEqual(shapeOf("Reshape", { inputs: x("N", 12, "S", 64), attrs: { shape: [0, -1, 768] } }), [
+    "N",
+    "S",
+    768,
+  ]);
   assert.deepEqual(shapeOf("Reshape", { inputs: x("N", 16), attrs: { shape: [-1, 4, 4] } }), ["N", 4, 4]);
   assert.deepEqual(shapeOf("Flatten", { inputs: x("N", 3, 5) }), ["N", 15]);
 });
 
 test("Reshape to a shape not known: a fresh name while symbolic, else unsupported", () => {
   const build = (n: Dim): Graph => {
-    const { graph } = graphOf("Reshape", { inputs: [t([n as number, 4]), t([2], { dtype: "int64", input: true })] });
+    const { graph } = graphOf("Reshape", {
+      inputs: [t([n as number, 4]), t([2], { dtype: "int64", input: true })],
+    });
     return graph;
   };
   const graph = build("N");
   const shape = inferGraph(graph).get(graph.outputs[0] as Tensor)?.shape ?? [];
   assert.equal(shape.length, 2);
   assert.ok(shape.every((d) => typeof d === "string"));
-  assert.throws(() => inferGraph(build(3)), (e: ModelError) => e.code === "unsupported" && !!e.hint);
+  assert.throws(
+    () => inferGraph(build(3)),
+    (e: ModelError) => e.code === "unsupported" && !!e.hint,
+  );
 });
 
 test("Flatten, Squeeze, Unsqueeze", async () => {
@@ -65,8 +78,20 @@ test("the shape arithmetic of an exporter's flatten disappears", () => {
   // reshape(x, [shape(x)[0], -1]) with batch N
   const graph = new Graph();
   const x = { name: "x", dtype: "float32", shape: ["N", 3, 8], kind: "input" } as Tensor;
-  const index = { name: "i", dtype: "int64", shape: [], kind: "constant", data: BigInt64Array.of(0n) } as Tensor;
-  const rest = { name: "r", dtype: "int64", shape: [1], kind: "constant", data: BigInt64Array.of(-1n) } as Tensor;
+  const index = {
+    name: "i",
+    dtype: "int64",
+    shape: [],
+    kind: "constant",
+    data: BigInt64Array.of(0n),
+  } as Tensor;
+  const rest = {
+    name: "r",
+    dtype: "int64",
+    shape: [1],
+    kind: "constant",
+    data: BigInt64Array.of(-1n),
+  } as Tensor;
   const v = (name: string) => value(name, "int64");
   const [shape, batch, row, wanted] = [v("s"), v("b"), v("u"), v("w")] as [Tensor, Tensor, Tensor, Tensor];
   const y = value("y", "float32");

@@ -1,7 +1,27 @@
 // Reshape, Flatten, Squeeze, Unsqueeze: the same elements under another shape; nothing is copied.
 import { type Dim, floorDiv, isConcrete, product, type Shape } from "../graph/dim.js";
-import { bool, type InferContext, type Inferred, int, need, type OpDef, type Reference, reject } from "./op.js";
-import { axesOf, boolAttr, intAttr, intsAttr, lengthOf, listOf, numbersOf, refInput, result, unknownDim } from "./move.js";
+import {
+  bool,
+  type InferContext,
+  type Inferred,
+  int,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+} from "./op.js";
+import {
+  axesOf,
+  boolAttr,
+  intAttr,
+  intsAttr,
+  lengthOf,
+  listOf,
+  numbersOf,
+  refInput,
+  result,
+  unknownDim,
+} from "./move.js";
 
 /** a / b for shapes: equal dims cancel, so that [N, 12, S, 64] / [N, S] is 768. */
 export function quotient(a: Shape, b: Shape): Dim {
@@ -22,7 +42,14 @@ function reshape(c: InferContext): Inferred[] {
     const rank = lengthOf(c, 1, "shape");
     if (typeof rank !== "number") return reject(c, "the rank of its output is not known", "unsupported");
     if (rank > 8) reject(c, `rank ${rank} is more than 8`, "unsupported");
-    return [result(c, x.dtype, Array.from({ length: rank }, (_, i) => unknownDim(c, `size${i}`)), x.value)];
+    return [
+      result(
+        c,
+        x.dtype,
+        Array.from({ length: rank }, (_, i) => unknownDim(c, `size${i}`)),
+        x.value,
+      ),
+    ];
   }
   const shape = wanted.map((d, i) => {
     if (d !== 0 || bool(c.attrs, "allowZero")) return d;
@@ -31,7 +58,11 @@ function reshape(c: InferContext): Inferred[] {
   const free = shape.indexOf(-1);
   if (shape.some((d, i) => typeof d === "number" && d < 0 && (d !== -1 || i !== free)))
     reject(c, `[${wanted.join(", ")}] is no shape`);
-  if (free >= 0) shape[free] = quotient(x.shape, shape.filter((_, i) => i !== free));
+  if (free >= 0)
+    shape[free] = quotient(
+      x.shape,
+      shape.filter((_, i) => i !== free),
+    );
   const [from, to] = [product(x.shape), product(shape)];
   if (typeof from === "number" && typeof to === "number" && from !== to)
     reject(c, `[${x.shape.join(", ")}] has ${from} elements, [${wanted.join(", ")}] wants another number`);
@@ -51,13 +82,28 @@ function squeeze(c: InferContext): Inferred[] {
   const rank = x.shape.length;
   const axes = axesOf(c, numbersOf(c, 1, "axes", "axes"), rank);
   for (const a of axes)
-    if (typeof x.shape[a] === "number" && x.shape[a] !== 1) reject(c, `axis ${a} of [${x.shape.join(", ")}] is not 1`);
+    if (typeof x.shape[a] === "number" && x.shape[a] !== 1)
+      reject(c, `axis ${a} of [${x.shape.join(", ")}] is not 1`);
   if (axes.length === 0 && !isConcrete(x.shape)) {
     // Without axes every 1 goes; a symbol is taken to be more than 1.
-    return [result(c, x.dtype, x.shape.filter((d) => d !== 1), x.value)];
+    return [
+      result(
+        c,
+        x.dtype,
+        x.shape.filter((d) => d !== 1),
+        x.value,
+      ),
+    ];
   }
   const drop = axes.length ? new Set(axes) : new Set(x.shape.flatMap((d, i) => (d === 1 ? [i] : [])));
-  return [result(c, x.dtype, x.shape.filter((_, i) => !drop.has(i)), x.value)];
+  return [
+    result(
+      c,
+      x.dtype,
+      x.shape.filter((_, i) => !drop.has(i)),
+      x.value,
+    ),
+  ];
 }
 
 function unsqueeze(c: InferContext): Inferred[] {
@@ -86,4 +132,9 @@ export const ops: OpDef[] = [
 
 const same: Reference = (c) => [Array.from(refInput(c, 0).data)];
 
-export const references: Record<string, Reference> = { Reshape: same, Flatten: same, Squeeze: same, Unsqueeze: same };
+export const references: Record<string, Reference> = {
+  Reshape: same,
+  Flatten: same,
+  Squeeze: same,
+  Unsqueeze: same,
+};

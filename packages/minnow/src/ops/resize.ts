@@ -6,11 +6,32 @@ import * as e from "../compiler/expr.js";
 import { type Access, at, type AxisIndex, fromTable, scalarOf } from "../compiler/nest.js";
 import { dequantize, requantize, sameQuant } from "../compiler/quantized.js";
 import {
-  bool, type InferContext, type Inferred, type LowerContext, type LowerTensor, need, type OpDef, type Reference, reject, str,
+  bool,
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+  str,
 } from "./op.js";
 import {
-  boolAttr, everyAxis, halfEven, integerRange, intsAttr, listOf, moved, outShape, refInput, refMoved, refShape, remap,
-  result, unknownDim,
+  boolAttr,
+  everyAxis,
+  halfEven,
+  integerRange,
+  intsAttr,
+  listOf,
+  moved,
+  outShape,
+  refInput,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  unknownDim,
 } from "./move.js";
 import { type Axis, cubic, linear, nearest, type Taps } from "./resize-taps.js";
 
@@ -33,7 +54,8 @@ function infer(c: InferContext): Inferred[] {
   const x = need(c, 0);
   if (x.shape.length !== 4) reject(c, `input has rank ${x.shape.length}, not 4 (NHWC)`, "unsupported");
   for (const [name, known] of Object.entries(choices))
-    if (!known.includes(str(c.attrs, name))) reject(c, `${name} ${JSON.stringify(str(c.attrs, name))}`, "unsupported");
+    if (!known.includes(str(c.attrs, name)))
+      reject(c, `${name} ${JSON.stringify(str(c.attrs, name))}`, "unsupported");
   const [n, h, w, d] = x.shape as [Dim, Dim, Dim, Dim];
   const sizes = listOf(c, 1, "sizes");
   const scales = c.attrs.scales as readonly number[];
@@ -42,7 +64,11 @@ function infer(c: InferContext): Inferred[] {
   else if (sizes.length === 2) out = [sizes[0] as Dim, sizes[1] as Dim];
   else if (sizes.length === 0 && scales.length === 2)
     out = [scaledSize(c, h, scales[0] as number), scaledSize(c, w, scales[1] as number)];
-  else return reject(c, `sizes [${sizes.join(", ")}] and scales [${scales.join(", ")}]: two of either are wanted`);
+  else
+    return reject(
+      c,
+      `sizes [${sizes.join(", ")}] and scales [${scales.join(", ")}]: two of either are wanted`,
+    );
   if (out.some((s) => typeof s === "number" && s < 0)) reject(c, `sizes [${out.join(", ")}]`);
   const shape = [n, out[0], out[1], d];
   if (isConcrete(shape) && count(shape) > 0 && isConcrete(x.shape) && count(x.shape) === 0)
@@ -65,7 +91,10 @@ function axisOf(c: Plan, from: readonly number[], to: readonly number[], k: numb
 function lower(c: LowerContext): void {
   const [x, y] = [c.inputs[0] as LowerTensor, c.outputs[0] as LowerTensor];
   if (count(y.shape) === 0) return;
-  const plan = { attrs: c.attrs, given: c.inputs[1] !== undefined || (c.attrs.sizes as readonly number[]).length > 0 };
+  const plan = {
+    attrs: c.attrs,
+    given: c.inputs[1] !== undefined || (c.attrs.sizes as readonly number[]).length > 0,
+  };
   const [ay, ax] = [axisOf(plan, x.shape, y.shape, 1), axisOf(plan, x.shape, y.shape, 2)];
   const mode = str(c.attrs, "mode");
   const coordinates = str(c.attrs, "coordinates");
@@ -74,24 +103,29 @@ function lower(c: LowerContext): void {
     lowerNearest(c, nearest(ay, coordinates, how), nearest(ax, coordinates, how));
   } else if (mode === "linear") lowerLinear(c, x, y, linear(ay, coordinates), linear(ax, coordinates));
   else {
-    const taps = (a: Axis): Taps => cubic(a, coordinates, c.attrs.cubicA as number, bool(c.attrs, "excludeOutside"));
+    const taps = (a: Axis): Taps =>
+      cubic(a, coordinates, c.attrs.cubicA as number, bool(c.attrs, "excludeOutside"));
     lowerCubic(c, x, y, taps(ay), taps(ax));
   }
 }
 
 function lowerNearest(c: LowerContext, rows: Int32Array, columns: Int32Array): void {
   const index = [at(0), fromTable(1), fromTable(2), at(3)];
-  c.kernel("resize", { mode: "nearest" }, {
-    loops: outShape(c),
-    reduce: [],
-    operands: [
-      { value: c.input(0), index },
-      { value: c.table(rows, [rows.length]), index: [at(1)] },
-      { value: c.table(columns, [columns.length]), index: [at(2)] },
-    ],
-    result: moved(c, 0),
-    out: { value: c.output(0), index: everyAxis(4) },
-  });
+  c.kernel(
+    "resize",
+    { mode: "nearest" },
+    {
+      loops: outShape(c),
+      reduce: [],
+      operands: [
+        { value: c.input(0), index },
+        { value: c.table(rows, [rows.length]), index: [at(1)] },
+        { value: c.table(columns, [columns.length]), index: [at(2)] },
+      ],
+      result: moved(c, 0),
+      out: { value: c.output(0), index: everyAxis(4) },
+    },
+  );
 }
 
 /** Stored element → float32; without requantisation to other parameters the integer itself is blended. */
@@ -101,7 +135,9 @@ function real(x: LowerTensor, y: LowerTensor, operand: number): e.Expr {
 }
 
 const ranges: Partial<Record<DType, readonly [number, number]>> = {
-  int8: [-128, 127], uint8: [0, 255], int16: [-32768, 32767],
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
 };
 
 /** float32 → stored element: rounded half away from zero, as TFLite. */
@@ -114,7 +150,8 @@ function back(v: e.Expr, x: LowerTensor, y: LowerTensor): e.Expr {
 }
 
 function lowerLinear(c: LowerContext, x: LowerTensor, y: LowerTensor, ty: Taps, tx: Taps): void {
-  const every = (data: TypedArray, offset: number): TypedArray => data.filter((_: unknown, i: number) => i % 2 === offset) as TypedArray;
+  const every = (data: TypedArray, offset: number): TypedArray =>
+    data.filter((_: unknown, i: number) => i % 2 === offset) as TypedArray;
   const along = (data: TypedArray, offset: number, loop: number): Access => {
     const column = every(data, offset);
     return { value: c.table(column, [column.length]), index: [at(loop)] };
@@ -125,21 +162,32 @@ function lowerLinear(c: LowerContext, x: LowerTensor, y: LowerTensor, ty: Taps, 
   });
   // Operands 0–3: the corners; 4, 5: rows above and below; 6, 7: columns left and right; 8, 9: weights.
   const operands = [
-    read(4, 6), read(4, 7), read(5, 6), read(5, 7),
-    along(ty.index, 0, 1), along(ty.index, 1, 1), along(tx.index, 0, 2), along(tx.index, 1, 2),
-    along(ty.weight, 1, 1), along(tx.weight, 1, 2),
+    read(4, 6),
+    read(4, 7),
+    read(5, 6),
+    read(5, 7),
+    along(ty.index, 0, 1),
+    along(ty.index, 1, 1),
+    along(tx.index, 0, 2),
+    along(tx.index, 1, 2),
+    along(ty.weight, 1, 1),
+    along(tx.weight, 1, 2),
   ];
   const [a, b, d, g] = [0, 1, 2, 3].map((i) => real(x, y, i)) as [e.Expr, e.Expr, e.Expr, e.Expr];
   const [wy, wx] = [e.input(8, "f32"), e.input(9, "f32")];
   const lerp = (p: e.Expr, q: e.Expr, w: e.Expr): e.Expr => e.add(p, e.mul(e.sub(q, p), w));
   const blended = lerp(lerp(a, b, wx), lerp(d, g, wx), wy);
-  c.kernel("resize", { mode: "linear" }, {
-    loops: y.shape,
-    reduce: [],
-    operands,
-    result: back(blended, x, y),
-    out: { value: c.output(0), index: everyAxis(4) },
-  });
+  c.kernel(
+    "resize",
+    { mode: "linear" },
+    {
+      loops: y.shape,
+      reduce: [],
+      operands,
+      result: back(blended, x, y),
+      out: { value: c.output(0), index: everyAxis(4) },
+    },
+  );
 }
 
 function lowerCubic(c: LowerContext, x: LowerTensor, y: LowerTensor, ty: Taps, tx: Taps): void {
@@ -147,18 +195,25 @@ function lowerCubic(c: LowerContext, x: LowerTensor, y: LowerTensor, ty: Taps, t
     value: c.table(data, [data.length / 4, 4]),
     index: [at(loop), at(tap)],
   });
-  c.kernel("resize", { mode: "cubic" }, {
-    loops: y.shape,
-    reduce: [4, 4],
-    operands: [
-      { value: c.input(0), index: [at(0), fromTable(1), fromTable(2), at(3)] },
-      taps(ty.index, 1, 4), taps(tx.index, 2, 5), taps(ty.weight, 1, 4), taps(tx.weight, 2, 5),
-    ],
-    body: e.mul(e.mul(real(x, y, 0), e.input(4, "f32")), e.input(3, "f32")),
-    combine: "sum",
-    result: back(e.accumulator("f32"), x, y),
-    out: { value: c.output(0), index: everyAxis(4) },
-  });
+  c.kernel(
+    "resize",
+    { mode: "cubic" },
+    {
+      loops: y.shape,
+      reduce: [4, 4],
+      operands: [
+        { value: c.input(0), index: [at(0), fromTable(1), fromTable(2), at(3)] },
+        taps(ty.index, 1, 4),
+        taps(tx.index, 2, 5),
+        taps(ty.weight, 1, 4),
+        taps(tx.weight, 2, 5),
+      ],
+      body: e.mul(e.mul(real(x, y, 0), e.input(4, "f32")), e.input(3, "f32")),
+      combine: "sum",
+      result: back(e.accumulator("f32"), x, y),
+      out: { value: c.output(0), index: everyAxis(4) },
+    },
+  );
 }
 
 export const ops: OpDef[] = [
@@ -182,7 +237,11 @@ export const ops: OpDef[] = [
 ];
 
 /** Blends by weights in float64, one axis' taps at a time. */
-function blend(c: Parameters<Reference>[0], taps: (axis: Axis) => Taps, [ay, ax]: readonly [Axis, Axis]): number[] {
+function blend(
+  c: Parameters<Reference>[0],
+  taps: (axis: Axis) => Taps,
+  [ay, ax]: readonly [Axis, Axis],
+): number[] {
   const [x, y] = [refInput(c, 0), c.outputs[0]];
   const shape = refShape(c);
   const [ty, tx] = [taps(ay), taps(ax)];
@@ -193,7 +252,12 @@ function blend(c: Parameters<Reference>[0], taps: (axis: Axis) => Taps, [ay, ax]
   const [, h, w, d] = x.shape as [number, number, number, number];
   const all = Array.from({ length: count(shape) }, (_, i) => i);
   return all.map((i) => {
-    const [k, column, row, n] = [i % d, Math.floor(i / d) % ax.to, Math.floor(i / d / ax.to) % ay.to, Math.floor(i / d / ax.to / ay.to)];
+    const [k, column, row, n] = [
+      i % d,
+      Math.floor(i / d) % ax.to,
+      Math.floor(i / d / ax.to) % ay.to,
+      Math.floor(i / d / ax.to / ay.to),
+    ];
     let sum = 0;
     for (let a = 0; a < ty.taps; a++)
       for (let b = 0; b < tx.taps; b++) {
@@ -203,7 +267,8 @@ function blend(c: Parameters<Reference>[0], taps: (axis: Axis) => Taps, [ay, ax]
         if (weight !== 0) sum += value(p) * weight;
       }
     if (requantised) sum = halfEven(sum / (r.scale[0] ?? 1)) + (r.zeroPoint[0] ?? 0);
-    else if (y && y.dtype !== "float32" && y.dtype !== "float16") sum = Math.sign(sum) * Math.floor(Math.abs(sum) + 0.5);
+    else if (y && y.dtype !== "float32" && y.dtype !== "float16")
+      sum = Math.sign(sum) * Math.floor(Math.abs(sum) + 0.5);
     if (!y || y.dtype === "float32" || y.dtype === "float16") return sum;
     const [lo, hi] = integerRange(y.dtype);
     return Math.max(lo, Math.min(hi, sum));
@@ -215,7 +280,10 @@ export const references: Record<string, Reference> = {
     const x = refInput(c, 0);
     const shape = refShape(c);
     if (count(shape) === 0) return [[]];
-    const plan = { attrs: c.attrs, given: c.inputs[1] !== undefined || (c.attrs.sizes as readonly number[]).length > 0 };
+    const plan = {
+      attrs: c.attrs,
+      given: c.inputs[1] !== undefined || (c.attrs.sizes as readonly number[]).length > 0,
+    };
     const axes = [axisOf(plan, x.shape, shape, 1), axisOf(plan, x.shape, shape, 2)] as const;
     const coordinates = str(c.attrs, "coordinates");
     if (str(c.attrs, "mode") === "nearest") {
@@ -226,7 +294,9 @@ export const references: Record<string, Reference> = {
     }
     const exclude = bool(c.attrs, "excludeOutside");
     const taps = (a: Axis): Taps =>
-      str(c.attrs, "mode") === "linear" ? linear(a, coordinates) : cubic(a, coordinates, c.attrs.cubicA as number, exclude);
+      str(c.attrs, "mode") === "linear"
+        ? linear(a, coordinates)
+        : cubic(a, coordinates, c.attrs.cubicA as number, exclude);
     return [blend(c, taps, axes)];
   },
 };

@@ -2,22 +2,35 @@
 // Updates may name one place twice, so that their order counts: a kernel of its own (targets/host).
 import { count, type Dim } from "../graph/dim.js";
 import { ModelError } from "../error.js";
-import { type InferContext, type Inferred, type LowerContext, need, type OpDef, type Reference, reject, str } from "./op.js";
+import {
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+  str,
+} from "./op.js";
 import { outShape, refInput, refMoved, refShape, result } from "./move.js";
 
 const reductions = ["none", "add", "mul", "min", "max"];
 
 function infer(c: InferContext): Inferred[] {
   const [x, ind, updates] = [need(c, 0), need(c, 1), need(c, 2)];
-  if (!reductions.includes(str(c.attrs, "reduction"))) reject(c, `reduction ${str(c.attrs, "reduction")}`, "unsupported");
+  if (!reductions.includes(str(c.attrs, "reduction")))
+    reject(c, `reduction ${str(c.attrs, "reduction")}`, "unsupported");
   if (ind.dtype !== "int32" && ind.dtype !== "int64") reject(c, `indices are ${ind.dtype}`, "unsupported");
   if (updates.dtype !== x.dtype) reject(c, `x is ${x.dtype}, updates are ${updates.dtype}`);
   const depth = ind.shape[ind.shape.length - 1];
   if (typeof depth !== "number") return reject(c, "the last axis of indices must be known", "unsupported");
   if (depth > x.shape.length) reject(c, `${depth} indices for rank ${x.shape.length}`);
   const wanted: Dim[] = [...ind.shape.slice(0, -1), ...x.shape.slice(depth)];
-  const fits = wanted.length === updates.shape.length &&
-    wanted.every((d, i) => typeof d !== "number" || typeof updates.shape[i] !== "number" || d === updates.shape[i]);
+  const fits =
+    wanted.length === updates.shape.length &&
+    wanted.every(
+      (d, i) => typeof d !== "number" || typeof updates.shape[i] !== "number" || d === updates.shape[i],
+    );
   if (!fits) reject(c, `updates are [${updates.shape.join(", ")}], not [${wanted.join(", ")}]`);
   return [result(c, x.dtype, x.shape)];
 }
@@ -59,7 +72,9 @@ export const references: Record<string, Reference> = {
       for (let k = 0; k < depth; k++) {
         const [v, d] = [ind.data[row * depth + k] as number, shape[k] as number];
         if (v < -d || v >= d)
-          throw new ModelError("index_out_of_range", `ScatterND: index ${v} in an axis of ${d}`, { op: "ScatterND" });
+          throw new ModelError("index_out_of_range", `ScatterND: index ${v} in an axis of ${d}`, {
+            op: "ScatterND",
+          });
         place = place * d + (v < 0 ? v + d : v);
       }
       for (let i = 0; i < slice; i++)

@@ -36,12 +36,28 @@ test("span is Python's slice", () => {
 
 test("Slice", async () => {
   await check("Slice", { inputs: [t([2, 4]), list(1), list(3), list(1)], expect: [[2, 3, 6, 7]] });
-  await check("Slice", { inputs: [t([2, 4])], attrs: { starts: [0, -3], ends: [1, 2 ** 53] }, expect: [[2, 3, 4]] });
-  await check("Slice", { inputs: [t([5]), list(-1), list(-(2 ** 53)), list(0), list(-2)], expect: [[5, 3, 1]] });
+  await check("Slice", {
+    inputs: [t([2, 4])],
+    attrs: { starts: [0, -3], ends: [1, 2 ** 53] },
+    expect: [[2, 3, 4]],
+  });
+  await check("Slice", {
+    inputs: [t([5]), list(-1), list(-(2 ** 53)), list(0), list(-2)],
+    expect: [[5, 3, 1]],
+  });
   await check("Slice", { inputs: [t([5]), list(9), list(9)], expect: [[]] });
   await check("Slice", { inputs: [t([5]), list(20), list(0), list(0), list(-1)], expect: [[5, 4, 3, 2]] });
   for (const dtype of ["float16", "int8", "int64", "bool"] as const)
-    await check("Slice", { inputs: [t([3, 4, 2], { dtype, input: true, data: Array.from({ length: 24 }, (_, i) => (dtype === "bool" ? i % 2 : i)) })], attrs: { starts: [1, -1], ends: [3, 0], axes: [0, 1], steps: [1, -2] } });
+    await check("Slice", {
+      inputs: [
+        t([3, 4, 2], {
+          dtype,
+          input: true,
+          data: Array.from({ length: 24 }, (_, i) => (dtype === "bool" ? i % 2 : i)),
+        }),
+      ],
+      attrs: { starts: [1, -1], ends: [3, 0], axes: [0, 1], steps: [1, -2] },
+    });
 });
 
 test("Slice refuses nonsense", () => {
@@ -53,7 +69,10 @@ test("Slice refuses nonsense", () => {
 });
 
 const inferred = (dim: Dim, starts: number[], ends: number[], steps: number[] = [1]): readonly Dim[] => {
-  const { graph } = graphOf("Slice", { inputs: [{ shape: [dim] as number[] }], attrs: { starts, ends, axes: [0], steps } });
+  const { graph } = graphOf("Slice", {
+    inputs: [{ shape: [dim] as number[] }],
+    attrs: { starts, ends, axes: [0], steps },
+  });
   return inferGraph(graph).get(graph.outputs[0] as Tensor)?.shape ?? [];
 };
 
@@ -65,7 +84,15 @@ test("Slice of a symbolic axis", () => {
   assert.deepEqual(inferred("N", [-1], [-(2 ** 40)], [-1]), ["N"]);
 });
 
-const strided = (shape: number[], begin: number[], end: number[], strides: number[], attrs = {}, expect?: number[], outShape?: number[]) =>
+const strided = (
+  shape: number[],
+  begin: number[],
+  end: number[],
+  strides: number[],
+  attrs = {},
+  expect?: number[],
+  outShape?: number[],
+) =>
   check("StridedSlice", {
     inputs: [t(shape), ...[begin, end, strides].map((data) => t([data.length], { dtype: "int32", data }))],
     attrs,
@@ -78,14 +105,54 @@ test("StridedSlice", async () => {
   await strided([3, 2, 3], [1, 0, 0], [2, 1, 3], [1, 1, 1], {}, [7, 8, 9], [1, 1, 3]);
   await strided([3, 2, 3], [1, -1, 0], [2, -3, 3], [1, -1, 1], {}, [10, 11, 12, 7, 8, 9], [1, 2, 3]);
   await strided([3, 2, 3], [1], [2], [1], { shrinkAxisMask: 1 }, [7, 8, 9, 10, 11, 12], [2, 3]);
-  await strided([3, 2, 3], [0, 1], [0, 2], [1, 1], { ellipsisMask: 1, shrinkAxisMask: 2 }, [2, 5, 8, 11, 14, 17], [3, 2]);
-  await strided([3, 2, 3], [0, 0, 0], [0, 0, 1], [1, 1, 1], { newAxisMask: 1, endMask: 2, beginMask: 2 }, undefined, [1, 3, 1, 3]);
-  await strided([2, 3], [0, 0, 0], [0, 0, 0], [1, 1, 1], { newAxisMask: 2, beginMask: 5, endMask: 5 }, [1, 2, 3, 4, 5, 6], [2, 1, 3]);
+  await strided(
+    [3, 2, 3],
+    [0, 1],
+    [0, 2],
+    [1, 1],
+    { ellipsisMask: 1, shrinkAxisMask: 2 },
+    [2, 5, 8, 11, 14, 17],
+    [3, 2],
+  );
+  await strided(
+    [3, 2, 3],
+    [0, 0, 0],
+    [0, 0, 1],
+    [1, 1, 1],
+    { newAxisMask: 1, endMask: 2, beginMask: 2 },
+    undefined,
+    [1, 3, 1, 3],
+  );
+  await strided(
+    [2, 3],
+    [0, 0, 0],
+    [0, 0, 0],
+    [1, 1, 1],
+    { newAxisMask: 2, beginMask: 5, endMask: 5 },
+    [1, 2, 3, 4, 5, 6],
+    [2, 1, 3],
+  );
   await strided([2, 3], [0, 1], [2, 2], [1, 1], { offset: true }, [2, 3, 5, 6], [2, 2]);
   await strided([4], [-1], [-9], [-1], {}, [4, 3, 2, 1], [4]);
   await strided([4], [-1], [0], [1], { shrinkAxisMask: 1 }, [4], []);
-  await strided([2, 3], [0, 0, 0], [0, 0, 2], [1, 1, 1], { ellipsisMask: 1, newAxisMask: 2 }, [1, 2, 4, 5], [2, 1, 2]);
-  await strided([2, 2, 3], [0, 1, 2], [0, 0, 0], [1, 1, 1], { ellipsisMask: 1, shrinkAxisMask: 6 }, [6, 12], [2]);
+  await strided(
+    [2, 3],
+    [0, 0, 0],
+    [0, 0, 2],
+    [1, 1, 1],
+    { ellipsisMask: 1, newAxisMask: 2 },
+    [1, 2, 4, 5],
+    [2, 1, 2],
+  );
+  await strided(
+    [2, 2, 3],
+    [0, 1, 2],
+    [0, 0, 0],
+    [1, 1, 1],
+    { ellipsisMask: 1, shrinkAxisMask: 6 },
+    [6, 12],
+    [2],
+  );
   await assert.rejects(strided([4], [4], [5], [1], { shrinkAxisMask: 1 }), ModelError);
   await assert.rejects(strided([4], [0, 0], [1, 1], [1, 1]), ModelError);
   await assert.rejects(strided([4], [0], [1], [0]), ModelError);

@@ -2,10 +2,35 @@
 // They differ in how bounds are written, not in what they mean: see `span`.
 import { add, ceilDiv, count, type Dim, max, min, type Shape, sub } from "../graph/dim.js";
 import { at, type AxisIndex, fixed } from "../compiler/nest.js";
-import { type InferContext, type Inferred, bool, int, type LowerContext, need, type OpDef, type Reference, reject } from "./op.js";
 import {
-  axesOf, boolAttr, everyAxis, intAttr, intsAttr, listOf, movedValue, moveNest, outShape, refInput, refMoved,
-  refShape, remap, result, shapeOf, unknownDim, unknownList,
+  type InferContext,
+  type Inferred,
+  bool,
+  int,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+} from "./op.js";
+import {
+  axesOf,
+  boolAttr,
+  everyAxis,
+  intAttr,
+  intsAttr,
+  listOf,
+  movedValue,
+  moveNest,
+  outShape,
+  refInput,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  shapeOf,
+  unknownDim,
+  unknownList,
 } from "./move.js";
 
 /** Elements start, start + step, … of an axis. `start` is a number wherever the axis' size is one. */
@@ -29,7 +54,8 @@ export function span(dim: Dim, from: Dim | null, to: Dim | null, step: number, l
     return concreteSpan(dim, from, to, step, lowest);
   }
   if (step < 0) {
-    const whole = (from === null || from === -1 || (typeof from === "number" && from >= far)) &&
+    const whole =
+      (from === null || from === -1 || (typeof from === "number" && from >= far)) &&
       (to === null || (typeof to === "number" && to <= -far));
     return whole ? { start: sub(dim, 1), step, length: ceilDiv(dim, -step) } : null;
   }
@@ -52,7 +78,13 @@ function distance(dim: Dim, from: Dim, start: Dim, stop: Dim): Dim {
   return max(sub(stop, start), 0);
 }
 
-function concreteSpan(dim: number, from: number | null, to: number | null, step: number, lowest: 0 | -1): Span {
+function concreteSpan(
+  dim: number,
+  from: number | null,
+  to: number | null,
+  step: number,
+  lowest: 0 | -1,
+): Span {
   const wrap = (v: number): number => (v < 0 ? v + dim : v);
   const clamp = (v: number, lo: number, hi: number): number => Math.max(lo, Math.min(hi, v));
   const [first, last] = step > 0 ? [0, dim] : [lowest, dim - 1];
@@ -98,7 +130,8 @@ function stridedSpans(c: Context, shape: Shape): Strided {
   const [begin, end, strideList] = [listOf(c, 1), listOf(c, 2), listOf(c, 3)];
   if (!strideList) unknownList(c, "strides");
   const n = strideList.length;
-  if ((begin && begin.length !== n) || (end && end.length !== n)) reject(c, "begin, end and strides differ in length");
+  if ((begin && begin.length !== n) || (end && end.length !== n))
+    reject(c, "begin, end and strides differ in length");
   const mask = (name: string): number => int(c.attrs, name);
   const [ellipsis, fresh, shrink] = [mask("ellipsisMask"), mask("newAxisMask"), mask("shrinkAxisMask")];
   const spec = Array.from({ length: n }, (_, i) => i);
@@ -155,18 +188,22 @@ function inferSlice(c: InferContext): Inferred[] {
   const x = need(c, 0);
   const spans = sliceSpans(c, x.shape);
   const shape = spans.map((s, i) => s?.length ?? unknownDim(c, `size${i}`));
-  const value = spans.includes(null) ? undefined : movedValue(x, shape, (o) => o.map((v, i) => pick(spans, i, v)));
+  const value = spans.includes(null)
+    ? undefined
+    : movedValue(x, shape, (o) => o.map((v, i) => pick(spans, i, v)));
   return [result(c, x.dtype, shape, value)];
 }
 
 /** Output index → input index of a StridedSlice. */
-const unstride = ({ spans, axes }: Strided) => (o: readonly number[]): number[] => {
-  const s = spans.map((_, i) => pick(spans, i, 0));
-  axes.forEach((axis, k) => {
-    if (axis >= 0) s[axis] = pick(spans, axis, o[k] as number);
-  });
-  return s;
-};
+const unstride =
+  ({ spans, axes }: Strided) =>
+  (o: readonly number[]): number[] => {
+    const s = spans.map((_, i) => pick(spans, i, 0));
+    axes.forEach((axis, k) => {
+      if (axis >= 0) s[axis] = pick(spans, axis, o[k] as number);
+    });
+    return s;
+  };
 
 function inferStrided(c: InferContext): Inferred[] {
   const x = need(c, 0);
@@ -178,11 +215,18 @@ function inferStrided(c: InferContext): Inferred[] {
 }
 
 /** Named "slice" where it could be a view of its input. */
-function emit(c: LowerContext, loops: readonly number[], index: AxisIndex[], out: AxisIndex[], spans: readonly (Span | null)[]): void {
+function emit(
+  c: LowerContext,
+  loops: readonly number[],
+  index: AxisIndex[],
+  out: AxisIndex[],
+  spans: readonly (Span | null)[],
+): void {
   if (count(loops) === 0) return;
   const nest = moveNest(c, loops, index, out);
   const axis = spans.findIndex((s, i) => s?.length !== shapeOf(c, 0)[i]);
-  if (spans.every((s) => s?.step === 1 || s?.length === 1)) c.kernel("slice", { axis: Math.max(axis, 0) }, nest);
+  if (spans.every((s) => s?.step === 1 || s?.length === 1))
+    c.kernel("slice", { axis: Math.max(axis, 0) }, nest);
   else c.nest(nest);
 }
 
@@ -231,14 +275,18 @@ const asContext = (c: Parameters<Reference>[0]): Context => ({
   op: c.op,
   name: "",
   attrs: c.attrs,
-  inputs: c.inputs.map((t) => t && { dtype: t.dtype, shape: t.shape, value: t.shape.length < 2 ? Array.from(t.data) : [] }),
+  inputs: c.inputs.map(
+    (t) => t && { dtype: t.dtype, shape: t.shape, value: t.shape.length < 2 ? Array.from(t.data) : [] },
+  ),
 });
 
 export const references: Record<string, Reference> = {
   Slice: (c) => {
     const x = refInput(c, 0);
     const spans = sliceSpans(asContext(c), x.shape);
-    return [remap(refMoved(x, c.outputs[0]), x.shape, refShape(c), (o) => o.map((v, i) => pick(spans, i, v)))];
+    return [
+      remap(refMoved(x, c.outputs[0]), x.shape, refShape(c), (o) => o.map((v, i) => pick(spans, i, v))),
+    ];
   },
   StridedSlice: (c) => {
     const x = refInput(c, 0);

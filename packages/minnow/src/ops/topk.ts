@@ -1,7 +1,18 @@
 // TopK: the k largest (or smallest) elements along an axis and where they were. Of equal elements the
 // first comes first; NaN counts as larger than everything. Sorting is no loop nest: a host kernel.
 import { count, type Dim } from "../graph/dim.js";
-import { axisOf, bool, type InferContext, type Inferred, int, type LowerContext, need, type OpDef, type Reference, reject } from "./op.js";
+import {
+  axisOf,
+  bool,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+} from "./op.js";
 import { boolAttr, intAttr, listOf, outShape, refInput, refShape, result, unknownDim } from "./move.js";
 
 function infer(c: InferContext): Inferred[] {
@@ -9,7 +20,8 @@ function infer(c: InferContext): Inferred[] {
   const axis = axisOf(c, int(c.attrs, "axis"), x.shape.length);
   const k = listOf(c, 1)?.[0] ?? unknownDim(c, "k");
   const d = x.shape[axis] as Dim;
-  if (typeof k === "number" && (k < 0 || (typeof d === "number" && k > d))) reject(c, `k ${k} of an axis of ${d}`);
+  if (typeof k === "number" && (k < 0 || (typeof d === "number" && k > d)))
+    reject(c, `k ${k} of an axis of ${d}`);
   const shape = x.shape.map((s, i) => (i === axis ? k : s));
   return [result(c, x.dtype, shape), result(c, c.outputs[1]?.dtype === "int32" ? "int32" : "int64", shape)];
 }
@@ -48,7 +60,9 @@ export const references: Record<string, Reference> = {
     for (let o = 0; o < count(shape.slice(0, axis)); o++)
       for (let i = 0; i < inner; i++) {
         const at = (p: number): number => x.data[(o * d + p) * inner + i] as number;
-        const sorted = Array.from({ length: d }, (_, p) => p).sort((a, b) => sign * order(at(a), at(b)) || a - b);
+        const sorted = Array.from({ length: d }, (_, p) => p).sort(
+          (a, b) => sign * order(at(a), at(b)) || a - b,
+        );
         for (let p = 0; p < k; p++) {
           values[(o * k + p) * inner + i] = at(sorted[p] as number);
           places[(o * k + p) * inner + i] = sorted[p] as number;

@@ -1,9 +1,30 @@
 // Transpose and Reverse: the same elements in another order of axes, or walked backwards.
 import { at } from "../compiler/nest.js";
-import { type InferContext, type Inferred, type LowerContext, ints, need, type OpDef, type Reference, reject } from "./op.js";
 import {
-  axesOf, everyAxis, intsAttr, move, movedValue, numbersOf, outShape, refInput, refList, refMoved, refShape, remap,
-  result, shapeOf,
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  ints,
+  need,
+  type OpDef,
+  type Reference,
+  reject,
+} from "./op.js";
+import {
+  axesOf,
+  everyAxis,
+  intsAttr,
+  move,
+  movedValue,
+  numbersOf,
+  outShape,
+  refInput,
+  refList,
+  refMoved,
+  refShape,
+  remap,
+  result,
+  shapeOf,
 } from "./move.js";
 
 /** Output axis i is input axis perm[i]; default: reversed. */
@@ -15,13 +36,15 @@ function permOf(c: { op: string; name: string; attrs: InferContext["attrs"] }, r
 }
 
 /** Where the element of an output index comes from. */
-const unpermute = (perm: readonly number[]) => (o: readonly number[]): number[] => {
-  const s: number[] = [];
-  perm.forEach((p, i) => {
-    s[p] = o[i] as number;
-  });
-  return s;
-};
+const unpermute =
+  (perm: readonly number[]) =>
+  (o: readonly number[]): number[] => {
+    const s: number[] = [];
+    perm.forEach((p, i) => {
+      s[p] = o[i] as number;
+    });
+    return s;
+  };
 
 function inferTranspose(c: InferContext): Inferred[] {
   const x = need(c, 0);
@@ -39,7 +62,8 @@ function lowerTranspose(c: LowerContext): void {
 function inferReverse(c: InferContext): Inferred[] {
   const x = need(c, 0);
   const axes = axesOf(c, numbersOf(c, 1, "axes", "axes"), x.shape.length);
-  const flip = (o: readonly number[]) => o.map((v, i) => (axes.includes(i) ? (x.shape[i] as number) - 1 - v : v));
+  const flip = (o: readonly number[]) =>
+    o.map((v, i) => (axes.includes(i) ? (x.shape[i] as number) - 1 - v : v));
   return [result(c, x.dtype, x.shape, movedValue(x, x.shape, flip))];
 }
 
@@ -51,8 +75,20 @@ function lowerReverse(c: LowerContext): void {
 }
 
 export const ops: OpDef[] = [
-  { name: "Transpose", inputs: ["x"], attrs: { perm: intsAttr }, infer: inferTranspose, lower: lowerTranspose },
-  { name: "Reverse", inputs: ["x", "axes?"], attrs: { axes: intsAttr }, infer: inferReverse, lower: lowerReverse },
+  {
+    name: "Transpose",
+    inputs: ["x"],
+    attrs: { perm: intsAttr },
+    infer: inferTranspose,
+    lower: lowerTranspose,
+  },
+  {
+    name: "Reverse",
+    inputs: ["x", "axes?"],
+    attrs: { axes: intsAttr },
+    infer: inferReverse,
+    lower: lowerReverse,
+  },
 ];
 
 export const references: Record<string, Reference> = {
@@ -64,7 +100,8 @@ export const references: Record<string, Reference> = {
   Reverse: (c) => {
     const x = refInput(c, 0);
     const axes = refList(c, 1, "axes").map((a) => (a < 0 ? a + x.shape.length : a));
-    const flip = (o: readonly number[]) => o.map((v, i) => (axes.includes(i) ? (x.shape[i] as number) - 1 - v : v));
+    const flip = (o: readonly number[]) =>
+      o.map((v, i) => (axes.includes(i) ? (x.shape[i] as number) - 1 - v : v));
     return [remap(refMoved(x, c.outputs[0]), x.shape, refShape(c), flip)];
   },
 };

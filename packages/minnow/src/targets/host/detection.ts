@@ -43,8 +43,11 @@ export const detectionPostProcess: HostKernel = (params, inputs, outputs) => {
   const columns = scores.shape[2] as number;
   const boxes = decode(real(encoded), encoded.shape[2] as number, real(tensor(inputs, 2)), o);
   const table = { scores: real(scores), boxes: boxes.length / 4, columns, offset: columns - o.numClasses };
-  const [outBoxes, outClasses, outScores, outCount] = [0, 1, 2, 3].map((i) => tensor(outputs, i).data as Float32Array);
-  if (!outBoxes || !outClasses || !outScores || !outCount) throw new ModelError("internal", "detection lacks an output");
+  const [outBoxes, outClasses, outScores, outCount] = [0, 1, 2, 3].map(
+    (i) => tensor(outputs, i).data as Float32Array,
+  );
+  if (!outBoxes || !outClasses || !outScores || !outCount)
+    throw new ModelError("internal", "detection lacks an output");
   for (const a of [outBoxes, outClasses, outScores]) a.fill(0);
   const found = o.useRegularNms ? regular(boxes, table, o) : fast(boxes, table, o);
   found.list.forEach((d, i) => {
@@ -79,7 +82,12 @@ interface Found {
 function decode(encoded: Float32Array, stride: number, anchors: Float32Array, o: DetectionOptions): Boxes {
   const n = anchors.length / 4;
   const out = new Float32Array(4 * n);
-  const [ys, xs, hs, ws] = [o.yScale, o.xScale, o.hScale, o.wScale].map(f) as [number, number, number, number];
+  const [ys, xs, hs, ws] = [o.yScale, o.xScale, o.hScale, o.wScale].map(f) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   for (let i = 0; i < n; i++) {
     const e = (k: number): number => encoded[i * stride + k] as number;
     const a = (k: number): number => anchors[4 * i + k] as number;
@@ -116,7 +124,10 @@ function suppress(boxes: Boxes, scores: Float32Array, limit: number, o: Detectio
   const threshold = f(o.nmsScoreThreshold);
   const candidates: number[] = [];
   for (let i = 0; i < scores.length; i++) if ((scores[i] as number) >= threshold) candidates.push(i);
-  const order = descending(candidates.map((i) => scores[i] as number), candidates.length).map((i) => candidates[i] as number);
+  const order = descending(
+    candidates.map((i) => scores[i] as number),
+    candidates.length,
+  ).map((i) => candidates[i] as number);
   const iou = f(o.nmsIouThreshold);
   const dropped = new Uint8Array(order.length);
   const selected: number[] = [];
@@ -136,7 +147,7 @@ function fast(boxes: Boxes, t: Scores, o: DetectionOptions): Found {
     const at = box * t.columns + t.offset;
     return t.scores.subarray(at, at + o.numClasses);
   };
-  const best = Float32Array.from({ length: t.boxes }, (_, i) => row(i).reduce((a, b) => (b > a ? b : a)));
+  const best = Float32Array.from({ length: t.boxes }, (_, i) => row(i).reduce((a, b) => Math.max(a, b)));
   const selected = suppress(boxes, best, o.maxDetections, o);
   const list = selected.flatMap((box) => {
     const scores = row(box);
@@ -152,10 +163,18 @@ function regular(boxes: Boxes, t: Scores, o: DetectionOptions): Found {
   const limit = Math.min(o.detectionsPerClass, o.maxDetections);
   let kept: Detection[] = [];
   for (let c = 0; c < o.numClasses; c++) {
-    const scores = Float32Array.from({ length: t.boxes }, (_, i) => t.scores[i * t.columns + t.offset + c] as number);
-    const added = suppress(boxes, scores, limit, o).map((box): Detection => ({ box, class: c, score: scores[box] as number }));
+    const scores = Float32Array.from(
+      { length: t.boxes },
+      (_, i) => t.scores[i * t.columns + t.offset + c] as number,
+    );
+    const added = suppress(boxes, scores, limit, o).map(
+      (box): Detection => ({ box, class: c, score: scores[box] as number }),
+    );
     const all = [...kept, ...added];
-    const order = descending(all.map((d) => d.score), all.length);
+    const order = descending(
+      all.map((d) => d.score),
+      all.length,
+    );
     kept = order.slice(0, o.maxDetections).map((i) => all[i] as Detection);
   }
   return { list: kept, count: kept.length };

@@ -10,8 +10,8 @@ const combines: Record<string, Combine> = {
   add: (a, b) => a + b,
   mul: (a, b) => a * b,
   // Not Math.min and max: bigint elements too. NaN wins, as in the ONNX reference.
-  min: (a, b) => (b < a || b !== b ? b : a),
-  max: (a, b) => (b > a || b !== b ? b : a),
+  min: (a, b) => (b < a || Number.isNaN(b) ? b : a),
+  max: (a, b) => (b > a || Number.isNaN(b) ? b : a),
 };
 
 /** params: reduction. inputs: x, indices (int32, int64), updates. outputs: y. */
@@ -23,7 +23,8 @@ export const scatterNd: HostKernel = (params, inputs, outputs) => {
   const rows = count(ind.shape.slice(0, -1));
   const slice = count(y.shape.slice(depth));
   const combine = params.reduction === "none" ? null : combines[params.reduction as string];
-  if (combine === undefined) throw new ModelError("unsupported", `ScatterND reduction ${params.reduction}`, { op: "ScatterND" });
+  if (combine === undefined)
+    throw new ModelError("unsupported", `ScatterND reduction ${params.reduction}`, { op: "ScatterND" });
   for (let row = 0; row < rows; row++) {
     const to = placeOf(ind, row * depth, depth, y.shape) * slice;
     const from = row * slice;
@@ -49,7 +50,13 @@ function placeOf(ind: HostTensor, at: number, depth: number, shape: readonly num
 }
 
 function merge(
-  to: TypedArray, at: number, from: TypedArray, start: number, n: number, combine: Combine, dtype: DType,
+  to: TypedArray,
+  at: number,
+  from: TypedArray,
+  start: number,
+  n: number,
+  combine: Combine,
+  dtype: DType,
 ): void {
   const [y, u] = [to as Float32Array, from as Float32Array];
   if (dtype === "float16")

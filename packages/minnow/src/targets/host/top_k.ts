@@ -50,7 +50,7 @@ function order(row: readonly number[] | readonly bigint[], largest: boolean): Be
   return (a, b) => {
     const [x, y] = [row[a] as number, row[b] as number];
     if (x === y) return a < b;
-    const [xn, yn] = [x !== x, y !== y];
+    const [xn, yn] = [Number.isNaN(x), Number.isNaN(y)];
     if (xn || yn) return xn && yn ? a < b : xn === largest;
     return x > y === largest;
   };

@@ -111,7 +111,7 @@ const topK: Row = (c) => {
 };
 
 const spaceToDepth: Row = (c) =>
-  c.image(c.x(0), (x) => c.emit("SpaceToDepth", [x], { block: c.int("blocksize") }));
+  c.image(c.x(0), (x) => c.emit("SpaceToDepth", [x], { block: c.int("blocksize"), mode: c.str("mode", "DCR") }));
 
 const depthToSpace: Row = (c) =>
   c.image(c.x(0), (x) => c.emit("DepthToSpace", [x], { block: c.int("blocksize"), mode: c.str("mode", "DCR") }));
