@@ -27,7 +27,7 @@ export class Layout<N extends string> {
     return l;
   }
   words(values: Record<N, ArgWord | number>): ArgWord[] {
-    return this.names.map((n) => word(values[n]));
+    return this.names.map((n) => word(values[n] ?? 0));
   }
 }
 

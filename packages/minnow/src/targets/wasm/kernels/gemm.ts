@@ -8,7 +8,7 @@ import type { ArgWord, Packed, PlannedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
-import { fillByte, plainWords, type RowKind, rowTable, windowWords } from "./rows.js";
+import { fillByte, type RowKind, rowTable, windowWords } from "./rows.js";
 import { chunkRows } from "./tiles.js";
 
 export interface Window {
@@ -109,7 +109,8 @@ const depthOf = ({ k, taps }: Pick<GemmPlan, "k" | "taps">): { blocks: boolean; 
 const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile);
 
 export function gemmLayout(kind: RowKind, groups: boolean, epilogue: Epilogue, more: readonly string[] = []): Layout<string> {
-  const words: string[] = [...gemmWords, ...(kind === "plain" ? plainWords : windowWords)];
+  // Plain rows keep the window's words (unused): tiles find the epilogue's words at one place.
+  const words: string[] = [...gemmWords, ...windowWords];
   return new Layout<string>([...words, ...(groups ? groupWords : []), ...more, ...epilogueNames(epilogue)]);
 }
 

@@ -50,7 +50,8 @@ export const tileKey = (s: TileSpec): string =>
  * operands, `start` in the output.
  */
 export function gemmTile(m: ModuleBuilder, s: TileSpec, layout: Layout<string>): number {
-  return m.once(tileKey(s), () =>
+  // The place of the epilogue's words is part of the code.
+  return m.once(`${tileKey(s)}@${layout.names.join()}`, () =>
     m.func(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => new Tile(f, s, layout).emit()),
   );
 }

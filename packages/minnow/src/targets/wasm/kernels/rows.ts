@@ -37,7 +37,7 @@ const [args, row0, rows, xOffset] = [0, 1, 2, 3];
 
 /** (args, first pixel, pixels ≥ 1, byte offset into x) → () */
 export function rowTable(m: ModuleBuilder, kind: RowKind, mr: number, layout: Layout<string>, fill: Fill = zeros): number {
-  return m.once(`rows_${kind}_${mr}_${fill.key}`, () =>
+  return m.once(`rows_${kind}_${mr}_${fill.key}_${fill === zeros ? "" : layout.names.join()}`, () =>
     m.func(["i32", "i32", "i32", "i32"], [], (f) => {
       if (kind === "plain") plain(f, mr, layout);
       else new WindowRows(f, mr, layout, kind === "line", fill).emit();
