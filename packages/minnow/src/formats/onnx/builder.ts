@@ -91,10 +91,17 @@ export class Builder {
 
   /** Adds a node with one output of a generated name. */
   emit(op: string, name: string, inputs: (Tensor | null)[], attrs: Attrs = {}, o: EmitOptions = {}): Tensor {
-    const out = value(name, o.dtype ?? inputs[0]?.dtype ?? "float32", [], o.quant);
+    const quant = o.quant ?? this.quantAfter(op, inputs);
+    const out = value(name, o.dtype ?? inputs[0]?.dtype ?? "float32", [], quant);
     this.add(op, this.nodeName(name), inputs, attrs, [out]);
     out.name = this.tensorName(name);
     return out;
+  }
+
+  /** Parameters that moved numbers keep; per channel they could belong to another axis. */
+  quantAfter(op: string, inputs: readonly (Tensor | null)[]): Quantization | undefined {
+    const quant = inputs[0]?.quant;
+    return quant && quant.scale.length === 1 && moves.has(op) ? quant : undefined;
   }
 
   /** The tensor as arithmetic sees it: float16 through a Cast, once. */
@@ -125,6 +132,12 @@ export class Builder {
     return out;
   }
 }
+
+const moves: ReadonlySet<string> = new Set(
+  ["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather", "Expand", "Tile"].concat(
+    ["MaxPool2D", "ReduceMax", "SpaceToDepth", "DepthToSpace"],
+  ),
+);
 
 function unique(base: string, taken: Set<string>): string {
   let name = base;

@@ -24,6 +24,13 @@ export interface SourceNode {
 
 const text = new TextDecoder();
 
+/** ONNX operators that only move what they read, so that quantised numbers keep their parameters. */
+const carriesQuant: ReadonlySet<string> = new Set(
+  ["Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather", "Expand"].concat(
+    ["Tile", "MaxPool", "GlobalMaxPool", "SpaceToDepth", "DepthToSpace", "QLinearConv", "QLinearMatMul"],
+  ),
+);
+
 export class Call {
   readonly op: string;
   readonly name: string;
@@ -33,14 +40,14 @@ export class Call {
   /**
    * @param opset version of the operator set in force
    * @param resolve the tensor of a source name
-   * @param used names of tensors that are read by anyone
+   * @param uses how often each source name is read
    */
   constructor(
     readonly builder: Builder,
     source: SourceNode,
     readonly opset: number,
     readonly resolve: (name: string) => Tensor,
-    readonly used: ReadonlySet<string>,
+    readonly uses: ReadonlyMap<string, number>,
   ) {
     this.op = source.proto.opType ?? "";
     this.name = source.name;
@@ -73,7 +80,10 @@ export class Call {
 
   /** Input i in its compute type. */
   x(i: number): Tensor {
-    return this.builder.compute(this.raw(i));
+    const t = this.raw(i);
+    // `quant` gives stored numbers a real meaning, which ONNX's integer arithmetic does not know
+    if (t.quant && !carriesQuant.has(this.op)) this.unsupported("arithmetic on quantised numbers is not supported");
+    return this.builder.compute(t);
   }
 
   opt(i: number): Tensor | null {
@@ -179,7 +189,7 @@ export class Call {
   /** Adds a node with several outputs. */
   emitMany(op: string, inputs: (Tensor | null)[], attrs: Attrs, dtypes: readonly DType[]): Tensor[] {
     const name = `${this.name}/${op}`;
-    const outputs = dtypes.map((t) => value(name, t));
+    const outputs = dtypes.map((t) => value(name, t, [], this.builder.quantAfter(op, inputs)));
     this.builder.add(op, this.builder.nodeName(name), inputs, attrs, outputs);
     for (const t of outputs) t.name = this.builder.tensorName(name);
     return outputs;
@@ -230,7 +240,7 @@ export class Call {
 
   /** Output i is named, and something reads it. */
   wants(i: number): boolean {
-    return this.used.has(this.outputNames[i] || "\0");
+    return this.uses.has(this.outputNames[i] || "\0");
   }
 
   /** Fails where an output beyond n is wanted that is not made here. */

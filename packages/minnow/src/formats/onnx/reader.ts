@@ -36,8 +36,8 @@ class Reader {
   /** Source name → tensor; null where it could not be made. */
   readonly tensors = new Map<string, Tensor | null>();
   readonly problems: Problem[] = [];
-  /** Names that something reads; other outputs need not be made. */
-  readonly wanted: ReadonlySet<string>;
+  /** How often each name is read; outputs that nobody reads need not be made. */
+  readonly uses = new Map<string, number>();
 
   constructor(
     readonly model: ModelProto,
@@ -48,7 +48,8 @@ class Reader {
     for (const t of [...proto.initializer, ...proto.input]) names.add(t.name ?? "");
     for (const n of proto.node) for (const t of n.output) names.add(t);
     this.builder = new Builder(names);
-    this.wanted = new Set([...proto.node.flatMap((n) => n.input), ...proto.output.map((v) => v.name ?? "")]);
+    const read = [...proto.node.flatMap((n) => n.input), ...proto.output.map((v) => v.name ?? "")];
+    for (const t of read) this.uses.set(t, (this.uses.get(t) ?? 0) + 1);
   }
 
   read(): Graph {
@@ -140,7 +141,7 @@ class Reader {
   translate(source: SourceNode, row: Row): void {
     const nodes = this.builder.graph.nodes;
     const start = nodes.length;
-    const call = new Call(this.builder, source, this.opset, (t) => this.tensors.get(t) as Tensor, this.wanted);
+    const call = new Call(this.builder, source, this.opset, (t) => this.tensors.get(t) as Tensor, this.uses);
     const results = [row(call)].flat();
     call.checkAttributes();
     const mine = new Set(nodes.slice(start).flatMap((n) => n.outputs));
@@ -148,7 +149,7 @@ class Reader {
       if (name === "") return;
       let t = results[i];
       if (!t) {
-        if (this.wanted.has(name)) call.unsupported(`its output ${i} is not supported`);
+        if (this.uses.has(name)) call.unsupported(`its output ${i} is not supported`);
         return;
       }
       if (!mine.delete(t) && call.op !== "Constant") t = call.emit("Identity", [t]);

@@ -57,12 +57,12 @@ export function permuteWeights(data: TypedArray, [o, i, h, w]: readonly [number,
 }
 
 /** Weights of rank 3 or 4 as [O,kh,kw,I], in their compute type. */
-function weights(c: Call, i: number): Tensor {
-  const raw = c.raw(i);
+function weights(c: Call, raw: Tensor): Tensor {
   const source = c.builder.dequantized.get(raw) ?? raw;
   const shape = c.shape(source);
   if (source.kind !== "constant" || !source.data) {
-    const four = shape.length === 3 ? c.unsqueeze(c.x(i), [2]) : c.x(i);
+    const x = c.builder.compute(raw);
+    const four = shape.length === 3 ? c.unsqueeze(x, [2]) : x;
     return c.emit("Transpose", [four], { perm: [0, 2, 3, 1] });
   }
   const permuted = c.builder.permuted(source, () => {
@@ -75,34 +75,37 @@ function weights(c: Call, i: number): Tensor {
 function spatialOf(c: Call): number {
   const spatial = c.rank(c.raw(0)) - 2;
   if (spatial !== 1 && spatial !== 2) c.unsupported(`its input has ${spatial} spatial dimensions`, "one and two are supported");
-  if (c.has(1) && c.rank(c.raw(1)) !== spatial + 2) c.bad(`its weights have rank ${c.rank(c.raw(1))}, not ${spatial + 2}`);
   return spatial;
 }
 
 /** kernel_shape only repeats what the weights say. */
-function checkKernel(c: Call, spatial: number): void {
+function checkKernel(c: Call, w: Tensor, spatial: number): void {
+  const shape = c.shape(w);
+  if (shape.length !== spatial + 2) c.bad(`its weights have rank ${shape.length}, not ${spatial + 2}`);
   const kernel = c.ints("kernel_shape");
-  const w = c.shape(c.raw(1)).slice(2);
-  if (kernel && (kernel.length !== spatial || kernel.some((k, i) => typeof w[i] === "number" && w[i] !== k)))
-    c.bad(`kernel_shape is [${kernel}], its weights are [${c.shape(c.raw(1))}]`);
+  if (kernel && (kernel.length !== spatial || kernel.some((k, i) => typeof shape[i + 2] === "number" && shape[i + 2] !== k)))
+    c.bad(`kernel_shape is [${kernel}], its weights are [${shape}]`);
 }
 
-const conv: Row = (c) => {
+/** Convolution of x by weights [O,I,…] with the node's attributes. */
+export function convolve(c: Call, x: Tensor, w: Tensor, bias: Tensor | null): Tensor {
   const spatial = spatialOf(c);
-  checkKernel(c, spatial);
+  checkKernel(c, w, spatial);
   const attrs: Attrs = { ...window(c, spatial), group: c.int("group", 1) };
-  const inputs = [weights(c, 1), ...(c.has(2) ? [c.x(2)] : [])];
-  return c.image(c.x(0), (x) => c.emit("Conv2D", [x, ...inputs], attrs));
-};
+  const inputs = [weights(c, w), ...(bias ? [bias] : [])];
+  return c.image(x, (t) => c.emit("Conv2D", [t, ...inputs], attrs));
+}
+
+const conv: Row = (c) => convolve(c, c.x(0), c.raw(1), c.opt(2));
 
 const convTranspose: Row = (c) => {
   const spatial = spatialOf(c);
-  checkKernel(c, spatial);
+  checkKernel(c, c.raw(1), spatial);
   const { padding, ...rest } = window(c, spatial);
   const outputPadding = pair(c, c.ints("output_padding"), spatial, 0);
   const wanted = c.ints("output_shape");
   const attrs: Attrs = { ...rest, padding: padding === "valid" ? "valid" : "explicit", outputPadding, group: c.int("group", 1) };
-  const w = weights(c, 1);
+  const w = weights(c, c.raw(1));
   const inputs = [w, ...(c.has(2) ? [c.x(2)] : [])];
   return c.image(c.x(0), (x) => {
     const same = padding === "same_upper" || padding === "same_lower";
