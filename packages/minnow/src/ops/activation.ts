@@ -55,7 +55,12 @@ export const ops = [
   }),
 
   /** x ≥ 0 ? x : alpha·x */
-  elementwise("LeakyRelu", ["x"], ([x], a) => e.select(e.lt(x, 0), e.mul(x, num(a, "alpha")), x), alpha(0.01)),
+  elementwise(
+    "LeakyRelu",
+    ["x"],
+    ([x], a) => e.select(e.lt(x, 0), e.mul(x, num(a, "alpha")), x),
+    alpha(0.01),
+  ),
 
   /** x > alpha ? x : 0 */
   elementwise("ThresholdedRelu", ["x"], ([x], a) => e.select(e.gt(x, num(a, "alpha")), x, 0), alpha(1)),
@@ -64,26 +69,40 @@ export const ops = [
   elementwise("Elu", ["x"], ([x], a) => e.select(e.lt(x, 0), e.mul(expm1(x), num(a, "alpha")), x), alpha(1)),
 
   /** max(0, x) + min(0, alpha·(e^(x/alpha) − 1)) (Barron, 2017). */
-  elementwise("Celu", ["x"], ([x], a) => {
-    const k = num(a, "alpha");
-    return e.add(e.max(x, 0), e.min(e.mul(expm1(e.div(x, k)), k), 0));
-  }, alpha(1)),
+  elementwise(
+    "Celu",
+    ["x"],
+    ([x], a) => {
+      const k = num(a, "alpha");
+      return e.add(e.max(x, 0), e.min(e.mul(expm1(e.div(x, k)), k), 0));
+    },
+    alpha(1),
+  ),
 
   /** gamma·(x > 0 ? x : alpha·(eˣ − 1)) (Klambauer et al., 2017). */
-  elementwise("Selu", ["x"], ([x], a) =>
-    e.mul(e.select(e.gt(x, 0), x, e.mul(expm1(x), num(a, "alpha"))), num(a, "gamma")), {
-    attrs: { alpha: float(1.6732632423543772), gamma: float(1.0507009873554805) },
-    types: "float",
-  }),
+  elementwise(
+    "Selu",
+    ["x"],
+    ([x], a) => e.mul(e.select(e.gt(x, 0), x, e.mul(expm1(x), num(a, "alpha"))), num(a, "gamma")),
+    {
+      attrs: { alpha: float(1.6732632423543772), gamma: float(1.0507009873554805) },
+      types: "float",
+    },
+  ),
 
   /** x · min(max(x + 3, 0), 6) / 6 (Howard et al., 2019). */
   elementwise("HardSwish", ["x"], ([x]) => e.mul(x, e.mul(e.clamp(e.add(x, 3), 0, 6), 1 / 6)), real),
 
   /** max(0, min(1, alpha·x + beta)) */
-  elementwise("HardSigmoid", ["x"], ([x], a) => e.clamp(e.add(e.mul(x, num(a, "alpha")), num(a, "beta")), 0, 1), {
-    attrs: { alpha: float(0.2), beta: float(0.5) },
-    types: "float",
-  }),
+  elementwise(
+    "HardSigmoid",
+    ["x"],
+    ([x], a) => e.clamp(e.add(e.mul(x, num(a, "alpha")), num(a, "beta")), 0, 1),
+    {
+      attrs: { alpha: float(0.2), beta: float(0.5) },
+      types: "float",
+    },
+  ),
 
   elementwise("Gelu", ["x"], ([x], a) => gelu(x, a.approximate as string), {
     attrs: { approximate: { type: "string", default: "none" } },

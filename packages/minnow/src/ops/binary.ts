@@ -13,7 +13,8 @@ const numbers = (x: readonly Dim[]): x is readonly number[] => x.every((v) => ty
 const floats = (c: InferContext): boolean => isFloat(c.inputs[0]?.dtype ?? "float32");
 /** Sums of symbols want whole coefficients; a fraction meets a symbol only before dimensions are bound. */
 const whole = (x: readonly Dim[]): boolean => x.every((v) => typeof v === "string" || Number.isInteger(v));
-const exact = (f: (a: Dim, b: Dim) => Dim, plain: (a: number, b: number) => number) =>
+const exact =
+  (f: (a: Dim, b: Dim) => Dim, plain: (a: number, b: number) => number) =>
   (x: readonly Dim[]): Dim | null => {
     if (numbers(x)) return plain(x[0] as number, x[1] as number);
     return whole(x) ? f(x[0] as Dim, x[1] as Dim) : null;
@@ -62,7 +63,11 @@ function power(a: Expr, b: Expr): Expr {
     if (bit < 32) square = e.mul(square, square);
   }
   const odd = e.ne(e.and(exponent, 1), 0);
-  const inverse = e.select(e.eq(a, 1), 1, e.select(e.eq(a, -1), e.select(odd, e.num(-1, a.t), 1), e.num(0, a.t)));
+  const inverse = e.select(
+    e.eq(a, 1),
+    1,
+    e.select(e.eq(a, -1), e.select(odd, e.num(-1, a.t), 1), e.num(0, a.t)),
+  );
   return e.select(e.lt(exponent, 0), inverse, result);
 }
 
@@ -70,14 +75,16 @@ const truncDiv = (a: number, b: number): number => (b === 0 ? 0 : Math.trunc(a /
 const positive = (x: Dim): boolean => typeof x === "number" && x > 0;
 
 export const ops = [
-  elementwise("Add", ab, ([a, b]) => e.add(a, b), { value: exact(dim.add, (a, b) => a + b) }),
-  elementwise("Sub", ab, ([a, b]) => e.sub(a, b), { value: exact(dim.sub, (a, b) => a - b) }),
-  elementwise("Mul", ab, ([a, b]) => e.mul(a, b), { value: exact(dim.mul, (a, b) => a * b) }),
+  elementwise("Add", ab, ([a, b]) => e.add(a, b), { wraps: true, value: exact(dim.add, (a, b) => a + b) }),
+  elementwise("Sub", ab, ([a, b]) => e.sub(a, b), { wraps: true, value: exact(dim.sub, (a, b) => a - b) }),
+  elementwise("Mul", ab, ([a, b]) => e.mul(a, b), { wraps: true, value: exact(dim.mul, (a, b) => a * b) }),
 
   /** Floats as IEEE 754; integers truncate, x/0 = 0. A symbol is a dimension, so not negative. */
   elementwise("Div", ab, ([a, b]) => e.div(a, b), {
+    wraps: true,
     value: (x, _, c) => {
-      if (numbers(x)) return floats(c) ? (x[0] as number) / (x[1] as number) : truncDiv(x[0] as number, x[1] as number);
+      if (numbers(x))
+        return floats(c) ? (x[0] as number) / (x[1] as number) : truncDiv(x[0] as number, x[1] as number);
       if (x[1] === 1) return x[0] as Dim;
       return !floats(c) && positive(x[1] as Dim) ? dim.floorDiv(x[0] as Dim, x[1] as Dim) : null;
     },
@@ -96,16 +103,22 @@ export const ops = [
   /** The exponent's type may differ from the base's, which is the result's. */
   elementwise("Pow", ab, ([a, b]) => power(a, b), {
     mixed: true,
+    wraps: true,
     value: (x, _, c) => {
       if (!numbers(x)) return null;
       const p = (x[0] as number) ** (x[1] as number);
       return floats(c) ? p : Math.trunc(p);
     },
   }),
-  elementwise("SquaredDifference", ab, ([a, b]) => {
-    const d = e.sub(a, b);
-    return e.mul(d, d);
-  }),
+  elementwise(
+    "SquaredDifference",
+    ab,
+    ([a, b]) => {
+      const d = e.sub(a, b);
+      return e.mul(d, d);
+    },
+    { wraps: true },
+  ),
 ];
 
 function modValue(x: readonly Dim[], c: InferContext, floor: boolean): Dim | null {

@@ -4,7 +4,7 @@ import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import { scalarOf } from "../compiler/nest.js";
 import { type DType, isDType, isFloat } from "../graph/dtype.js";
-import { elementwise } from "./elementwise.js";
+import { elementwise, wrap } from "./elementwise.js";
 import { type InferContext, reject, str } from "./op.js";
 
 const narrow: Partial<Record<DType, readonly [number, number]>> = {
@@ -20,9 +20,7 @@ export function convert(x: Expr, from: DType, to: DType): Expr {
   const range = narrow[to];
   if (!range || from === to || from === "bool") return y;
   if (x.t === "f32") return e.clamp(y, range[0], range[1]);
-  if (to === "uint8") return e.and(y, 255);
-  const bits = to === "int8" ? 24 : 16;
-  return e.shr(e.shl(y, bits), bits);
+  return wrap(y, to);
 }
 
 function target(c: InferContext): DType {
@@ -43,7 +41,11 @@ export const ops = [
       return isFloat(a.to as DType) ? x : Math.trunc(x);
     },
   }),
-  elementwise("Quantize", ["x"], ([x]) => x, { attrs: { to: { type: "dtype" } }, types: "any", dtype: target }),
+  elementwise("Quantize", ["x"], ([x]) => x, {
+    attrs: { to: { type: "dtype" } },
+    types: "any",
+    dtype: target,
+  }),
   elementwise("Dequantize", ["x"], ([x]) => x, {
     attrs: { to: { type: "dtype", default: "float32" } },
     types: "any",

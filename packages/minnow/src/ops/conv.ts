@@ -11,7 +11,16 @@ import { at, fixed } from "../compiler/nest.js";
 import * as dim from "../graph/dim.js";
 import { count, type Dim } from "../graph/dim.js";
 import { affine, keptType, walk } from "./lowering.js";
-import { int, type InferContext, type Inferred, type LowerContext, type LowerTensor, need, type OpDef, reject } from "./op.js";
+import {
+  int,
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  reject,
+} from "./op.js";
 import { product } from "./requantize.js";
 import { windowAttrs, windowParams, windows } from "./window.js";
 
@@ -24,13 +33,13 @@ export function checkChannels(c: InferContext, out: Dim): void {
   if (b && (b.shape.length !== 1 || differ(b.shape[0] as Dim, out)))
     reject(c, `bias [${b.shape}] for ${out} output channels`);
   const scales = c.inputs[1]?.quant?.scale.length ?? 1;
-  if (scales !== 1 && differ(scales, out))
-    reject(c, `${scales} weight scales for ${out} output channels`);
+  if (scales !== 1 && differ(scales, out)) reject(c, `${scales} weight scales for ${out} output channels`);
 }
 
 function inferConv(c: InferContext): Inferred[] {
   const [x, w] = [need(c, 0), need(c, 1)];
-  if (x.shape.length !== 4 || w.shape.length !== 4) reject(c, `x [${x.shape}] and w [${w.shape}] must have 4 axes`);
+  if (x.shape.length !== 4 || w.shape.length !== 4)
+    reject(c, `x [${x.shape}] and w [${w.shape}] must have 4 axes`);
   const [n, h, wide, channels] = x.shape as [Dim, Dim, Dim, Dim];
   const [o, kh, kw, inner] = w.shape as [Dim, Dim, Dim, Dim];
   const group = int(c.attrs, "group");
@@ -38,7 +47,8 @@ function inferConv(c: InferContext): Inferred[] {
   if (typeof kh !== "number" || typeof kw !== "number") reject(c, `kernel size [${kh}, ${kw}] must be known`);
   if (differ(channels, dim.mul(inner, group)))
     reject(c, `${channels} input channels do not fit ${group} groups of ${inner}`);
-  if (typeof o === "number" && o % group !== 0) reject(c, `${o} output channels do not divide into ${group} groups`);
+  if (typeof o === "number" && o % group !== 0)
+    reject(c, `${o} output channels do not divide into ${group} groups`);
   checkChannels(c, o);
   const [y, z] = windows(c, [kh, kw], [h, wide]);
   return [{ dtype: productType(c), shape: [n, y.out, z.out, o] }];
@@ -48,7 +58,8 @@ function inferConv(c: InferContext): Inferred[] {
 export function productType(c: InferContext): Inferred["dtype"] {
   const [x, w] = [need(c, 0), need(c, 1)];
   const out = c.outputs[0];
-  if (x.quant && w.quant && out && !out.quant) return out.dtype === "int64" ? "int64" : out.dtype === "int32" ? "int32" : "float32";
+  if (x.quant && w.quant && out && !out.quant)
+    return out.dtype === "int64" ? "int64" : out.dtype === "int32" ? "int32" : "float32";
   return keptType(c, x);
 }
 
@@ -73,9 +84,22 @@ function layout(group: number, out: readonly number[], kh: number, kw: number, i
     return { loops: [...rows, o], reduce: [kh, kw], x: at(3), wInner: fixed(0), out: at(3), ky: 4 };
   const each = o / group;
   const loops = [...rows, group, each];
-  const channel = affine([[3, each], [4, 1]]);
+  const channel = affine([
+    [3, each],
+    [4, 1],
+  ]);
   if (inner === 1) return { loops, reduce: [kh, kw], x: at(3), wInner: fixed(0), out: channel, ky: 5 };
-  return { loops, reduce: [kh, kw, inner], x: affine([[3, inner], [7, 1]]), wInner: at(7), out: channel, ky: 5 };
+  return {
+    loops,
+    reduce: [kh, kw, inner],
+    x: affine([
+      [3, inner],
+      [7, 1],
+    ]),
+    wInner: at(7),
+    out: channel,
+    ky: 5,
+  };
 }
 
 function lowerConv(c: LowerContext): void {
@@ -85,7 +109,14 @@ function lowerConv(c: LowerContext): void {
   const [y, z] = windows(c, [kh, kw], x.shape.slice(1, 3));
   const l = layout(group, (c.outputs[0] as LowerTensor).shape, kh, kw, inner);
   const window = (loop: number, tap: number, v: typeof y): AxisIndex =>
-    affine([[loop, v.stride], [tap, v.dilation]], -(v.before as number), true);
+    affine(
+      [
+        [loop, v.stride],
+        [tap, v.dilation],
+      ],
+      -(v.before as number),
+      true,
+    );
   const operands: Access[] = [
     {
       value: c.input(0),
@@ -96,15 +127,19 @@ function lowerConv(c: LowerContext): void {
   ];
   if (b) operands.push({ value: c.input(2), index: [l.out] });
   const p = product(c, x, w, b ? 2 : -1, operands.length, l.out);
-  c.kernel("conv2d", { ...windowParams([y, z]), group }, {
-    loops: l.loops,
-    reduce: l.reduce,
-    operands: [...operands, ...p.operands],
-    body: p.body,
-    combine: "sum",
-    result: p.result,
-    out: { value: c.output(0), index: [...walk(3), l.out] },
-  });
+  c.kernel(
+    "conv2d",
+    { ...windowParams([y, z]), group },
+    {
+      loops: l.loops,
+      reduce: l.reduce,
+      operands: [...operands, ...p.operands],
+      body: p.body,
+      combine: "sum",
+      result: p.result,
+      out: { value: c.output(0), index: [...walk(3), l.out] },
+    },
+  );
 }
 
 const conv2d: OpDef = {

@@ -4,7 +4,16 @@ import { count } from "../graph/dim.js";
 import type { Quantization } from "../graph/graph.js";
 import { transposedWindows } from "./conv_transpose.js";
 import { int, type Reference, type RefTensor } from "./op.js";
-import { arg, offsetIn, onReals, positions, type RefContext, reals, stridesOf, toQuantized } from "./reference_tools.js";
+import {
+  arg,
+  offsetIn,
+  onReals,
+  positions,
+  type RefContext,
+  reals,
+  stridesOf,
+  toQuantized,
+} from "./reference_tools.js";
 import { windows } from "./window.js";
 
 /** Real operands; a bias of quantised operands counts in units of their scales' product. */
@@ -15,11 +24,19 @@ function products(f: (c: RefContext) => Float64Array): Reference {
     if (!x.quant || !w.quant) return onReals((r) => [f(r)])(c);
     const integer = !out.quant && out.dtype !== "float32";
     const unit = (t: RefTensor): RefTensor =>
-      integer ? { ...t, quant: { ...(t.quant as Quantization), scale: (t.quant as Quantization).scale.map(() => 1) } } : t;
+      integer
+        ? {
+            ...t,
+            quant: { ...(t.quant as Quantization), scale: (t.quant as Quantization).scale.map(() => 1) },
+          }
+        : t;
     const [ux, uw] = [unit(x), unit(w)];
     const sx = ux.quant?.scale[0] as number;
     const sw = uw.quant?.scale as readonly number[];
-    const bias = b && { ...b, data: Float64Array.from(b.data, (v, i) => v * sx * (sw[sw.length > 1 ? i : 0] as number)) };
+    const bias = b && {
+      ...b,
+      data: Float64Array.from(b.data, (v, i) => v * sx * (sw[sw.length > 1 ? i : 0] as number)),
+    };
     const y = f({ ...c, inputs: [{ ...ux, data: reals(ux) }, { ...uw, data: reals(uw) }, bias] });
     return [out.quant ? toQuantized(y, out.quant, out.dtype, out.shape) : y];
   };
@@ -75,7 +92,8 @@ const convTranspose = (c: RefContext): Float64Array => {
         if (oy < 0 || oy >= OH || ox < 0 || ox >= OW) continue;
         const base = ((batch * OH + oy) * OW + ox) * O + Math.floor(i / inner) * each;
         for (let o = 0; o < each; o++)
-          out[base + o] = (out[base + o] as number) + value * (w.data[((i * kh + ky) * kw + kx) * each + o] as number);
+          out[base + o] =
+            (out[base + o] as number) + value * (w.data[((i * kh + ky) * kw + kx) * each + o] as number);
       }
   }
   return out;
@@ -117,11 +135,15 @@ const matmul = (c: RefContext): Float64Array => {
   let n = 0;
   for (const at of positions([...batch, M, N])) {
     const outer = at.slice(0, -2);
-    const pa = offsetIn(p.shape.slice(0, -2), p.strides, outer) + (at.at(-2) as number) * (p.strides.at(-2) as number);
-    const qb = offsetIn(q.shape.slice(0, -2), q.strides, outer) + (at.at(-1) as number) * (q.strides.at(-1) as number);
+    const pa =
+      offsetIn(p.shape.slice(0, -2), p.strides, outer) + (at.at(-2) as number) * (p.strides.at(-2) as number);
+    const qb =
+      offsetIn(q.shape.slice(0, -2), q.strides, outer) + (at.at(-1) as number) * (q.strides.at(-1) as number);
     let sum = 0;
     for (let k = 0; k < K; k++)
-      sum += (a.data[pa + k * (p.strides.at(-1) as number)] as number) * (b.data[qb + k * (q.strides.at(-2) as number)] as number);
+      sum +=
+        (a.data[pa + k * (p.strides.at(-1) as number)] as number) *
+        (b.data[qb + k * (q.strides.at(-2) as number)] as number);
     out[n++] = sum;
   }
   return out;

@@ -13,7 +13,16 @@ import { type Dim, count } from "../graph/dim.js";
 import { checkChannels, differ, productType } from "./conv.js";
 import { affine, walk } from "./lowering.js";
 import {
-  int, type InferContext, type Inferred, ints, type LowerContext, type LowerTensor, need, type OpDef, reject, str,
+  int,
+  type InferContext,
+  type Inferred,
+  ints,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  reject,
+  str,
 } from "./op.js";
 import { product } from "./requantize.js";
 import { pair, windowAttrs, windowParams, type Window } from "./window.js";
@@ -21,7 +30,11 @@ import { pair, windowAttrs, windowParams, type Window } from "./window.js";
 type Where = Parameters<typeof pair>[0];
 
 /** Both axes: `out` is the produced size, `before` how much of its start is cut. */
-export function transposedWindows(c: Where, kernel: readonly number[], size: readonly Dim[]): [Window, Window] {
+export function transposedWindows(
+  c: Where,
+  kernel: readonly number[],
+  size: readonly Dim[],
+): [Window, Window] {
   const strides = pair(c, "strides");
   const dilations = pair(c, "dilations");
   const pads = ints(c.attrs, "pads");
@@ -31,8 +44,19 @@ export function transposedWindows(c: Where, kernel: readonly number[], size: rea
     reject(c, `pads [${pads}], outputPadding [${extra}], outputShape [${wanted}]`, "bad_graph");
   const axis = (i: 0 | 1): Window => {
     const [k, stride, dilation] = [kernel[i] as number, strides[i], dilations[i]];
-    const full = dim.add(dim.mul(dim.sub(size[i] as Dim, 1), stride), (k - 1) * dilation + 1 + (extra[i] as number));
-    const [before, after] = cut(c, full, size[i] as Dim, stride, wanted[i], pads[i] as number, pads[i + 2] as number);
+    const full = dim.add(
+      dim.mul(dim.sub(size[i] as Dim, 1), stride),
+      (k - 1) * dilation + 1 + (extra[i] as number),
+    );
+    const [before, after] = cut(
+      c,
+      full,
+      size[i] as Dim,
+      stride,
+      wanted[i],
+      pads[i] as number,
+      pads[i + 2] as number,
+    );
     const out = wanted[i] ?? dim.sub(full, dim.add(before, after));
     return { size: k, stride, dilation, before, after, out };
   };
@@ -60,15 +84,15 @@ function cut(
 
 function infer(c: InferContext): Inferred[] {
   const [x, w] = [need(c, 0), need(c, 1)];
-  if (x.shape.length !== 4 || w.shape.length !== 4) reject(c, `x [${x.shape}] and w [${w.shape}] must have 4 axes`);
+  if (x.shape.length !== 4 || w.shape.length !== 4)
+    reject(c, `x [${x.shape}] and w [${w.shape}] must have 4 axes`);
   const [n, h, wide, channels] = x.shape as [Dim, Dim, Dim, Dim];
   const [inner, kh, kw, each] = w.shape as [Dim, Dim, Dim, Dim];
   const group = int(c.attrs, "group");
   if (typeof kh !== "number" || typeof kw !== "number") reject(c, `kernel size [${kh}, ${kw}] must be known`);
   if (typeof inner === "number" && !(group > 0 && inner % group === 0))
     reject(c, `${inner} input channels do not divide into ${group} groups`);
-  if (differ(channels, inner))
-    reject(c, `${channels} input channels, weights for ${inner}`);
+  if (differ(channels, inner)) reject(c, `${channels} input channels, weights for ${inner}`);
   const out = dim.mul(each, group);
   checkChannels(c, out);
   const [y, z] = transposedWindows(c, [kh, kw], [h, wide]);
@@ -98,8 +122,18 @@ function lower(c: LowerContext): void {
   const [n, oh, ow, o] = (c.outputs[0] as LowerTensor).shape as [number, number, number, number];
   const grouped = group > 1;
   const ky = grouped ? 5 : 4;
-  const channel = grouped ? affine([[3, each], [4, 1]]) : at(3);
-  const inChannel = grouped ? affine([[3, inner / group], [7, 1]]) : at(6);
+  const channel = grouped
+    ? affine([
+        [3, each],
+        [4, 1],
+      ])
+    : at(3);
+  const inChannel = grouped
+    ? affine([
+        [3, inner / group],
+        [7, 1],
+      ])
+    : at(6);
   const fill = x.quant?.zeroPoint[0] ?? 0;
   const xIndex: AxisIndex[] = [at(0), at(0), at(0), inChannel];
   const operands: Access[] = [
@@ -114,7 +148,14 @@ function lower(c: LowerContext): void {
   spans.forEach((span, i) => {
     const [loop, tap] = [1 + i, ky + i];
     if (span.stride === 1) {
-      xIndex[1 + i] = affine([[loop, 1], [tap, -span.dilation]], span.before as number, true);
+      xIndex[1 + i] = affine(
+        [
+          [loop, 1],
+          [tap, -span.dilation],
+        ],
+        span.before as number,
+        true,
+      );
       return;
     }
     const { position, exists } = tapTables(span, x.shape[1 + i] as number);
@@ -126,15 +167,19 @@ function lower(c: LowerContext): void {
   });
   const [first, second] = conditions;
   const condition = first && second ? e.and(first, second) : (first ?? second);
-  c.kernel("conv_transpose2d", { ...windowParams(spans), group }, {
-    loops: grouped ? [n, oh, ow, group, each] : [n, oh, ow, o],
-    reduce: [kh, kw, inner / group],
-    operands,
-    body: condition ? e.select(condition, p.body, e.num(0, p.body.t)) : p.body,
-    combine: "sum",
-    result: p.result,
-    out: { value: c.output(0), index: [...walk(3), channel] },
-  });
+  c.kernel(
+    "conv_transpose2d",
+    { ...windowParams(spans), group },
+    {
+      loops: grouped ? [n, oh, ow, group, each] : [n, oh, ow, o],
+      reduce: [kh, kw, inner / group],
+      operands,
+      body: condition ? e.select(condition, p.body, e.num(0, p.body.t)) : p.body,
+      combine: "sum",
+      result: p.result,
+      out: { value: c.output(0), index: [...walk(3), channel] },
+    },
+  );
 }
 
 const convTranspose2d: OpDef = {

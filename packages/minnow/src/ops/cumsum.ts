@@ -6,8 +6,13 @@ import * as e from "../compiler/expr.js";
 import { affine, kept, loaded, toStored, walk } from "./lowering.js";
 import { axisOf, bool, type LowerContext, type LowerTensor, need, type OpDef, reject } from "./op.js";
 
-function axisInput(c: { op: string; name: string }, given: readonly (number | string)[] | undefined, rank: number): number {
-  if (given?.length !== 1 || typeof given[0] !== "number") reject(c, "its axis must be known before running", "unsupported");
+function axisInput(
+  c: { op: string; name: string },
+  given: readonly (number | string)[] | undefined,
+  rank: number,
+): number {
+  if (given?.length !== 1 || typeof given[0] !== "number")
+    reject(c, "its axis must be known before running", "unsupported");
   return axisOf(c, given[0] as number, rank);
 }
 
@@ -18,20 +23,35 @@ function lower(c: LowerContext): void {
   const n = x.shape[axis] as number;
   const [exclusive, reverse] = [Number(bool(c.attrs, "exclusive")), Number(bool(c.attrs, "reverse"))];
   const offset = reverse ? exclusive : 1 - n - exclusive;
-  const window: AxisIndex = affine([[axis, 1], [rank, 1]], offset, true);
+  const window: AxisIndex = affine(
+    [
+      [axis, 1],
+      [rank, 1],
+    ],
+    offset,
+    true,
+  );
   const body = loaded(x, 0);
   const zero = x.quant?.zeroPoint[0] ?? 0;
-  c.kernel("cum_sum", { axis, exclusive, reverse }, {
-    loops: x.shape,
-    reduce: [n],
-    operands: [
-      { value: c.input(0), index: x.shape.map((_, i) => (i === axis ? window : at(i))), ...(zero !== 0 && { fill: zero }) },
-    ],
-    body,
-    combine: "sum",
-    result: toStored(e.accumulator(body.t), out),
-    out: { value: c.output(0), index: walk(rank) },
-  });
+  c.kernel(
+    "cum_sum",
+    { axis, exclusive, reverse },
+    {
+      loops: x.shape,
+      reduce: [n],
+      operands: [
+        {
+          value: c.input(0),
+          index: x.shape.map((_, i) => (i === axis ? window : at(i))),
+          ...(zero !== 0 && { fill: zero }),
+        },
+      ],
+      body,
+      combine: "sum",
+      result: toStored(e.accumulator(body.t), out),
+      out: { value: c.output(0), index: walk(rank) },
+    },
+  );
 }
 
 export const ops: OpDef[] = [

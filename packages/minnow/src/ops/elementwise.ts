@@ -3,9 +3,17 @@
 import { isFloat, type DType } from "../graph/dtype.js";
 import { broadcast, type Dim } from "../graph/dim.js";
 import type { Attrs } from "../graph/graph.js";
+import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import {
-  type AttrSpec, type ExprContext, type InferContext, type Inferred, need, type OpDef, reject, type TensorInfo,
+  type AttrSpec,
+  type ExprContext,
+  type InferContext,
+  type Inferred,
+  need,
+  type OpDef,
+  reject,
+  type TensorInfo,
 } from "./op.js";
 
 /** Which element types an operator takes; "number" is floats and integers, "any" bool too. */
@@ -20,6 +28,8 @@ interface Options {
   mixed?: boolean;
   /** Shape arithmetic: numbers and symbols known before running are carried through; null = not known. */
   value?: (values: readonly Dim[], attrs: Attrs, c: InferContext) => Dim | null;
+  /** Results may leave a narrow integer type and then wrap, as storage would: kernels keep them as int32. */
+  wraps?: boolean;
   /** Acts on stored integers, whatever their quantisation says. */
   raw?: boolean;
 }
@@ -40,9 +50,17 @@ export function elementwise(
     inputs,
     attrs: options.attrs ?? {},
     infer: (c) => [inferElementwise(c, options)],
-    expr,
+    expr: options.wraps ? (x, attrs, c) => wrap(expr(x, attrs, c), c.output) : expr,
     ...(options.raw && { raw: true }),
   };
+}
+
+/** An int32 as int8, uint8 or int16 would hold it; other types pass. */
+export function wrap(x: Expr, t: DType): Expr {
+  if (x.t !== "i32") return x;
+  if (t === "uint8") return e.and(x, 255);
+  const bits = t === "int8" ? 24 : t === "int16" ? 16 : 0;
+  return bits ? e.shr(e.shl(x, bits), bits) : x;
 }
 
 function inferElementwise(c: InferContext, options: Options): Inferred {
@@ -61,10 +79,13 @@ function checkTypes(c: InferContext, ins: readonly TensorInfo[], { types = "numb
   for (const t of ins) {
     const s = computeType(t);
     const ok =
-      types === "any" ? s !== "string"
-      : types === "float" ? isFloat(s)
-      : types === "logical" ? !isFloat(s) && s !== "string"
-      : s !== "bool" && s !== "string";
+      types === "any"
+        ? s !== "string"
+        : types === "float"
+          ? isFloat(s)
+          : types === "logical"
+            ? !isFloat(s) && s !== "string"
+            : s !== "bool" && s !== "string";
     if (!ok) reject(c, `takes no ${t.dtype}`, "unsupported");
   }
   const first = ins[0] as TensorInfo;

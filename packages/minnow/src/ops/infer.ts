@@ -12,10 +12,15 @@ export type Known = Map<Tensor, TensorInfo>;
 /** Integer constants up to this many elements take part in shape arithmetic. */
 const maxValue = 4096;
 
+/** Float constants up to this many: factors in shape arithmetic (sizes times a scale, cut to integers). */
+const maxScales = 16;
+
 const constantValues = new WeakMap<TypedArray, readonly Dim[]>();
 
 function valueOf(dtype: DType, data: TypedArray): readonly Dim[] | undefined {
-  if ((dtype !== "int32" && dtype !== "int64" && dtype !== "bool") || data.length > maxValue) return undefined;
+  const integer = dtype === "int32" || dtype === "int64" || dtype === "bool";
+  if (!integer && dtype !== "float32") return undefined;
+  if (data.length > (integer ? maxValue : maxScales)) return undefined;
   const known = constantValues.get(data);
   if (known) return known;
   const value = Array.from(data as Int32Array, Number);

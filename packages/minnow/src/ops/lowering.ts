@@ -43,7 +43,11 @@ export const kept = (c: InferContext, x: TensorInfo, shape: Inferred["shape"]): 
 ];
 
 /** offset + Σ coefficient · loop, without zero coefficients. */
-export const affine = (terms: readonly (readonly [number, number])[], offset = 0, guard = false): AxisIndex => ({
+export const affine = (
+  terms: readonly (readonly [number, number])[],
+  offset = 0,
+  guard = false,
+): AxisIndex => ({
   offset,
   terms: terms.filter(([, k]) => k !== 0),
   ...(guard && { guard: true }),

@@ -11,7 +11,14 @@ import { broadcast, count, type Dim } from "../graph/dim.js";
 import { checkChannels, differ, productType } from "./conv.js";
 import { affine } from "./lowering.js";
 import {
-  bool, type InferContext, type Inferred, type LowerContext, type LowerTensor, need, type OpDef, reject,
+  bool,
+  type InferContext,
+  type Inferred,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  reject,
 } from "./op.js";
 import { product } from "./requantize.js";
 
@@ -23,7 +30,8 @@ function inferDense(c: InferContext): Inferred[] {
   checkChannels(c, n);
   const dtype = productType(c);
   if (bool(c.attrs, "keepDims")) {
-    if (differ(x.shape.at(-1) as Dim, k)) reject(c, `x [${x.shape}] does not end in the ${k} of w [${w.shape}]`);
+    if (differ(x.shape.at(-1) as Dim, k))
+      reject(c, `x [${x.shape}] does not end in the ${k} of w [${w.shape}]`);
     return [{ dtype, shape: [...x.shape.slice(0, -1), n] }];
   }
   const total = dim.product(x.shape);
@@ -58,7 +66,8 @@ function lowerDense(c: LowerContext): void {
   const [n, k] = w.shape as [number, number];
   const keep = bool(c.attrs, "keepDims");
   const tail = keep ? 1 : trailing(x.shape, k);
-  if (tail < 0) reject(c, `rows of ${k} cross the axes of x [${x.shape}]`, "unsupported", "reshape x to [M, K] first");
+  if (tail < 0)
+    reject(c, `rows of ${k} cross the axes of x [${x.shape}]`, "unsupported", "reshape x to [M, K] first");
   const lead = x.shape.slice(0, x.shape.length - tail);
   const inner = x.shape.slice(x.shape.length - tail);
   // A flattened x always has a row axis in the output.
@@ -72,15 +81,19 @@ function lowerDense(c: LowerContext): void {
   if (b) operands.push({ value: c.input(2), index: [column] });
   const p = product(c, x, w, b ? 2 : -1, operands.length, column);
   const rows = keep ? lead.map((_, i) => at(i)) : [linear(lead, 0)];
-  c.kernel("dense", {}, {
-    loops: [...loops, n],
-    reduce: inner,
-    operands: [...operands, ...p.operands],
-    body: p.body,
-    combine: "sum",
-    result: p.result,
-    out: { value: c.output(0), index: [...rows, column] },
-  });
+  c.kernel(
+    "dense",
+    {},
+    {
+      loops: [...loops, n],
+      reduce: inner,
+      operands: [...operands, ...p.operands],
+      body: p.body,
+      combine: "sum",
+      result: p.result,
+      out: { value: c.output(0), index: [...rows, column] },
+    },
+  );
 }
 
 interface MatrixShape {
@@ -99,7 +112,11 @@ function matrix(shape: readonly Dim[], transpose: boolean, vector: "row" | "colu
   return { batch: shape.slice(0, -2), rows: transpose ? q : p, columns: transpose ? p : q };
 }
 
-function matrices(c: { attrs: InferContext["attrs"] }, a: readonly Dim[], b: readonly Dim[]): [MatrixShape, MatrixShape] {
+function matrices(
+  c: { attrs: InferContext["attrs"] },
+  a: readonly Dim[],
+  b: readonly Dim[],
+): [MatrixShape, MatrixShape] {
   return [matrix(a, bool(c.attrs, "transposeA"), "row"), matrix(b, bool(c.attrs, "transposeB"), "column")];
 }
 
@@ -126,29 +143,33 @@ function lowerMatMul(c: LowerContext): void {
   const [m, n, k] = [batch.length, batch.length + 1, batch.length + 2];
   const along = (own: readonly Dim[]): AxisIndex[] =>
     own.map((d, i) => (d === 1 ? fixed(0) : at(i + batch.length - own.length)));
-  const index = (t: LowerTensor, s: MatrixShape, rows: number, columns: number, flip: boolean): AxisIndex[] =>
+  const index = (s: MatrixShape, rows: number, columns: number, flip: boolean): AxisIndex[] =>
     flip ? [...along(s.batch), at(columns), at(rows)] : [...along(s.batch), at(rows), at(columns)];
   const transposeA = bool(c.attrs, "transposeA");
   const transposeB = bool(c.attrs, "transposeB");
-  const aIndex = a.shape.length === 1 ? [at(k)] : index(a, p, m, k, transposeA);
-  const bIndex = b.shape.length === 1 ? [at(k)] : index(b, q, k, n, transposeB);
+  const aIndex = a.shape.length === 1 ? [at(k)] : index(p, m, k, transposeA);
+  const bIndex = b.shape.length === 1 ? [at(k)] : index(q, k, n, transposeB);
   const operands: Access[] = [
     { value: c.input(0), index: aIndex },
     { value: c.input(1), index: bIndex },
   ];
-  const product2 = product(c, a, b, -1, 2, at(n));
+  const products = product(c, a, b, -1, 2, at(n));
   const out = batch.map((_, i) => at(i));
   if (a.shape.length > 1) out.push(at(m));
   if (b.shape.length > 1) out.push(at(n));
-  c.kernel("matmul", { transposeA: Number(transposeA), transposeB: Number(transposeB) }, {
-    loops: [...batch, p.rows as number, q.columns as number],
-    reduce: [p.columns as number],
-    operands: [...operands, ...product2.operands],
-    body: product2.body,
-    combine: "sum",
-    result: product2.result,
-    out: { value: c.output(0), index: out },
-  });
+  c.kernel(
+    "matmul",
+    { transposeA: Number(transposeA), transposeB: Number(transposeB) },
+    {
+      loops: [...batch, p.rows as number, q.columns as number],
+      reduce: [p.columns as number],
+      operands: [...operands, ...products.operands],
+      body: products.body,
+      combine: "sum",
+      result: products.result,
+      out: { value: c.output(0), index: out },
+    },
+  );
 }
 
 const dense: OpDef = {

@@ -8,14 +8,25 @@ import { type Access, type AxisIndex, at, fixed, type ValueId } from "../compile
 import { broadcast, count, type Dim } from "../graph/dim.js";
 import { differ } from "./conv.js";
 import { constantReals, kept, loadedReal, toStored, walk, walkBroadcast } from "./lowering.js";
-import { axisOf, type InferContext, type Inferred, int, type LowerContext, type LowerTensor, need, type OpDef, reject } from "./op.js";
+import {
+  axisOf,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  reject,
+} from "./op.js";
 import { reducedShape, reductionLoops } from "./reduce.js";
 
 const epsilon = { type: "float", default: 1e-5 } as const;
 
 function floats(c: InferContext): void {
   const x = need(c, 0);
-  if (!x.quant && x.dtype !== "float32" && x.dtype !== "float16") reject(c, `takes no ${x.dtype}`, "unsupported");
+  if (!x.quant && x.dtype !== "float32" && x.dtype !== "float16")
+    reject(c, `takes no ${x.dtype}`, "unsupported");
 }
 
 /** Vectors 1…n must have one element for each position of `axis`. */
@@ -50,7 +61,13 @@ function batchNormFactors(c: LowerContext): [ValueId, ValueId] {
     const to = c.temp("float32", channels);
     const operands = inputs.map((i): Access => ({ value: c.input(i), index: [at(0)] }));
     const loaded = inputs.map((i, k) => loadedReal(c.inputs[i] as LowerTensor, k));
-    c.nest({ loops: channels, reduce: [], operands, result: result(loaded), out: { value: to, index: [at(0)] } });
+    c.nest({
+      loops: channels,
+      reduce: [],
+      operands,
+      result: result(loaded),
+      out: { value: to, index: [at(0)] },
+    });
     return to;
   };
   const factor = (s: Expr, v: Expr): Expr => e.div(s, e.sqrt(e.add(v, eps)));
@@ -79,7 +96,10 @@ function lowerBatchNorm(c: LowerContext): void {
 }
 
 /** Mean and 1/√(variance + ε) over `axes`, which stay as 1. */
-function moments(c: LowerContext, axes: readonly number[]): { mean: ValueId; inverse: ValueId; index: AxisIndex[] } {
+function moments(
+  c: LowerContext,
+  axes: readonly number[],
+): { mean: ValueId; inverse: ValueId; index: AxisIndex[] } {
   const x = c.inputs[0] as LowerTensor;
   const l = reductionLoops(x.shape, axes, true);
   const small = reducedShape(x.shape, axes, true) as number[];
@@ -153,7 +173,7 @@ const layerNorm: OpDef = {
     axisOf(c, int(c.attrs, "axis"), x.shape.length);
     for (const t of c.inputs.slice(1)) {
       const fit = t && (t.shape.length > x.shape.length ? null : broadcast(x.shape, t.shape));
-      if (t && !(fit && fit.every((d, i) => !differ(d, x.shape[i] as Dim))))
+      if (t && !fit?.every((d, i) => !differ(d, x.shape[i] as Dim)))
         reject(c, `[${t.shape}] does not broadcast to [${x.shape}]`);
     }
     return kept(c, x, x.shape);

@@ -11,7 +11,15 @@ import type { Dim } from "../graph/dim.js";
 import { isFloat } from "../graph/dtype.js";
 import { affine, kept, loaded, stored, toStored, walk } from "./lowering.js";
 import {
-  bool, type InferContext, type Inferred, ints, type LowerContext, type LowerTensor, need, type OpDef, reject,
+  bool,
+  type InferContext,
+  type Inferred,
+  ints,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  reject,
 } from "./op.js";
 import { windowAttrs, type Window, windowParams, windows } from "./window.js";
 
@@ -32,7 +40,14 @@ function infer(c: InferContext): Inferred[] {
 /** x under the window: loops 0–3 walk the output, 4 and 5 the taps. */
 function under([y, z]: readonly [Window, Window]): AxisIndex[] {
   const axis = (loop: number, tap: number, w: Window): AxisIndex =>
-    affine([[loop, w.stride], [tap, w.dilation]], -(w.before as number), true);
+    affine(
+      [
+        [loop, w.stride],
+        [tap, w.dilation],
+      ],
+      -(w.before as number),
+      true,
+    );
   return [at(0), axis(1, 4, y), axis(2, 5, z), at(3)];
 }
 
@@ -53,7 +68,8 @@ function lowerMax(c: LowerContext): void {
   });
 }
 
-const lowest = (x: LowerTensor): number => (x.dtype === "bool" ? 0 : x.dtype === "int64" ? -(2 ** 63) : quantRange(x.dtype)[0]);
+const lowest = (x: LowerTensor): number =>
+  x.dtype === "bool" ? 0 : x.dtype === "int64" ? -(2 ** 63) : quantRange(x.dtype)[0];
 
 /** How many elements each window position counts, along one axis. */
 export function counts(w: Window, extent: number, countPads: boolean): number[] {

@@ -8,10 +8,22 @@ import { sameQuant } from "../compiler/quantized.js";
 import { count, type Dim, type Shape } from "../graph/dim.js";
 import type { Attrs } from "../graph/graph.js";
 import { isDType, isFloat } from "../graph/dtype.js";
+import { wrap } from "./elementwise.js";
 import { kept, loaded, stored, toStored } from "./lowering.js";
 import {
-  axisOf, bool, type InferContext, type Inferred, int, ints, type LowerContext, type LowerTensor, need, type OpDef,
-  reject, str, type TensorInfo,
+  axisOf,
+  bool,
+  type InferContext,
+  type Inferred,
+  int,
+  ints,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  reject,
+  str,
+  type TensorInfo,
 } from "./op.js";
 
 /** Axes to reduce, ascending; from the input where it is given. */
@@ -20,9 +32,11 @@ export function reducedAxes(
   rank: number,
   given: Pick<TensorInfo, "value" | "shape"> | undefined,
 ): number[] {
-  if (given && !given.value && given.shape[0] !== 0) reject(c, "its axes must be known before running", "unsupported");
+  if (given && !given.value && given.shape[0] !== 0)
+    reject(c, "its axes must be known before running", "unsupported");
   const listed = given ? ((given.value ?? []) as readonly Dim[]) : ints(c.attrs, "axes");
-  if (listed.length === 0) return bool(c.attrs, "noopWithEmptyAxes") ? [] : Array.from({ length: rank }, (_, i) => i);
+  if (listed.length === 0)
+    return bool(c.attrs, "noopWithEmptyAxes") ? [] : Array.from({ length: rank }, (_, i) => i);
   return [...new Set(listed.map((a) => axisOf(c, a as number, rank)))].sort((a, b) => a - b);
 }
 
@@ -112,7 +126,7 @@ function folded(fold: Fold, op: string, x: LowerTensor, out: LowerTensor, n: num
   if (!x.quant)
     return {
       body: fold.body,
-      result: (acc: Expr) => toStored(fold.result(acc, n), out),
+      result: (acc: Expr) => wrap(toStored(fold.result(acc, n), out), out.dtype),
     };
   const zero = x.quant.zeroPoint[0] ?? 0;
   const scale = x.quant.scale[0] ?? 1;
@@ -144,15 +158,19 @@ function logSumExp(c: LowerContext, x: LowerTensor, axes: readonly number[]): vo
     { value: m, index: big.out },
   ];
   const max = infinite(e.input(1, "f32"));
-  c.kernel("reduce", {}, {
-    loops: l.loops,
-    reduce: axes.length ? l.reduce : [1],
-    operands,
-    body: e.exp(e.sub(e.cast(loaded(x, 0), "f32"), max)),
-    combine: "sum",
-    result: toStored(e.add(e.log(e.accumulator("f32")), max), out),
-    out: { value: c.output(0), index: l.out },
-  });
+  c.kernel(
+    "reduce",
+    {},
+    {
+      loops: l.loops,
+      reduce: axes.length ? l.reduce : [1],
+      operands,
+      body: e.exp(e.sub(e.cast(loaded(x, 0), "f32"), max)),
+      combine: "sum",
+      result: toStored(e.add(e.log(e.accumulator("f32")), max), out),
+      out: { value: c.output(0), index: l.out },
+    },
+  );
 }
 
 /** The largest real element over `axes`, kept as 1, as a float32 temporary. */
@@ -160,66 +178,87 @@ export function largest(c: LowerContext, x: LowerTensor, axes: readonly number[]
   const l = reductionLoops(x.shape, axes, true);
   const to = c.temp("float32", reducedShape(x.shape, axes, true) as number[]);
   const acc = stored(x, -1);
-  c.kernel("reduce", {}, {
-    loops: l.loops,
-    reduce: axes.length ? l.reduce : [1],
-    operands: [{ value: c.input(0), index: l.x }],
-    body: stored(x, 0),
-    combine: "max",
-    result: e.cast(x.quant ? loaded(x, -1) : acc, "f32"),
-    out: { value: to, index: l.out },
-  });
+  c.kernel(
+    "reduce",
+    {},
+    {
+      loops: l.loops,
+      reduce: axes.length ? l.reduce : [1],
+      operands: [{ value: c.input(0), index: l.x }],
+      body: stored(x, 0),
+      combine: "max",
+      result: e.cast(x.quant ? loaded(x, -1) : acc, "f32"),
+      out: { value: to, index: l.out },
+    },
+  );
   return to;
 }
 
 const reductions = [
-  "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
-  "ReduceLogSumExp", "ReduceAll", "ReduceAny",
-].map((name): OpDef => ({
-  name,
-  inputs: ["x", "axes?"],
-  attrs: {
-    axes: { type: "ints", default: [] },
-    keepDims: { type: "bool", default: true },
-    noopWithEmptyAxes: { type: "bool", default: false },
-  },
-  infer,
-  lower,
-}));
+  "ReduceSum",
+  "ReduceMean",
+  "ReduceMax",
+  "ReduceMin",
+  "ReduceProd",
+  "ReduceL1",
+  "ReduceL2",
+  "ReduceSumSquare",
+  "ReduceLogSumExp",
+  "ReduceAll",
+  "ReduceAny",
+].map(
+  (name): OpDef => ({
+    name,
+    inputs: ["x", "axes?"],
+    attrs: {
+      axes: { type: "ints", default: [] },
+      keepDims: { type: "bool", default: true },
+      noopWithEmptyAxes: { type: "bool", default: false },
+    },
+    infer,
+    lower,
+  }),
+);
 
-const argReductions = ["ArgMax", "ArgMin"].map((name): OpDef => ({
-  name,
-  inputs: ["x"],
-  attrs: {
-    axis: { type: "int", default: 0 },
-    keepDims: { type: "bool", default: true },
-    selectLast: { type: "bool", default: false },
-    to: { type: "dtype", default: "int64" },
-  },
-  infer: (c) => {
-    const x = need(c, 0);
-    const axis = axisOf(c, int(c.attrs, "axis"), x.shape.length);
-    if (x.shape[axis] === 0) reject(c, "no elements to choose from");
-    const to = str(c.attrs, "to");
-    if (!isDType(to) || isFloat(to) || to === "string") reject(c, `cannot give ${to}`, "bad_graph");
-    return [{ dtype: to, shape: reducedShape(x.shape, [axis], bool(c.attrs, "keepDims")) }];
-  },
-  /** Kernel "reduce" with combine argmax, argmin, argmax_last or argmin_last over one reduction loop. */
-  lower: (c) => {
-    const [x, out] = [c.inputs[0] as LowerTensor, c.outputs[0] as LowerTensor];
-    const axis = axisOf(c, int(c.attrs, "axis"), x.shape.length);
-    const l = reductionLoops(x.shape, [axis], bool(c.attrs, "keepDims"));
-    const combine = c.op === "ArgMax" ? "argmax" : "argmin";
-    c.kernel("reduce", {}, {
-      loops: l.loops,
-      reduce: l.reduce,
-      operands: [{ value: c.input(0), index: l.x }],
-      body: stored(x, 0),
-      combine: bool(c.attrs, "selectLast") ? `${combine}_last` : combine,
-      result: toStored(e.accumulator("i32"), out),
-      out: { value: c.output(0), index: l.out },
-    });
-  },
-}));
+const argReductions = ["ArgMax", "ArgMin"].map(
+  (name): OpDef => ({
+    name,
+    inputs: ["x"],
+    attrs: {
+      axis: { type: "int", default: 0 },
+      keepDims: { type: "bool", default: true },
+      selectLast: { type: "bool", default: false },
+      to: { type: "dtype", default: "int64" },
+    },
+    infer: (c) => {
+      const x = need(c, 0);
+      const axis = axisOf(c, int(c.attrs, "axis"), x.shape.length);
+      if (x.shape[axis] === 0) reject(c, "no elements to choose from");
+      const to = str(c.attrs, "to");
+      if (!isDType(to) || isFloat(to) || to === "string") reject(c, `cannot give ${to}`, "bad_graph");
+      return [{ dtype: to, shape: reducedShape(x.shape, [axis], bool(c.attrs, "keepDims")) }];
+    },
+    /** Kernel "reduce" with combine argmax, argmin, argmax_last or argmin_last over one reduction loop. */
+    lower: (c) => {
+      const [x, out] = [c.inputs[0] as LowerTensor, c.outputs[0] as LowerTensor];
+      const axis = axisOf(c, int(c.attrs, "axis"), x.shape.length);
+      const l = reductionLoops(x.shape, [axis], bool(c.attrs, "keepDims"));
+      const combine = c.op === "ArgMax" ? "argmax" : "argmin";
+      c.kernel(
+        "reduce",
+        {},
+        {
+          loops: l.loops,
+          reduce: l.reduce,
+          operands: [{ value: c.input(0), index: l.x }],
+          body: stored(x, 0),
+          combine: bool(c.attrs, "selectLast") ? `${combine}_last` : combine,
+          result: toStored(e.accumulator("i32"), out),
+          out: { value: c.output(0), index: l.out },
+        },
+      );
+    },
+  }),
+);
 
 export const ops: OpDef[] = [...reductions, ...argReductions];

@@ -2,13 +2,24 @@
 // together are listed, then folded in float64.
 import { count } from "../graph/dim.js";
 import { bool, int, ints, type Reference, type RefTensor } from "./op.js";
-import { arg, axisIn, offsetIn, onReals, positions, type RefContext, roundHalfAway, stridesOf } from "./reference_tools.js";
+import {
+  arg,
+  axisIn,
+  offsetIn,
+  onReals,
+  positions,
+  type RefContext,
+  roundHalfAway,
+  stridesOf,
+} from "./reference_tools.js";
 import { reducedAxes, reducedShape } from "./reduce.js";
 import { type Window, windows } from "./window.js";
 
 const sum = (v: readonly number[]): number => v.reduce((a, b) => a + b, 0);
-const largest = (v: readonly number[]): number => v.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-const smallest = (v: readonly number[]): number => v.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+const largest = (v: readonly number[]): number =>
+  v.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+const smallest = (v: readonly number[]): number =>
+  v.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
 
 /** What becomes of the elements of one reduction. */
 const folds: Record<string, (v: readonly number[]) => number> = {
@@ -42,7 +53,11 @@ function groups(x: RefTensor, axes: readonly number[]): number[][] {
 const reduce: Reference = onReals((c) => {
   const x = arg(c, 0);
   const given = c.inputs[1];
-  const axes = reducedAxes({ ...c, name: "" }, x.shape.length, given && { value: Array.from(given.data), shape: given.shape });
+  const axes = reducedAxes(
+    { ...c, name: "" },
+    x.shape.length,
+    given && { value: Array.from(given.data), shape: given.shape },
+  );
   return [groups(x, axes).map(folds[c.op] as (v: readonly number[]) => number)];
 });
 
@@ -58,7 +73,11 @@ const argReduce: Reference = (c) => {
 };
 
 /** Each element from itself and the list along `axes` that it belongs to. */
-function along(x: RefTensor, axes: readonly number[], f: (list: readonly number[]) => (x: number) => number): Float64Array {
+function along(
+  x: RefTensor,
+  axes: readonly number[],
+  f: (list: readonly number[]) => (x: number) => number,
+): Float64Array {
   const small = reducedShape(x.shape, axes, true) as number[];
   const strides = stridesOf(small);
   const functions = groups(x, axes).map(f);
@@ -109,10 +128,13 @@ function standardized(c: RefContext, axes: readonly number[]): Float64Array {
   });
 }
 
-const range = (from: number, to: number): number[] => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 /** A vector along `axis`, as a shape that broadcasts. */
-const vectorShape = (axis: number, rank: number) => (t: RefTensor): readonly number[] =>
-  range(0, rank).map((i) => (i === axis ? (t.shape[0] as number) : 1));
+const vectorShape =
+  (axis: number, rank: number) =>
+  (t: RefTensor): readonly number[] =>
+    range(0, rank).map((i) => (i === axis ? (t.shape[0] as number) : 1));
 
 const layerNorm: Reference = onReals((c) => {
   const rank = arg(c, 0).shape.length;
@@ -127,14 +149,22 @@ const instanceNorm: Reference = onReals((c) => {
 });
 
 const batchNorm: Reference = onReals((c) => {
-  const [x, scale, b, mean, variance] = c.inputs as RefTensor[] as [RefTensor, RefTensor, RefTensor, RefTensor, RefTensor];
+  const [x, scale, b, mean, variance] = c.inputs as RefTensor[] as [
+    RefTensor,
+    RefTensor,
+    RefTensor,
+    RefTensor,
+    RefTensor,
+  ];
   const axis = axisIn(int(c.attrs, "axis"), x.shape.length);
   const y = new Float64Array(x.data.length);
   let n = 0;
   for (const at of positions(x.shape)) {
     const k = at[axis] as number;
     const deviation = Math.sqrt((variance.data[k] as number) + (c.attrs.epsilon as number));
-    y[n] = (((x.data[n] as number) - (mean.data[k] as number)) / deviation) * (scale.data[k] as number) + (b.data[k] as number);
+    y[n] =
+      (((x.data[n] as number) - (mean.data[k] as number)) / deviation) * (scale.data[k] as number) +
+      (b.data[k] as number);
     n++;
   }
   return [y];
@@ -154,9 +184,13 @@ const pool: Reference = onReals((c) => {
   const [, H, W, C] = x.shape as [number, number, number, number];
   const spans = windows({ ...c, name: "" }, ints(c.attrs, "kernel"), [H, W]);
   const out: number[] = [];
-  for (const [n, y, z, k] of positions((c.outputs[0] as RefTensor).shape) as Iterable<[number, number, number, number]>) {
+  for (const [n, y, z, k] of positions((c.outputs[0] as RefTensor).shape) as Iterable<
+    [number, number, number, number]
+  >) {
     const [rows, columns] = [taps(spans[0], y, H), taps(spans[1], z, W)];
-    const seen = rows.inside.flatMap((i) => columns.inside.map((j) => x.data[((n * H + i) * W + j) * C + k] as number));
+    const seen = rows.inside.flatMap((i) =>
+      columns.inside.map((j) => x.data[((n * H + i) * W + j) * C + k] as number),
+    );
     if (c.op === "MaxPool2D") out.push(largest(seen));
     else out.push(sum(seen) / (c.attrs.countPads ? rows.padded * columns.padded : seen.length));
   }

@@ -17,7 +17,8 @@ export function reals(t: RefTensor): Float64Array | number[] {
   const out = new Float64Array(data);
   for (let i = 0; i < out.length; i++) {
     const c = channel(i);
-    out[i] = (quant.scale[c] as number) * ((out[i] as number) - (quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0));
+    out[i] =
+      (quant.scale[c] as number) * ((out[i] as number) - (quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0));
   }
   return out;
 }
@@ -89,10 +90,15 @@ export function* positions(shape: readonly number[]): Generator<readonly number[
 }
 
 /** Offset of `at` in a tensor of `shape`, broadcast: trailing axes align and axes of 1 stay at 0. */
-export function offsetIn(shape: readonly number[], strides: readonly number[], at: readonly number[]): number {
+export function offsetIn(
+  shape: readonly number[],
+  strides: readonly number[],
+  at: readonly number[],
+): number {
   const skip = at.length - shape.length;
   let offset = 0;
-  for (let i = 0; i < shape.length; i++) if (shape[i] !== 1) offset += (at[i + skip] as number) * (strides[i] as number);
+  for (let i = 0; i < shape.length; i++)
+    if (shape[i] !== 1) offset += (at[i + skip] as number) * (strides[i] as number);
   return offset;
 }
 

@@ -38,7 +38,8 @@ export function product(
   if (x.quant && w.quant) return integerProduct(c, x, w, b, first, channel);
   if (w.quant && isFloat(x.dtype)) return weightOnlyProduct(c, x, w, b, first, channel);
   const out = c.outputs[0] as LowerTensor;
-  const body = x.quant || w.quant ? e.mul(loadedReal(x, 0), loadedReal(w, 1)) : e.mul(stored(x, 0), stored(w, 1));
+  const body =
+    x.quant || w.quant ? e.mul(loadedReal(x, 0), loadedReal(w, 1)) : e.mul(stored(x, 0), stored(w, 1));
   const acc = e.accumulator(body.t);
   return { operands: [], body, result: toStored(b ? e.add(acc, e.cast(b, acc.t)) : acc, out) };
 }
@@ -66,15 +67,26 @@ function integerProduct(
   const sum = b ? e.add(acc, e.cast(b, wide)) : acc;
   const out = c.outputs[0] as LowerTensor;
   // Integers without parameters are the plain accumulator (ONNX MatMulInteger, ConvInteger).
-  if (!out.quant && !isFloat(out.dtype)) return { operands, body, result: e.cast(sum, out.dtype === "int64" ? "i64" : "i32") };
+  if (!out.quant && !isFloat(out.dtype))
+    return { operands, body, result: e.cast(sum, out.dtype === "int64" ? "i64" : "i32") };
   const to = out.quant?.scale[0] ?? 1;
-  const scale = channelTable(c, scalesOf(w).map((s) => ((xq.scale[0] ?? 1) * s) / to), operands, first, channel);
+  const scale = channelTable(
+    c,
+    scalesOf(w).map((s) => ((xq.scale[0] ?? 1) * s) / to),
+    operands,
+    first,
+    channel,
+  );
   const scaled = e.mul(e.cast(sum, "f32"), scale);
   if (!out.quant) return { operands, body, result: scaled };
   const zero = out.quant.zeroPoint[0] ?? 0;
   const [lo, hi] = quantRange(out.dtype);
   // Clamping before rounding is exact: the bounds are integers.
-  return { operands, body, result: plus(e.cast(e.nearest(e.clamp(scaled, lo - zero, hi - zero)), "i32"), zero) };
+  return {
+    operands,
+    body,
+    result: plus(e.cast(e.nearest(e.clamp(scaled, lo - zero, hi - zero)), "i32"), zero),
+  };
 }
 
 /** Float activations, quantised weights: the weights' scale leaves the sum. */
@@ -95,7 +107,13 @@ function weightOnlyProduct(
 const scalesOf = (w: LowerTensor): readonly number[] => (w.quant as Quantization).scale;
 
 /** qw − zw; zero points that differ by channel come from a table. */
-function minusZero(c: LowerContext, w: LowerTensor, operands: Access[], first: number, channel: AxisIndex): Expr {
+function minusZero(
+  c: LowerContext,
+  w: LowerTensor,
+  operands: Access[],
+  first: number,
+  channel: AxisIndex,
+): Expr {
   const { zeroPoint } = w.quant as Quantization;
   const q = stored(w, 1);
   if (zeroPoint.every((z) => z === (zeroPoint[0] ?? 0))) return minus(q, zeroPoint[0] ?? 0);

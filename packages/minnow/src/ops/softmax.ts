@@ -4,15 +4,26 @@
 // their largest as integers; results are requantised (TFLite: scale 1/256, zero point −128).
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
-import { type Access, type ValueId } from "../compiler/nest.js";
+import type { Access, ValueId } from "../compiler/nest.js";
 import { kept, stored, toStored, walk } from "./lowering.js";
-import { axisOf, type InferContext, type Inferred, int, type LowerContext, type LowerTensor, need, type OpDef, reject } from "./op.js";
+import {
+  axisOf,
+  type InferContext,
+  type Inferred,
+  int,
+  type LowerContext,
+  type LowerTensor,
+  need,
+  type OpDef,
+  reject,
+} from "./op.js";
 import { reducedShape, reductionLoops } from "./reduce.js";
 
 function infer(c: InferContext): Inferred[] {
   const x = need(c, 0);
   axisOf(c, int(c.attrs, "axis"), x.shape.length);
-  if (!x.quant && x.dtype !== "float32" && x.dtype !== "float16") reject(c, `takes no ${x.dtype}`, "unsupported");
+  if (!x.quant && x.dtype !== "float32" && x.dtype !== "float16")
+    reject(c, `takes no ${x.dtype}`, "unsupported");
   return kept(c, x, x.shape);
 }
 
@@ -36,11 +47,28 @@ function axisLoops(c: LowerContext): Axis {
 }
 
 /** Folds x (or `from`) along the axis into a new temporary. */
-function fold(c: LowerContext, a: Axis, combine: "max" | "sum", body: Expr, operands: Access[], result: Expr): ValueId {
+function fold(
+  c: LowerContext,
+  a: Axis,
+  combine: "max" | "sum",
+  body: Expr,
+  operands: Access[],
+  result: Expr,
+): ValueId {
   const to = c.temp(combine === "max" ? a.x.dtype : "float32", a.small);
-  c.kernel("reduce", {}, {
-    loops: a.l.loops, reduce: a.l.reduce, operands, body, combine, result, out: { value: to, index: a.l.out },
-  });
+  c.kernel(
+    "reduce",
+    {},
+    {
+      loops: a.l.loops,
+      reduce: a.l.reduce,
+      operands,
+      body,
+      combine,
+      result,
+      out: { value: to, index: a.l.out },
+    },
+  );
   return to;
 }
 
@@ -56,23 +84,37 @@ function lower(c: LowerContext): void {
   const { x, rank, l } = a;
   const out = c.outputs[0] as LowerTensor;
   const full = walk(rank);
-  const across = l.x.map((_, i) => (a.small[i] === 1 ? { offset: 0, terms: [] } : full[i])) as Access["index"];
+  const across = l.x.map((_, i) =>
+    a.small[i] === 1 ? { offset: 0, terms: [] } : full[i],
+  ) as Access["index"];
   const m = fold(c, a, "max", stored(x, 0), [{ value: c.input(0), index: l.x }], stored(x, -1));
   const z = shifted(x, c.attrs.beta as number);
   const result = { value: c.output(0), index: full };
   const acc = e.accumulator("f32");
   if (c.op === "LogSoftmax") {
-    const pair: Access[] = [{ value: c.input(0), index: l.x }, { value: m, index: l.out }];
+    const pair: Access[] = [
+      { value: c.input(0), index: l.x },
+      { value: m, index: l.out },
+    ];
     const s = fold(c, a, "sum", e.exp(z), pair, e.log(acc));
     const operands: Access[] = [c.input(0), m, s].map((value, i) => ({ value, index: i ? across : full }));
-    c.nest({ loops: x.shape, reduce: [], operands, result: toStored(e.sub(z, e.input(2, "f32")), out), out: result });
+    c.nest({
+      loops: x.shape,
+      reduce: [],
+      operands,
+      result: toStored(e.sub(z, e.input(2, "f32")), out),
+      out: result,
+    });
     return;
   }
   const y = c.temp("float32", x.shape);
   c.nest({
     loops: x.shape,
     reduce: [],
-    operands: [{ value: c.input(0), index: full }, { value: m, index: across }],
+    operands: [
+      { value: c.input(0), index: full },
+      { value: m, index: across },
+    ],
     result: e.exp(z),
     out: { value: y, index: full },
   });
@@ -80,7 +122,10 @@ function lower(c: LowerContext): void {
   c.nest({
     loops: x.shape,
     reduce: [],
-    operands: [{ value: y, index: full }, { value: s, index: across }],
+    operands: [
+      { value: y, index: full },
+      { value: s, index: across },
+    ],
     result: toStored(e.div(e.input(0, "f32"), e.input(1, "f32")), out),
     out: result,
   });

@@ -23,16 +23,24 @@ const abs = (x: Expr): Expr => (x.t === "i64" ? e.max(x, e.neg(x)) : e.abs(x));
 
 export const ops = [
   elementwise("Identity", ["x"], ([x]) => x, { types: "any", value: ([x]) => x }),
-  elementwise("Neg", ["x"], ([x]) => e.neg(x), { value: ([x]) => mulDim(x, -1) }),
-  elementwise("Abs", ["x"], ([x]) => abs(x), { value: ([x]) => (typeof x === "number" ? Math.abs(x) : x) }),
+  elementwise("Neg", ["x"], ([x]) => e.neg(x), { wraps: true, value: ([x]) => mulDim(x, -1) }),
+  elementwise("Abs", ["x"], ([x]) => abs(x), {
+    wraps: true,
+    value: ([x]) => (typeof x === "number" ? Math.abs(x) : x),
+  }),
   elementwise("Sign", ["x"], ([x]) => sign(x)),
-  elementwise("Square", ["x"], ([x]) => e.mul(x, x), { value: ([x]) => mulDim(x, x) }),
+  elementwise("Square", ["x"], ([x]) => e.mul(x, x), { wraps: true, value: ([x]) => mulDim(x, x) }),
   elementwise("Floor", ["x"], ([x]) => e.floor(x), onNumbers(Math.floor)),
   elementwise("Ceil", ["x"], ([x]) => e.ceil(x), onNumbers(Math.ceil)),
   elementwise("Round", ["x"], ([x]) => e.nearest(x), onNumbers(halfToEven)),
   elementwise("Sqrt", ["x"], ([x]) => e.sqrt(x), onNumbers(Math.sqrt)),
   elementwise("Rsqrt", ["x"], ([x]) => e.div(1, e.sqrt(x)), real),
-  elementwise("Reciprocal", ["x"], ([x]) => e.div(1, x), onNumbers((x) => 1 / x)),
+  elementwise(
+    "Reciprocal",
+    ["x"],
+    ([x]) => e.div(1, x),
+    onNumbers((x) => 1 / x),
+  ),
   elementwise("Exp", ["x"], ([x]) => e.exp(x), real),
   elementwise("Log", ["x"], ([x]) => e.log(x), real),
   elementwise("Sin", ["x"], ([x]) => e.sin(x), real),
@@ -41,6 +49,7 @@ export const ops = [
   /** bool: logical; integers: bitwise complement. */
   elementwise("Not", ["x"], ([x], _, c) => (c.inputs[0] === "bool" ? e.eq(x, 0) : e.xor(x, -1)), {
     types: "logical",
+    wraps: true,
     value: ([x], _, c) =>
       typeof x !== "number" ? null : c.inputs[0]?.dtype === "bool" ? (x ? 0 : 1) : -1 - x,
   }),

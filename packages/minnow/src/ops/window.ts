@@ -33,7 +33,8 @@ export function windows(c: Where, kernel: readonly number[], size: readonly Dim[
   const dilations = pair(c, "dilations");
   const pads = ints(c.attrs, "pads");
   if (pads.length !== 4) reject(c, `pads [${pads}] are not [top, left, bottom, right]`, "bad_graph");
-  if (kernel.length !== 2 || kernel.some((k) => !(k > 0))) reject(c, `kernel [${kernel}] is not two sizes`, "bad_graph");
+  if (kernel.length !== 2 || kernel.some((k) => !(k > 0)))
+    reject(c, `kernel [${kernel}] is not two sizes`, "bad_graph");
   const axis = (i: 0 | 1): Window =>
     windowOf(c, {
       size: kernel[i] as number,
@@ -50,7 +51,8 @@ export function windows(c: Where, kernel: readonly number[], size: readonly Dim[
 
 export function pair(c: Where, name: string): [number, number] {
   const v = ints(c.attrs, name);
-  if (v.length !== 2 || v.some((n) => !(n > 0))) reject(c, `${name} [${v}] are not two positive numbers`, "bad_graph");
+  if (v.length !== 2 || v.some((n) => !(n > 0)))
+    reject(c, `${name} [${v}] are not two positive numbers`, "bad_graph");
   return v as unknown as [number, number];
 }
 
@@ -76,14 +78,16 @@ function windowOf(c: Where, s: AxisSpec): Window {
     const upper = s.padding === "same_upper";
     return { size, stride, dilation, out, before: upper ? less : more, after: upper ? more : less };
   }
-  if (s.padding !== "explicit" && s.padding !== "valid") reject(c, `padding "${s.padding}" is not known`, "bad_graph");
+  if (s.padding !== "explicit" && s.padding !== "valid")
+    reject(c, `padding "${s.padding}" is not known`, "bad_graph");
   const [before, after] = s.padding === "valid" ? [0, 0] : [s.before, s.after];
   const slack = dim.sub(dim.add(extent, before + after), reach);
   if (typeof slack === "number" && slack < 0 && !(s.ceil && slack > -stride))
     reject(c, `a window of ${reach} does not fit ${extent} padded by ${before} and ${after}`);
   let last = s.ceil ? dim.ceilDiv(slack, stride) : dim.floorDiv(slack, stride);
   // The last window rounded up to may start behind the input only when it is that narrow.
-  if (s.ceil && reach <= after + stride - 1) last = dim.min(last, dim.sub(dim.ceilDiv(dim.add(extent, before), stride), 1));
+  if (s.ceil && reach <= after + stride - 1)
+    last = dim.min(last, dim.sub(dim.ceilDiv(dim.add(extent, before), stride), 1));
   return { size, stride, dilation, before, after, out: dim.add(last, 1) };
 }
 

@@ -16,7 +16,10 @@ function agree(x: e.Expr, data: readonly (readonly number[])[]): void {
   const one = evaluator(x);
   for (let k = 0; k < n; k++) {
     const wanted = Number(one((i) => (data[i] as number[])[k] as number));
-    assert.ok(Object.is(got[k], wanted), `${e.print(x)} of ${data.map((d) => d[k])}: ${got[k]}, wanted ${wanted}`);
+    assert.ok(
+      Object.is(got[k], wanted),
+      `${e.print(x)} of ${data.map((d) => d[k])}: ${got[k]}, wanted ${wanted}`,
+    );
   }
 }
 
@@ -24,12 +27,40 @@ test("blocks agree with single elements", () => {
   const pairs = (v: readonly number[]) => [v.flatMap((a) => v.map(() => a)), v.flatMap(() => v)];
   const f = [e.input(0, "f32"), e.input(1, "f32")] as const;
   const i = [e.input(0, "i32"), e.input(1, "i32")] as const;
-  for (const op of ["neg", "abs", "sqrt", "floor", "ceil", "trunc", "nearest", "exp", "log", "tanh", "sigmoid", "erf", "sin", "cos"] as const)
+  for (const op of [
+    "neg",
+    "abs",
+    "sqrt",
+    "floor",
+    "ceil",
+    "trunc",
+    "nearest",
+    "exp",
+    "log",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "sin",
+    "cos",
+  ] as const)
     agree({ k: "un", op, a: f[0], t: "f32" }, [reals]);
   for (const op of ["neg", "abs"] as const) agree({ k: "un", op, a: i[0], t: "i32" }, [whole]);
   for (const op of ["add", "sub", "mul", "div", "min", "max", "pow"] as const)
     agree({ k: "bin", op, a: f[0], b: f[1], t: "f32" }, pairs(reals));
-  for (const op of ["add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor", "shl", "shr"] as const)
+  for (const op of [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "rem",
+    "min",
+    "max",
+    "and",
+    "or",
+    "xor",
+    "shl",
+    "shr",
+  ] as const)
     agree({ k: "bin", op, a: i[0], b: i[1], t: "i32" }, pairs(whole));
   for (const op of ["eq", "ne", "lt", "le", "gt", "ge"] as const) {
     agree({ k: "cmp", op, a: f[0], b: f[1], t: "i32" }, pairs(reals));

@@ -45,7 +45,8 @@ function step(e: Expr, [a, b, c]: readonly Column[], out: Column): Step {
   const y = b as Column;
   const z = c as Column;
   if (e.k === "un") return map(plainUnary(e), x, out);
-  if (e.k === "bin") return zip(e.t === "f32" ? floats[e.op] : integers[e.op], x, y, out) ?? slow(e, [x, y], out);
+  if (e.k === "bin")
+    return zip(e.t === "f32" ? floats[e.op] : integers[e.op], x, y, out) ?? slow(e, [x, y], out);
   if (e.k === "cmp") return compare(e.op, x, y, out);
   if (e.k === "select")
     return (n) => {
@@ -65,8 +66,17 @@ function slow(e: Expr, inputs: readonly Column[], out: Column): Step {
 }
 
 const inline: Partial<Record<UnaryOp, (x: number) => number>> = {
-  neg: (x) => -x, abs: Math.abs, sqrt: Math.sqrt, floor: Math.floor, ceil: Math.ceil, trunc: Math.trunc,
-  exp: Math.exp, log: Math.log, tanh: Math.tanh, sin: Math.sin, cos: Math.cos,
+  neg: (x) => -x,
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+  floor: Math.floor,
+  ceil: Math.ceil,
+  trunc: Math.trunc,
+  exp: Math.exp,
+  log: Math.log,
+  tanh: Math.tanh,
+  sin: Math.sin,
+  cos: Math.cos,
 };
 
 function plainUnary(e: Expr & { k: "un" }): (x: number) => number {
@@ -122,11 +132,17 @@ const integers: Partial<Record<BinaryOp, Zip>> = {
   max: floats.max as Zip,
 };
 
-const zip = (make: Zip | undefined, x: Column, y: Column, out: Column): Step | null => make?.(x, y, out) ?? null;
+const zip = (make: Zip | undefined, x: Column, y: Column, out: Column): Step | null =>
+  make?.(x, y, out) ?? null;
 
 function compare(op: CompareOp, x: Column, y: Column, out: Column): Step {
   const holds: Record<CompareOp, (a: number, b: number) => boolean> = {
-    eq: (a, b) => a === b, ne: (a, b) => a !== b, lt: (a, b) => a < b, le: (a, b) => a <= b, gt: (a, b) => a > b, ge: (a, b) => a >= b,
+    eq: (a, b) => a === b,
+    ne: (a, b) => a !== b,
+    lt: (a, b) => a < b,
+    le: (a, b) => a <= b,
+    gt: (a, b) => a > b,
+    ge: (a, b) => a >= b,
   };
   const f = holds[op];
   return (n) => {

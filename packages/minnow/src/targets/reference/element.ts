@@ -14,7 +14,12 @@ type Out = Omit<RefTensor, "data">;
 type Data = RefTensor["data"];
 
 /** The output's elements: stored integers where it is quantised, else as its compute type gives them. */
-export function elementExprReal(def: OpDef, attrs: Attrs, inputs: readonly RefTensor[], out: Out): Float64Array {
+export function elementExprReal(
+  def: OpDef,
+  attrs: Attrs,
+  inputs: readonly RefTensor[],
+  out: Out,
+): Float64Array {
   const raw = def.raw === true;
   const typeOf = (t: Out): DType => (t.quant && !raw ? "float32" : t.dtype);
   const types = inputs.map(typeOf);
@@ -24,7 +29,13 @@ export function elementExprReal(def: OpDef, attrs: Attrs, inputs: readonly RefTe
   const expr = e.cast(y, scalarOf(output));
   const data = inputs.map((t) => broadcastData(raw ? t.data : reals(t), t.shape, out.shape));
   const result = new Float64Array(count(out.shape));
-  inBlocks(expr, data, result) || oneByOne(expr, data, types.map((t) => t === "int64"), result);
+  inBlocks(expr, data, result) ||
+    oneByOne(
+      expr,
+      data,
+      types.map((t) => t === "int64"),
+      result,
+    );
   return out.quant && !raw ? toQuantized(result, out.quant, out.dtype, out.shape) : result;
 }
 

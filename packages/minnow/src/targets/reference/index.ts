@@ -35,7 +35,11 @@ export function evaluate(graph: Graph, inputs: Record<string, ReferenceInput>): 
   }
   for (const node of graph.nodes) {
     const given = node.inputs.map((t) => t && (values.get(t) ?? keep(values, t)));
-    evaluateNode(node, given.map((v) => v ?? undefined)).forEach((v, i) => values.set(node.outputs[i] as Tensor, v));
+    const results = evaluateNode(
+      node,
+      given.map((v) => v ?? undefined),
+    );
+    for (const [i, v] of results.entries()) values.set(node.outputs[i] as Tensor, v);
   }
   for (const t of graph.outputs) if (!values.has(t)) keep(values, t);
   return values;
@@ -93,11 +97,13 @@ export function evaluateNode(node: Node, inputs: readonly (RefTensor | undefined
   const def = definitionOf(node);
   const attrs = attributesOf(node, def);
   const known: Known = new Map();
-  node.inputs.forEach((t, i) => t && known.set(t, infoOf(t, inputs[i] as RefTensor)));
-  const outputs = inferNode(node, known).slice(0, node.outputs.length).map((r, i) => {
-    const quant = node.outputs[i]?.quant;
-    return { dtype: r.dtype, shape: concrete(node, r.shape), ...(quant && { quant }) };
-  });
+  for (const [i, t] of node.inputs.entries()) if (t) known.set(t, infoOf(t, inputs[i] as RefTensor));
+  const outputs = inferNode(node, known)
+    .slice(0, node.outputs.length)
+    .map((r, i) => {
+      const quant = node.outputs[i]?.quant;
+      return { dtype: r.dtype, shape: concrete(node, r.shape), ...(quant && { quant }) };
+    });
   const results = def.alias
     ? [(inputs[0] as RefTensor).data]
     : def.expr
@@ -108,7 +114,10 @@ export function evaluateNode(node: Node, inputs: readonly (RefTensor | undefined
 
 function reference(node: Node) {
   const f = references.get(node.op);
-  if (!f) throw new ModelError("unsupported", `operator ${node.op} (${node.name}) has no reference`, { op: node.op });
+  if (!f)
+    throw new ModelError("unsupported", `operator ${node.op} (${node.name}) has no reference`, {
+      op: node.op,
+    });
   return f;
 }
 
@@ -126,14 +135,22 @@ function infoOf(t: Tensor, v: RefTensor): TensorInfo {
 
 function concrete(node: Node, shape: Shape): readonly number[] {
   if (!isConcrete(shape))
-    throw new ModelError("bad_shape", `${node.op} ${node.name}: its shape [${shape}] depends on data`, { op: node.op });
+    throw new ModelError("bad_shape", `${node.op} ${node.name}: its shape [${shape}] depends on data`, {
+      op: node.op,
+    });
   return shape;
 }
 
 /** Values as the type stores them: floats rounded, integers cut and wrapped. */
 function rounded(data: ArrayLike<number>, dtype: DType): Float64Array {
   // Through the storage array: it rounds and wraps as storage does. Wide or packed types have none.
-  if (dtype !== "int64" && dtype !== "bool" && dtype !== "int4" && dtype !== "string" && dtype !== "float16") {
+  if (
+    dtype !== "int64" &&
+    dtype !== "bool" &&
+    dtype !== "int4" &&
+    dtype !== "string" &&
+    dtype !== "float16"
+  ) {
     const stored = newArray(dtype, data.length) as Int32Array;
     stored.set(data);
     return new Float64Array(stored);
