@@ -2,6 +2,7 @@
 //   1×1, stride 1, joined pixels        f32_gemm    one tap, rows at a fixed pitch
 //   dense pixels, dilation 1 along x    f32_igemm   one tap a kernel row: kw·C contiguous inputs
 //   anything else, groups               f32_igemm   one tap a kernel element
+import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
 import type { Engine } from "../engine.js";
 import type { PlannedKernel, TunedKernel } from "../kernel.js";
@@ -18,33 +19,37 @@ function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   const g = convGeometry(step);
   const nest = step.nest;
   if (!g || !nest || !isFloatProduct(step, nest)) return null;
-  const { x, w, window, kernel, group } = g;
-  const channels = nest.loops.slice(3).reduce((a, b) => a * b, 1);
-  const inner = w.view.shape[3] as number;
-  if (group > 1 && inner < 4) return null; // depth-wise has its own kernel; tiny groups do not pay
-  const weights = weightMatrix(program, w, channels, kernel[0] * kernel[1] * inner);
+  const rows = convRows(g, nest);
   const epilogue = epilogueOf(step, nest, program, { channelLoop: 3 });
+  const weights = weightMatrix(program, g.w, rows.channels, rows.taps * rows.k);
   if (!weights || !epilogue) return null;
+  if (g.group > 1 && rows.inner < 4) return null; // depth-wise has its own kernel; tiny groups do not pay
+  return planGemm(step, { ...rows, epilogue, outValue: nest.out.value, weights: packPanels(weights, g.group) }, engine);
+}
+
+export type ConvRows = Omit<GemmPlan, "epilogue" | "outValue" | "weights"> & { readonly inner: number };
+
+/** A convolution as rows times a matrix. */
+export function convRows(g: ConvGeometry, nest: LoopNest): ConvRows {
+  const { x, w, window, kernel, group } = g;
+  const inner = w.view.shape[3] as number;
   const rowKind = rowKindOf(g);
-  const taps = { plain: 1, line: kernel[0], window: kernel[0] * kernel[1] }[rowKind];
-  const plan: GemmPlan = {
+  const [sy, sx] = window.stride;
+  return {
     name: rowKind === "plain" ? "gemm" : "igemm",
-    epilogue,
-    outValue: nest.out.value,
     rows: (nest.loops[0] as number) * window.oh * window.ow,
-    channels,
+    channels: nest.loops.slice(3).reduce((a, b) => a * b, 1),
     groups: group,
     x: { kind: "view", value: x.value },
-    pitchBytes: g.pitch * 4,
-    groupBytes: inner * 4,
+    pitchBytes: g.pitch * x.bytes,
+    groupBytes: inner * x.bytes,
     rowKind,
     ...(rowKind !== "plain" && { window }),
-    taps,
+    taps: { plain: 1, line: kernel[0], window: kernel[0] * kernel[1] }[rowKind],
     k: rowKind === "line" ? kernel[1] * inner : inner,
-    weights: packPanels(weights, group),
-    rowInput: inner * 4 * Math.min(window.stride[0], kernel[0]) * Math.min(window.stride[1], kernel[1]),
+    inner,
+    rowInput: inner * x.bytes * Math.min(sy, kernel[0]) * Math.min(sx, kernel[1]),
   };
-  return planGemm(step, plan, engine);
 }
 
 export interface ConvGeometry {

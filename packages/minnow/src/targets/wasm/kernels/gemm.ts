@@ -62,7 +62,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     epilogue: p.epilogue,
   });
   const each = p.channels / p.groups;
-  const layout = gemmLayout(p.rowKind, p.groups > 1, p.epilogue);
+  const layout = gemmLayout(p.epilogue);
   const tail = each % tile.nr;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const { blocks, rest } = depthOf(p);
@@ -108,11 +108,12 @@ const depthOf = ({ k, taps }: Pick<GemmPlan, "k" | "taps">): { blocks: boolean; 
 /** Fewer channels than the tile is wide: the narrow tile of the same height would do the same work. */
 const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile);
 
-export function gemmLayout(kind: RowKind, groups: boolean, epilogue: Epilogue, more: readonly string[] = []): Layout<string> {
-  // Plain rows keep the window's words (unused): tiles find the epilogue's words at one place.
-  const words: string[] = [...gemmWords, ...windowWords];
-  return new Layout<string>([...words, ...(groups ? groupWords : []), ...more, ...epilogueNames(epilogue)]);
-}
+/** Words of the integer kernels. */
+export const integerWords = ["rowTaps", "tapK", "zeroPoint", "fill", "rowWide", "wide", "tileTable"] as const;
+
+/** One layout for all matrix kernels, so that they share tiles and row tables. */
+export const gemmLayout = (epilogue: Epilogue): Layout<string> =>
+  new Layout<string>([...gemmWords, ...windowWords, ...groupWords, ...integerWords, ...epilogueNames(epilogue)]);
 
 export function windowArgs(p: Pick<GemmPlan, "pitchBytes" | "window">, patches: number): Record<string, ArgWord | number> {
   const w = p.window;
@@ -170,7 +171,7 @@ function patchBytesPerRow(w: Window, pitch: number): (rows: number) => number {
   return (rows) => each * Math.min(rows, crossing === 0 ? 0 : (Math.ceil(rows / w.ow) + 1) * crossing + rows % 8);
 }
 
-interface Body {
+export interface Body {
   readonly layout: Layout<string>;
   readonly rowKind: RowKind;
   readonly tile: Tile;
@@ -178,12 +179,14 @@ interface Body {
   readonly each: number;
   readonly groups: boolean;
   readonly spec: (channels: number) => TileSpec;
+  /** Between the row table and the tiles: a function (args, rows) that leaves the tiles' table elsewhere. */
+  readonly prepare?: { readonly fn: number; readonly tableWord: string };
 }
 
-function emitGemm(m: ModuleBuilder, b: Body): number {
+export function emitGemm(m: ModuleBuilder, b: Body): number {
   const { layout, tile } = b;
   const tail = b.each % tile.nr;
-  const fill = rowTable(m, b.rowKind, tile.mr, layout, b.layout.names.includes("fill") ? fillByte : undefined);
+  const fill = rowTable(m, b.rowKind, tile.mr, layout, b.prepare && fillByte);
   const whole = b.each >= tile.nr ? gemmTile(m, b.spec(tile.nr), layout) : -1;
   const last = tail ? gemmTile(m, b.spec(tail), layout) : -1;
   return m.func(["i32", "i32", "i32"], [], (f) => {
@@ -196,6 +199,7 @@ function emitGemm(m: ModuleBuilder, b: Body): number {
       f.i32(0).set(slot).i32(0).set(start).i32(0).set(xOffset);
       const group = (): void => {
         f.get(0).get(1).get(rows).get(xOffset).call(fill);
+        if (b.prepare) f.get(0).get(rows).call(b.prepare.fn);
         panels(f, b, { whole, last, rows, w, slot, start });
       };
       if (!b.groups) return group();
@@ -228,12 +232,14 @@ interface PanelLocals {
 }
 
 /** One group: whole tiles of nr channels, then the tail. Leaves w, slot and start behind it. */
-export function panels(f: FunctionBuilder, b: Pick<Body, "layout" | "tile" | "each">, l: PanelLocals): void {
+export function panels(f: FunctionBuilder, b: Pick<Body, "layout" | "tile" | "each" | "prepare">, l: PanelLocals): void {
   const { layout, tile } = b;
   const tail = b.each % tile.nr;
   const call = (fn: number): void => {
     f.get(0);
-    layout.push(f, 0, "scratch").get(l.rows).get(l.w).get(l.slot).get(l.start).call(fn);
+    layout.push(f, 0, "scratch");
+    if (b.prepare) layout.push(f, 0, b.prepare.tableWord).op("i32.add");
+    f.get(l.rows).get(l.w).get(l.slot).get(l.start).call(fn);
   };
   const advance = (channels: number): void => {
     layout.push(f, 0, "panelBytes").i32(Math.ceil(channels / 8)).op("i32.mul").get(l.w).op("i32.add").set(l.w);

@@ -58,11 +58,11 @@ export class CaseBuilder {
   }
 }
 
-/** What the step's output buffer holds after the nest interpreter ran, in float64 arithmetic. */
-export function expected(c: Case): TypedArray {
+/** What the step's output buffer holds after the nest interpreter ran, in float64 (`single`: float32) arithmetic. */
+export function expected(c: Case, single = false): TypedArray {
   const data = c.data.map((d) => d.slice());
   const values = c.step.values.map((v) => ({ ...v, data: data[v.buffer] as TypedArray }));
-  interpretNest(c.step.nest as LoopNest, values);
+  interpretNest(c.step.nest as LoopNest, values, single);
   return data[(c.step.values[(c.step.nest as LoopNest).out.value] as View).buffer] as TypedArray;
 }
 
@@ -261,5 +261,56 @@ export function convCase(o: ConvOptions): Case {
     combine: "sum",
     result,
     out: { value: out, index: walk },
+  });
+}
+
+export interface QuantOptions extends ConvOptions {
+  dtype?: "int8" | "uint8";
+  zx?: number;
+  zw?: number;
+  perChannel?: boolean;
+  /** Weight zero points differ by channel. */
+  zeroTable?: boolean;
+}
+
+const bytes = (n: number, seed: number, dtype: "int8" | "uint8"): Int8Array | Uint8Array =>
+  dtype === "int8"
+    ? Int8Array.from(noise(n, seed), (v) => Math.floor(v * 128))
+    : Uint8Array.from(noise(n, seed), (v) => Math.floor(v * 128) + 128);
+
+/** The float case's step with 8-bit tensors and ops/requantize.ts's body and result. */
+export function quantCase(o: QuantOptions): Case {
+  const dtype = o.dtype ?? "int8";
+  const float = convCase({ ...o, bias: false, residual: "none", relu6: false });
+  const f = float.step.nest as LoopNest;
+  const b = new CaseBuilder();
+  const pitchOf = (i: number): number | undefined => (i === 0 ? o.xPitch : i === 2 ? o.outPitch : undefined);
+  float.step.values.forEach((v, i) => {
+    const n = (float.data[v.buffer] as TypedArray).length;
+    b.add(bytes(n, 7 + i, dtype), dtype, v.shape, i === 1, pitchOf(i), v.offset);
+  });
+  const [zx, zw] = [o.zx ?? 3, o.zw ?? 0];
+  const operands = [...f.operands] as Access[];
+  operands[0] = { ...(operands[0] as Access), fill: zx };
+  const channel = (operands[1] as Access).index[0] as AxisIndex;
+  const table = (data: TypedArray, t: DType): Expr => {
+    operands.push({ value: b.add(data, t, [o.o], true), index: [channel] });
+    return e.input(operands.length - 1, t === "int32" ? "i32" : "f32");
+  };
+  const bias = table(Int32Array.from(noise(o.o, 5), (v) => Math.round(v * 2000)), "int32");
+  const inner = o.c / (o.group ?? 1);
+  const depth = (o.kernel ?? [1, 1]).reduce((x, y) => x * y, 1) * inner;
+  const unit = 1 / (40 * Math.sqrt(depth));
+  const scale = o.perChannel ? table(noise(o.o, 6).map((v) => unit * (1.2 + v)), "float32") : e.num(Math.fround(unit));
+  const wZero = o.zeroTable ? table(Int32Array.from(noise(o.o, 8), (v) => Math.round(v * 9)), "int32") : e.num(zw, "i32");
+  const minus = (x: Expr, z: Expr): Expr => (z.k === "const" && z.v === 0 ? x : e.sub(x, z));
+  const [lo, hi] = dtype === "int8" ? [-128, 127] : [0, 255];
+  const zo = dtype === "int8" ? -4 : 120;
+  const real = e.mul(e.cast(e.add(e.accumulator("i32"), bias), "f32"), scale);
+  return b.finish("conv2d", float.step.params, {
+    ...f,
+    operands,
+    body: e.mul(minus(e.input(0, "i32"), e.num(zx, "i32")), minus(e.input(1, "i32"), wZero)),
+    result: e.add(e.cast(e.nearest(e.clamp(real, lo - zo, hi - zo)), "i32"), zo),
   });
 }

@@ -11,8 +11,7 @@ import type { Layout } from "./arguments.js";
 
 export type RowKind = "plain" | "window" | "line";
 
-export const plainWords = ["xPitch"] as const;
-/** Strides in bytes. */
+/** Strides in bytes; "plain" needs only xPitch. */
 export const windowWords = [
   "xPitch",
   "xRow",
