@@ -17,7 +17,7 @@ type Value =
   | { tables: readonly Fields[] };
 
 /** A table: slot → value. */
-export type Fields = Readonly<Record<number, Value>>;
+export type Fields = Readonly<Record<number, Value | undefined>>;
 
 export interface TensorSpec {
   name?: string;
@@ -51,7 +51,7 @@ export interface ModelSpec {
 
 /** Writes a table of `fields`; children first, as FlatBuffers want it. */
 export function table(b: Builder, fields: Fields): number {
-  const slots = Object.entries(fields).map(([slot, v]) => [Number(slot), v] as const);
+  const slots = Object.entries(fields).flatMap(([slot, v]) => (v ? [[Number(slot), v] as const] : []));
   const offsets = new Map(slots.map(([slot, v]) => [slot, child(b, v)]));
   b.startObject(Math.max(0, ...slots.map(([slot]) => slot + 1)));
   for (const [slot, v] of slots)

@@ -102,7 +102,8 @@ class Reader {
       this.#ready[index] = true;
       if (!t) return;
       if (graph.inputs.includes(t)) this.#fail(`input ${t.name} comes twice`);
-      if (t.kind !== "value") this.#fail(`input ${t.name} is a constant or variable`);
+      if (t.kind === "constant") return; // some converters list them; nobody can give them a value
+      if (t.kind === "variable") return this.#note("INPUT", t.name, new Unsupported(`${t.name} is state`));
       fixed.set(t, this.#tensors.openInput(index, batches === 1));
       graph.inputs.push(t);
     });
