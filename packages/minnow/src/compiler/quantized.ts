@@ -64,7 +64,7 @@ export function elementExpr(
     const y = expr(operands, attrs, context(inputs.map((t) => t.dtype), output.dtype));
     return e.cast(y, scalarOf(output.dtype));
   }
-  const integer = clampOnly(def, attrs, operands, inputs, output);
+  const integer = clampOnly(def, attrs, operands, inputs, output) ?? arithmetic(def, operands, inputs, output);
   if (integer) return integer;
   const real = operands.map((x, i) => {
     const t = inputs[i] as QuantInput;
@@ -99,3 +99,44 @@ function clampOnly(
   if (q(bounds[1]) < hi) y = e.min(y, q(bounds[1]));
   return y;
 }
+
+/**
+ * Add, Sub and Mul of 8-bit tensors as XNNPACK (TFLite's default kernels) computes them, to the bit:
+ * sums with 21-bit fixed-point multipliers, rounding half up; products in float32, half to even.
+ */
+function arithmetic(
+  def: OpDef,
+  [x, y]: readonly e.Expr[],
+  [a, b]: readonly QuantInput[],
+  to: QuantInput,
+): e.Expr | null {
+  const narrow = (t: QuantInput | undefined): boolean =>
+    (t?.dtype === "int8" || t?.dtype === "uint8") && t.quant?.scale.length === 1;
+  if (!x || !y || !a?.quant || !b?.quant || !to.quant || !narrow(a) || !narrow(b) || !narrow(to)) return null;
+  const scale = (q: Quantization): number => Math.fround(q.scale[0] ?? 1);
+  const zero = (q: Quantization): number => q.zeroPoint[0] ?? 0;
+  const [lo, hi] = quantRange(to.dtype);
+  const out = scale(to.quant);
+  if (def.name === "Mul") {
+    const product = e.mul(e.sub(x, zero(a.quant)), e.sub(y, zero(b.quant)));
+    const factor = Math.fround(Math.fround(scale(a.quant) * scale(b.quant)) / out);
+    const real = e.mul(e.cast(product, "f32"), factor);
+    const z = zero(to.quant);
+    return e.add(e.cast(e.nearest(e.clamp(real, lo - z, hi - z)), "i32"), z);
+  }
+  if (def.name !== "Add" && def.name !== "Sub") return null;
+  const [ra, rb] = [Math.fround(scale(a.quant) / out), Math.fround(scale(b.quant) / out)];
+  const most = Math.max(ra, rb);
+  if (!(Math.min(ra, rb) >= 2 ** -10 && most < 2 ** 8)) return null;
+  const shift = 20 - Math.floor(Math.log2(most));
+  const ma = halfEven(ra * 2 ** shift);
+  const mb = halfEven(rb * 2 ** shift) * (def.name === "Sub" ? -1 : 1);
+  const bias = 2 ** (shift - 1) - ma * zero(a.quant) - mb * zero(b.quant);
+  const sum = e.add(e.add(e.mul(x, ma), e.mul(y, mb)), bias);
+  return e.clamp(e.add(e.shr(sum, shift), zero(to.quant)), lo, hi);
+}
+
+const halfEven = (v: number): number => {
+  const r = Math.round(v);
+  return r - v === 0.5 && r % 2 !== 0 ? r - 1 : r;
+};

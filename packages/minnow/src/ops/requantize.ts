@@ -2,8 +2,8 @@
 // bias and one requantisation.
 //   acc = Σ (qx − zx)·(qw − zw) in int32 (int64 for int16 activations)      real = sx·sw·(acc + b)
 //   q   = clamp(nearest(float32(acc + b) · (sx·sw/so)) + zo)
-// The scale is computed in float64 and rounded to float32 (XNNPACK's "fp32" requantisation; TFLite's
-// double rounding of fixed-point multipliers may differ by 1).
+// The scale is computed in float32, product then quotient, as XNNPACK's "fp32" requantisation does, so
+// that answers are TFLite's default kernels' to the bit (its reference kernels may differ by 1).
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import type { Access, AxisIndex } from "../compiler/nest.js";
@@ -72,7 +72,7 @@ function integerProduct(
   const to = out.quant?.scale[0] ?? 1;
   const scale = channelTable(
     c,
-    scalesOf(w).map((s) => ((xq.scale[0] ?? 1) * s) / to),
+    scalesOf(w).map((s) => Math.fround(Math.fround((xq.scale[0] ?? 1) * s) / to)),
     operands,
     first,
     channel,
