@@ -7,7 +7,7 @@ import { annotate } from "../../ops/infer.js";
 import { Builder } from "./builder.js";
 import { Call, type Row, type SourceNode, Unsupported } from "./call.js";
 import { labelledOutput, labelsOf } from "./labels.js";
-import { table } from "./operators/index.js";
+import { tables } from "./operators/index.js";
 import { decodeModel, type GraphProto, type ModelProto, type ValueInfoProto } from "./proto.js";
 import { sortNodes } from "./sort.js";
 import { readTensor } from "./tensor.js";
@@ -111,7 +111,8 @@ class Reader {
   readNode(source: SourceNode): void {
     const { proto, name } = source;
     const op = proto.opType ?? "";
-    const row = isDefault(proto.domain) && Object.hasOwn(table, op) ? (table[op] as Row) : undefined;
+    const table = Object.hasOwn(tables, proto.domain ?? "") ? tables[proto.domain ?? ""] : undefined;
+    const row = table && Object.hasOwn(table, op) ? table[op] : undefined;
     const readable = proto.input.every((t) => t === "" || this.tensors.get(t));
     try {
       if (!row) throw new Unsupported(...this.missing(source));
@@ -132,7 +133,7 @@ class Reader {
     if (this.model.functions.some((f) => f.name === op && (f.domain ?? "") === (proto.domain ?? "")))
       return ["functions inside the model are not supported yet", "inline them: onnx.inliner.inline_local_functions(model)"];
     if (!isDefault(proto.domain))
-      return [`operators of domain ${proto.domain} are not supported`, "export the model with standard ONNX operators only"];
+      return [`the operator of domain ${proto.domain} is not supported`, "export the model with standard ONNX operators only"];
     if (op === "If" || op === "Loop" || op === "Scan") return ["control flow is not supported yet", "simplify the model with fixed shapes (onnxsim) where it only serves shapes"];
     return ["the operator is not supported", "replace it by other operators, or run this part outside the model"];
   }

@@ -147,21 +147,21 @@ function fittedPads(
   return { pads, outputPadding };
 }
 
-function pooling(c: Call, op: string, more: (spatial: number) => Attrs): Tensor {
+function pooling(c: Call, op: string, x: Tensor, more: Attrs): Tensor {
   const spatial = spatialOf(c);
   const kernel = pair(c, c.ints("kernel_shape") ?? c.bad("attribute kernel_shape is missing"), spatial, 1);
-  const attrs = { kernel, ...window(c, spatial), ceilMode: c.int("ceil_mode", 0) !== 0, ...more(spatial) };
-  return c.image(c.x(0), (x) => c.emit(op, [x], attrs));
+  const attrs = { kernel, ...window(c, spatial), ceilMode: c.int("ceil_mode", 0) !== 0, ...more };
+  return c.image(x, (t) => c.emit(op, [t], attrs));
 }
 
 const maxPool: Row = (c) => {
   c.ignore("storage_order"); // of the indices
   c.onlyOutputs(1, "the indices of MaxPool are not supported");
-  return pooling(c, "MaxPool2D", () => ({}));
+  return pooling(c, "MaxPool2D", c.x(0), {});
 };
 
-const averagePool: Row = (c) =>
-  pooling(c, "AvgPool2D", () => ({ countPads: c.int("count_include_pad", 0) !== 0 }));
+export const averagePool = (c: Call, x: Tensor): Tensor =>
+  pooling(c, "AvgPool2D", x, { countPads: c.int("count_include_pad", 0) !== 0 });
 
 /** (Σ |x|^p)^(1/p) over windows: the average, pads counted, times the window's size. */
 const lpPool: Row = (c) => {
@@ -180,15 +180,12 @@ const lpPool: Row = (c) => {
 };
 
 /** Over all spatial axes; images channels-last, like what comes before them. */
-const global =
-  (op: (c: Call) => string): Row =>
-  (c) => {
-    const x = c.x(0);
-    const rank = c.rank(x);
-    if (rank === 4) return c.image(x, (t) => c.emit(op(c), [t], { axes: [1, 2], keepDims: true }));
-    if (rank < 3) c.bad(`its input has rank ${rank}`);
-    return c.emit(op(c), [x], { axes: Array.from({ length: rank - 2 }, (_, i) => i + 2), keepDims: true });
-  };
+export function globalPool(c: Call, op: string, x: Tensor): Tensor {
+  const rank = c.rank(x);
+  if (rank === 4) return c.image(x, (t) => c.emit(op, [t], { axes: [1, 2], keepDims: true }));
+  if (rank < 3) c.bad(`its input has rank ${rank}`);
+  return c.emit(op, [x], { axes: Array.from({ length: rank - 2 }, (_, i) => i + 2), keepDims: true });
+}
 
 const norm = (c: Call): string => {
   const p = c.int("p", 2);
@@ -199,9 +196,9 @@ export const convolution: Table = {
   Conv: conv,
   ConvTranspose: convTranspose,
   MaxPool: maxPool,
-  AveragePool: averagePool,
+  AveragePool: (c) => averagePool(c, c.x(0)),
   LpPool: lpPool,
-  GlobalAveragePool: global(() => "ReduceMean"),
-  GlobalMaxPool: global(() => "ReduceMax"),
-  GlobalLpPool: global(norm),
+  GlobalAveragePool: (c) => globalPool(c, "ReduceMean", c.x(0)),
+  GlobalMaxPool: (c) => globalPool(c, "ReduceMax", c.x(0)),
+  GlobalLpPool: (c) => globalPool(c, norm(c), c.x(0)),
 };

@@ -1,5 +1,6 @@
 // ONNX operator → how it is read. One row an operator, in files by family.
 import type { Table } from "../call.js";
+import { contrib } from "./contrib.js";
 import { convolution } from "./convolution.js";
 import { elementwise } from "./elementwise.js";
 import { linear } from "./linear.js";
@@ -10,7 +11,7 @@ import { reduction } from "./reduction.js";
 import { resize } from "./resize.js";
 import { shape } from "./shape.js";
 
-export const table: Table = {
+const standard: Table = {
   ...elementwise,
   ...reduction,
   ...linear,
@@ -21,3 +22,6 @@ export const table: Table = {
   ...resize,
   ...quantization,
 };
+
+/** Operator set domain → its operators. */
+export const tables: Readonly<Record<string, Table>> = { "": standard, "ai.onnx": standard, "com.microsoft": contrib };

@@ -32,7 +32,7 @@ function computed(c: Call, at: number, axis: number, rank: number): [scale: Tens
 }
 
 /** Input i as real numbers, by the parameters in inputs `at` and `at + 1`. */
-function real(c: Call, i: number, at: number, axis: number): Tensor {
+export function real(c: Call, i: number, at: number, axis: number): Tensor {
   const q = c.raw(i);
   const quant = parameters(c, at, axis);
   const source = quant && carrier(c, i, quant);
@@ -64,7 +64,7 @@ function carrier(c: Call, i: number, quant: Quantization): Tensor | undefined {
 const ranges: Partial<Record<DType, [number, number]>> = { int8: [-128, 127], uint8: [0, 255], int16: [-32768, 32767] };
 
 /** Real numbers stored in type `to` by the parameters in inputs `at` and `at + 1`. */
-function stored(c: Call, x: Tensor, to: DType, at: number, axis: number): Tensor {
+export function stored(c: Call, x: Tensor, to: DType, at: number, axis: number): Tensor {
   const range = ranges[to] ?? c.unsupported(`quantisation to ${to} is not supported`);
   const quant = parameters(c, at, axis);
   if (quant && to !== "int16") return c.emit("Quantize", [x], { to }, { dtype: to, quant });

@@ -41,9 +41,8 @@ const arg =
  * Before operator set 13 the axes from `axis` on were taken together.
  * @param f the operator along one axis
  */
-function alongAxis(c: Call, f: (x: Tensor, axis: number) => Tensor): Tensor {
-  const x = c.x(0);
-  if (c.opset >= 13) return f(x, c.int("axis", -1));
+export function alongAxis(c: Call, x: Tensor, opset: number, f: (x: Tensor, axis: number) => Tensor): Tensor {
+  if (opset >= 13) return f(x, c.int("axis", -1));
   const shape = c.shape(x);
   const axis = c.int("axis", 1);
   const first = axis === shape.length ? axis : c.axis(axis, shape.length);
@@ -56,11 +55,11 @@ function alongAxis(c: Call, f: (x: Tensor, axis: number) => Tensor): Tensor {
 const softmax =
   (op: string): Row =>
   (c) =>
-    alongAxis(c, (x, axis) => c.emit(op, [x], { axis }));
+    alongAxis(c, c.x(0), c.opset, (x, axis) => c.emit(op, [x], { axis }));
 
 /** One where the first maximum is, else zero. */
 const hardmax: Row = (c) =>
-  alongAxis(c, (x, axis) => {
+  alongAxis(c, c.x(0), c.opset, (x, axis) => {
     const a = c.axis(axis, c.rank(x));
     const best = c.emit("ArgMax", [x], { axis: a, keepDims: false, to: "int64" }, { dtype: "int64" });
     const depth = c.squeeze(c.emit("Shape", [x], { start: a, end: a + 1, to: "int64" }, { dtype: "int64" }), [0]);
