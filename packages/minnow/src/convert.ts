@@ -8,11 +8,10 @@ import { readMinnow } from "./formats/minnow/reader.js";
 import { writeMinnow } from "./formats/minnow/writer.js";
 import { readOnnx } from "./formats/onnx/index.js";
 import { readTflite } from "./formats/tflite/reader.js";
-import { symbol } from "./graph/dim.js";
-import type { Graph, Tensor } from "./graph/graph.js";
-import { annotate } from "./ops/infer.js";
+import type { Graph } from "./graph/graph.js";
 import { optimize } from "./passes/index.js";
 import { readSource } from "./runtime/source.js";
+import { fixShapes, type GraphChanges, selectOutputs } from "./runtime/specialize.js";
 import type { ModelSource, Progress } from "./runtime/types.js";
 
 export type ConvertEvent =
@@ -20,13 +19,7 @@ export type ConvertEvent =
   | { readonly type: "pass"; readonly ms: number; readonly name: string; readonly rewrites: number }
   | { readonly type: "write"; readonly ms: number; readonly bytes: number; readonly nodes: number };
 
-export interface GraphOptions {
-  /** Fixes the shapes of inputs, by name. */
-  shapes?: Readonly<Record<string, readonly number[]>>;
-  /** Fixes symbolic dimensions. */
-  dims?: Readonly<Record<string, number>>;
-  /** Tensors to give instead of the model's outputs, by name; passes keep them. */
-  outputs?: readonly string[];
+export interface GraphOptions extends GraphChanges {
   /** false: leave the graph as the reader made it. Default true. */
   optimize?: boolean;
   /** Keep what training needs: no rewrite that holds for inference only. */
@@ -80,7 +73,7 @@ export function toGraph(bytes: Uint8Array, options: GraphOptions = {}): Graph {
   const start = performance.now();
   const graph = read(bytes);
   const done = graph.meta.passes !== undefined; // a .minnow file that was optimised when it was written
-  selectOutputs(graph, options.outputs);
+  if (options.outputs) selectOutputs(graph, options.outputs);
   const fixed = fixShapes(graph, options);
   onEvent?.({
     type: "read", ms: performance.now() - start, bytes: bytes.length, format: graph.meta.format ?? "", nodes: graph.nodes.length,
@@ -101,40 +94,5 @@ export function toGraph(bytes: Uint8Array, options: GraphOptions = {}): Graph {
   return graph;
 }
 
-/** Makes the named tensors the graph's outputs. */
-function selectOutputs(graph: Graph, names: readonly string[] | undefined): void {
-  if (!names) return;
-  const byName = new Map<string, Tensor>();
-  for (const t of graph.tensors()) for (const a of t.aliases ?? []) byName.set(a, t);
-  for (const t of graph.tensors()) byName.set(t.name, t);
-  graph.outputs = names.map((name) => {
-    const t = byName.get(name);
-    if (t) return t;
-    throw new ModelError("bad_option", `outputs: no tensor is named ${JSON.stringify(name)}`, { tensor: name });
-  });
-}
-
-/** Writes fixed sizes into the inputs; whether there were any. */
-function fixShapes(graph: Graph, { shapes = {}, dims = {} }: GraphOptions): boolean {
-  const isSize = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
-  for (const [name, shape] of Object.entries(shapes)) {
-    const t = graph.inputs.find((x) => x.name === name || x.aliases?.includes(name));
-    const known = graph.inputs.map((x) => x.name).join(", ");
-    if (!t) throw new ModelError("bad_option", `shapes: no input is named ${JSON.stringify(name)}`, { hint: `inputs: ${known}` });
-    if (shape.length !== t.shape.length || !shape.every(isSize))
-      throw new ModelError("bad_option", `shapes: [${shape}] does not fit input ${name} [${t.shape.join(", ")}]`, { tensor: t.name });
-    t.shape = [...shape];
-  }
-  const sizes = new Map<string, number>();
-  const symbols = new Set(graph.inputs.flatMap((t) => t.shape.filter((d) => typeof d === "string")));
-  for (const [name, size] of Object.entries(dims)) {
-    const key = symbols.has(name) ? name : String(symbol(name));
-    if (!symbols.has(key)) throw new ModelError("bad_option", `dims: no input has a dimension ${JSON.stringify(name)}`, { hint: [...symbols].join(", ") });
-    if (!isSize(size)) throw new ModelError("bad_option", `dims: ${name} is ${size}, not a size`);
-    sizes.set(key, size);
-  }
-  for (const t of graph.inputs) t.shape = t.shape.map((d) => (typeof d === "string" ? (sizes.get(d) ?? d) : d));
-  const any = Object.keys(shapes).length + sizes.size > 0;
-  if (any) annotate(graph);
-  return any;
-}
+export { print } from "./graph/text.js";
+export { readSource } from "./runtime/source.js";

@@ -30,13 +30,30 @@ export interface PlannedStep {
 /** ms of step i, as each ends. */
 export type StepHook = (step: number, ms: number) => void;
 
+/** Where the activations of a plan lie. */
+export interface ArenaPlan {
+  readonly bytes: number;
+  /** Most live bytes at any step: no plan can be smaller. */
+  readonly bound: number;
+  readonly buffers: readonly PlannedBuffer[];
+}
+
+export interface PlannedBuffer {
+  readonly label: string;
+  readonly offset: number;
+  readonly bytes: number;
+  /** First and last step that touch it; inputs start at −1. */
+  readonly first: number;
+  readonly last: number;
+}
+
 /** A graph with its dimensions bound, ready to run. */
 export interface Plan {
   readonly inputs: readonly PlanPort[];
   readonly outputs: readonly PlanPort[];
   readonly steps: readonly PlannedStep[];
   readonly fusions: Readonly<Record<string, number>>;
-  readonly arenaBytes: number;
+  readonly arena: ArenaPlan;
   /** Fills `outputs`; both in port order, contiguous. */
   run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): void | Promise<void>;
   /** Called when the plan leaves the cache. */

@@ -101,7 +101,7 @@ class FakeModel implements DeviceModel {
         bytes: 2000,
       })),
       fusions: { none: 0 },
-      arenaBytes: 64,
+      arena: { bytes: 64, bound: 64, buffers: [] },
       async run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): Promise<void> {
         log.running++;
         log.overlap = Math.max(log.overlap, log.running);

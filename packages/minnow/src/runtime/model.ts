@@ -133,6 +133,7 @@ export class LocalModel implements Model {
       operators: plan ? operatorRows(plan, deviceName) : [],
       shapes: plan ? Object.fromEntries(plan.inputs.map((p) => [p.name, p.shape])) : {},
       memory: this.device.memory(),
+      arena: plan?.arena ?? { bytes: 0, bound: 0, buffers: [] },
       passes: graph.meta.passes ?? {},
       fusions: plan?.fusions ?? {},
       notes: this.device.notes,

@@ -2,6 +2,7 @@
 export type { DType } from "../graph/dtype.js";
 export type { Dim, Shape } from "../graph/dim.js";
 export type { Metadata, Quantization } from "../graph/graph.js";
+export type { ArenaPlan, MemoryUse, PlannedBuffer } from "./device.js";
 export type { OperatorRow, Report } from "./report.js";
 export type { Profile, ProfileRow } from "./profile.js";
 export type {

@@ -28,7 +28,7 @@ class ReferenceModel implements DeviceModel {
       outputs,
       steps: graph.nodes.map((n) => step(n, known)),
       fusions: {},
-      arenaBytes: 0,
+      arena: { bytes: 0, bound: 0, buffers: [] },
       run(given: readonly RawArray[], results: readonly RawArray[]): void {
         const record = Object.fromEntries(
           inputs.map((p, i) => [p.name, { data: numbersOf(given[i] as RawArray, p.name), shape: p.shape }]),

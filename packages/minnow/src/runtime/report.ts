@@ -1,12 +1,13 @@
 // report(): which operator runs where and by which kernel, in how much memory, and why not otherwise.
 // Plain data that can be posted from a worker or printed as JSON; `${report}` is the table.
-import type { Plan } from "./device.js";
-import type { MemoryUse } from "./device.js";
+import type { ArenaPlan, MemoryUse, Plan } from "./device.js";
 
 export interface OperatorRow {
   readonly op: string;
   readonly device: string;
   readonly count: number;
+  /** Multiply-adds of one run. */
+  readonly macs: number;
   /** Kernel label → number of steps. */
   readonly kernels: Readonly<Record<string, number>>;
   /** Operators that ran inside these steps, by name → count. */
@@ -21,6 +22,8 @@ export interface ReportData {
   readonly operators: readonly OperatorRow[];
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   readonly memory: MemoryUse;
+  /** Of the plan used last. */
+  readonly arena: ArenaPlan;
   readonly threads: { readonly used: number; readonly asked: number; readonly reason: string };
   /** Rewrites of the graph, by pass. */
   readonly passes: Readonly<Record<string, number>>;
@@ -39,11 +42,12 @@ export interface Report extends ReportData {
 
 /** Steps of a plan by operator. */
 export function operatorRows(plan: Plan, device: string): OperatorRow[] {
-  const rows = new Map<string, { count: number; kernels: Record<string, number>; fused: Record<string, number> }>();
+  const rows = new Map<string, { count: number; macs: number; kernels: Record<string, number>; fused: Record<string, number> }>();
   for (const s of plan.steps) {
-    const row = rows.get(s.op) ?? { count: 0, kernels: Object.create(null), fused: Object.create(null) };
+    const row = rows.get(s.op) ?? { count: 0, macs: 0, kernels: Object.create(null), fused: Object.create(null) };
     rows.set(s.op, row);
     row.count++;
+    row.macs += s.macs;
     row.kernels[s.kernel] = (row.kernels[s.kernel] ?? 0) + 1;
     for (const f of s.fused) row.fused[f] = (row.fused[f] ?? 0) + 1;
   }

@@ -9,7 +9,7 @@ import type { Binding } from "../ops/infer.js";
 import type { Engine } from "../targets/wasm/engine.js";
 import { type BoundProgram, WasmModel } from "../targets/wasm/instance.js";
 import { probeEngine } from "../targets/wasm/probe.js";
-import type { Device, DeviceModel, DeviceOptions, MemoryUse, Plan, PlannedStep, RawArray, StepHook } from "./device.js";
+import type { ArenaPlan, Device, DeviceModel, DeviceOptions, MemoryUse, Plan, PlannedStep, RawArray, StepHook } from "./device.js";
 
 export const wasmDevice: Device = {
   name: "wasm",
@@ -77,7 +77,7 @@ class WasmPlan implements Plan {
   readonly outputs;
   readonly steps: readonly PlannedStep[];
   readonly fusions;
-  readonly arenaBytes;
+  readonly arena: ArenaPlan;
 
   constructor(
     private readonly wasm: WasmModel,
@@ -90,7 +90,13 @@ class WasmPlan implements Plan {
     this.outputs = ports(program.outputs);
     this.steps = program.steps.map((s, i) => plannedStep(s, bound.labels[i] ?? s.kernel));
     this.fusions = program.fusions;
-    this.arenaBytes = program.arenaBytes;
+    this.arena = {
+      bytes: program.arenaBytes,
+      bound: program.boundBytes,
+      buffers: program.buffers
+        .filter((b) => b.space === "arena")
+        .map(({ label, offset, bytes, first, last }) => ({ label, offset, bytes, first, last })),
+    };
   }
 
   run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): void {
