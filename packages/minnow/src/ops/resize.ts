@@ -173,10 +173,14 @@ function lowerLinear(c: LowerContext, x: LowerTensor, y: LowerTensor, ty: Taps, 
     along(ty.weight, 1, 1),
     along(tx.weight, 1, 2),
   ];
-  const [a, b, d, g] = [0, 1, 2, 3].map((i) => real(x, y, i)) as [e.Expr, e.Expr, e.Expr, e.Expr];
-  const [wy, wx] = [e.input(8, "f32"), e.input(9, "f32")];
-  const lerp = (p: e.Expr, q: e.Expr, w: e.Expr): e.Expr => e.add(p, e.mul(e.sub(q, p), w));
-  const blended = lerp(lerp(a, b, wx), lerp(d, g, wx), wy);
+  const fixed = (x.dtype === "int8" || x.dtype === "uint8") && sameQuant(x.quant, y.quant);
+  if (fixed)
+    for (const [i, t, loop] of [
+      [8, ty, 1],
+      [9, tx, 2],
+    ] as const)
+      operands[i] = along(Int32Array.from(t.weight, (w) => Math.round(w * 2048)), 1, loop);
+  const result = fixed ? blendFixed() : back(blendCorners(x, y), x, y);
   c.kernel(
     "resize",
     { mode: "linear" },
@@ -184,10 +188,33 @@ function lowerLinear(c: LowerContext, x: LowerTensor, y: LowerTensor, ty: Taps, 
       loops: y.shape,
       reduce: [],
       operands,
-      result: back(blended, x, y),
+      result,
       out: { value: c.output(0), index: everyAxis(4) },
     },
   );
+}
+
+function blendCorners(x: LowerTensor, y: LowerTensor): e.Expr {
+  const [a, b, d, g] = [0, 1, 2, 3].map((i) => real(x, y, i)) as [e.Expr, e.Expr, e.Expr, e.Expr];
+  const [wy, wx] = [e.input(8, "f32"), e.input(9, "f32")];
+  const lerp = (p: e.Expr, q: e.Expr, w: e.Expr): e.Expr => e.add(p, e.mul(e.sub(q, p), w));
+  return lerp(lerp(a, b, wx), lerp(d, g, wx), wy);
+}
+
+/** 8 bits with weights of 11 bits, as XNNPACK (TFLite's default kernels) blends them, to the bit. */
+function blendFixed(): e.Expr {
+  const [a, b, d, g, wy, wx] = [0, 1, 2, 3, 8, 9].map((i) => e.input(i, "i32")) as [
+    e.Expr,
+    e.Expr,
+    e.Expr,
+    e.Expr,
+    e.Expr,
+    e.Expr,
+  ];
+  const row = (p: e.Expr, q: e.Expr): e.Expr => e.add(e.shl(p, 11), e.mul(e.sub(q, p), wx));
+  const top = row(a, b);
+  const sum = e.add(e.shl(top, 11), e.mul(e.sub(row(d, g), top), wy));
+  return e.shr(e.add(sum, 1 << 21), 22);
 }
 
 function lowerCubic(c: LowerContext, x: LowerTensor, y: LowerTensor, ty: Taps, tx: Taps): void {
