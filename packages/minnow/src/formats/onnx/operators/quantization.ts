@@ -3,7 +3,6 @@
 // conversions, from which a pass makes the quantised one.
 import type { DType } from "../../../graph/dtype.js";
 import type { Quantization, Tensor } from "../../../graph/graph.js";
-import { numbersOf } from "../builder.js";
 import type { Call, Row, Table } from "../call.js";
 import { computeType, typeName } from "../types.js";
 import { convolve } from "./convolution.js";
@@ -135,12 +134,12 @@ const convInteger: Row = (c) => {
   const w = c.raw(1);
   const zeroIsZero = !c.has(3) || c.numbers(3)?.every((v) => v === 0);
   // int8 weights stay a constant, so that they are permuted at read time
-  const weights = zeroIsZero && w.kind === "constant" ? floatWeights(c, w) : centred(c, 1, 3, c.rank(w) - 1);
+  const weights = zeroIsZero && w.kind === "constant" && w.data ? floatWeights(c, w) : centred(c, 1, 3, c.rank(w) - 1);
   return c.cast(convolve(c, centred(c, 0, 2, 0), weights, null), "int32");
 };
 
 const floatWeights = (c: Call, w: Tensor): Tensor =>
-  c.builder.constant(`${w.name}/float32`, "float32", w.shape as number[], Float32Array.from(numbersOf(w)));
+  c.builder.constant(`${w.name}/float32`, "float32", w.shape as number[], Float32Array.from(w.data as Int8Array));
 
 /** To uint8 by the range of the values, zero included. */
 const dynamicQuantize: Row = (c) => {
