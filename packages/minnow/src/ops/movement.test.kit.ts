@@ -41,8 +41,9 @@ function caseOf(op: string, c: Case): OpCase {
     return { ...s, data, constant: s.constant ?? (!s.input && integer && i > 0) };
   });
   const outputs = (c.outputs ?? [{}]).map((o) => {
-    const quant = o.quant ?? first?.quant;
-    return { dtype: o.dtype ?? first?.dtype ?? "float32", ...(quant && { quant }) };
+    const dtype = o.dtype ?? first?.dtype ?? "float32";
+    const quant = o.quant ?? (dtype === first?.dtype ? first.quant : undefined);
+    return { dtype, ...(quant && { quant }) };
   });
   return {
     op,
