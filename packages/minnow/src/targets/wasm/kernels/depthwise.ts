@@ -5,8 +5,8 @@
 //   overlap its neighbour), or, where these do not fit, single pixels by tap pointers.
 // Weights lie as [C/4][tap][4]: [tap][C] would alias at 4 KB strides for C = 512 (17 against 32 GFLOPS).
 //
-// Versions: f32_dw_{kh}x{kw}s{s}_{fma|muladd}: measured by bench/kernels.mjs, EPYC 7003, Node 24:
-//   3×3 s1 29–37, s2 20–25 GFLOPS (XT = 4; XT = 7 spills).
+// Versions (bench/kernels.mjs; EPYC 7003, Node 24): f32_dw_{kh}x{kw}s{s}_{fma|muladd}: 3×3 s1 30–35,
+// s2 20–27 GFLOPS with XT = 4 (XT = 7 spills); i16_dw_…: see depthwise_int8.ts.
 import type { Step } from "../../../compiler/program.js";
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Engine } from "../engine.js";
@@ -14,8 +14,10 @@ import type { ArgWord, Packed, PlannedKernel, TunedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type ConvGeometry, convGeometry } from "./conv.js";
 import { type Epilogue, EpilogueCode, epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
-import { type Buffers, constantNumbers, dataId } from "./operands.js";
-import { isFloatProduct, weightMatrix } from "./products.js";
+import { floatTaps, type TapMath } from "./depthwise_taps.js";
+import { int8Taps } from "./depthwise_int8.js";
+import type { Buffers } from "./operands.js";
+import { integerProduct, isFloatProduct, weightMatrix } from "./products.js";
 import { depthwiseWidth } from "./tiles.js";
 
 export const depthwise: TunedKernel = { kernels: ["conv2d"], plan: planDepthwise };
@@ -26,7 +28,8 @@ const words = [
   "out",
   "outPitch",
   "scratch",
-  "zero",
+  "outside",
+  "zeroPoint",
   "xRow", // bytes
   "xImage",
   "h",
@@ -46,22 +49,27 @@ const words = [
 function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
-  if (!g || !nest || !isFloatProduct(step, nest) || g.group !== g.channels || nest.loops[3] !== g.channels) return null;
+  if (!g || !nest || g.group !== g.channels || nest.loops[3] !== g.channels || nest.loops.length !== 4) return null;
   const [kh, kw] = g.kernel;
   const { window, channels } = g;
-  if (nest.loops.length !== 4 || window.dilation.some((d) => d !== 1) || kh * kw > 81) return null;
+  if (window.dilation.some((d) => d !== 1) || kh * kw > 81) return null;
   const weights = weightMatrix(program, g.w, channels, kh * kw);
-  const epilogue = epilogueOf(step, nest, program);
-  if (!weights || !epilogue) return null;
+  const product = isFloatProduct(step, nest) ? null : integerProduct(step, nest, program, channels);
+  if (!weights || (!product && !isFloatProduct(step, nest))) return null;
+  const epilogue = epilogueOf(step, nest, program, { hoist: !!product });
+  if (!epilogue) return null;
+  const math = product
+    ? int8Taps(weights, g.kernel, g.x.dtype === "int8", product)
+    : floatTaps(weights, g.kernel, engine.fma, engine.wide && channels >= 8 ? 2 : 1);
   const s: Spec = {
     channels,
     kernel: g.kernel,
     stride: window.stride,
     padLeft: window.pad[1],
-    pitch: g.pitch * 4,
+    pitch: g.pitch * g.x.bytes,
     outPitch: epilogue.outPitch * epilogue.outBytes,
     xt: depthwiseWidth(kw, window.stride[1]),
-    block: engine.wide && channels >= 8 ? 2 : 1,
+    math,
     epilogue,
     fma: engine.fma,
     overhang: 0,
@@ -70,13 +78,13 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
   const spec = { ...s, overhang: row.overhang };
   const layout = new Layout<string>([...words, ...epilogueNames(epilogue)]);
   const { words: extra, packed } = epilogueWords(epilogue, 1, channels);
-  const name = `f32_dw_${kh}x${kw}s${window.stride.join("x")}_${engine.fma ? "fma" : "muladd"}`;
-  const rows = (nest.loops[0] as number) * window.oh;
+  const name = `${math.name}_${kh}x${kw}s${window.stride.join("x")}${product ? "" : engine.fma ? "_fma" : "_muladd"}`;
+  const outside = (window.w + kw) * s.pitch + 64;
   return {
-    key: `${name}_c${channels}_${s.pitch}>${s.outPitch}_p${s.padLeft}-${row.overhang}_b${s.block}_${epilogue.key}`,
+    key: `${name}_${math.key}_c${channels}_${s.pitch}>${s.outPitch}_p${s.padLeft}-${row.overhang}_${engine.fma}_${epilogue.key}`,
     label: name,
     emit: (m) => emitDepthwise(m, layout, spec),
-    extent: rows,
+    extent: (nest.loops[0] as number) * window.oh,
     grain: Math.max(1, Math.ceil(20000 / (window.ow * channels))),
     args: layout.words({
       x: { kind: "view", value: g.x.value },
@@ -84,7 +92,9 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
       out: { kind: "view", value: nest.out.value, element: epilogue.outOffset },
       outPitch: s.outPitch,
       scratch: { kind: "scratch" },
-      zero: { kind: "zero" },
+      // Rows outside the image: zeros, or a row of zero points.
+      outside: math.outside === 0 ? { kind: "zero" } : { kind: "packed", index: packed.length + 1 },
+      zeroPoint: math.outside,
       xRow: window.rowBytes,
       xImage: window.imageBytes,
       h: window.h,
@@ -95,11 +105,18 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
       ...row.args,
       ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, extra[i] as ArgWord])),
     }),
-    packed: [packTaps(weights.data, weights.dtype, weights.offset, channels, kh * kw), ...packed],
+    packed: [math.packed, ...packed, ...(math.outside === 0 ? [] : [filled(math.outside, outside)])],
     scratchBytes: 4 * kh * kw + 64,
-    zeroBytes: (window.w + kw) * s.pitch + 64,
+    zeroBytes: outside,
   };
 }
+
+/** `n` bytes of one value. */
+const filled = (value: number, n: number): Packed => ({
+  key: `filled:${value & 255}:${n}`,
+  bytes: n,
+  fill: (memory, at) => void new Uint8Array(memory as ArrayBuffer, at, n).fill(value),
+});
 
 interface Spec {
   readonly channels: number;
@@ -110,8 +127,7 @@ interface Spec {
   readonly pitch: number;
   readonly outPitch: number;
   readonly xt: number;
-  /** Vectors of channels an inner step takes: 2 lets V8 pair them. */
-  readonly block: number;
+  readonly math: TapMath;
   readonly epilogue: Epilogue;
   readonly fma: boolean;
   /** Columns of the right tile that lie behind the image. */
@@ -149,23 +165,6 @@ function tileRow(s: Spec, g: ConvGeometry, once: boolean): RowTiling {
   return { args: { left, inner, innerAt, innerColumn, rightAt, rightColumn, singleAt: done }, overhang };
 }
 
-/** [C/4][tap][4] from [C][tap], padded with zeros. */
-function packTaps(data: Parameters<typeof dataId>[0], dtype: "float32" | "float16" | string, at: number, channels: number, taps: number): Packed {
-  const blocks = Math.ceil(channels / 4);
-  return {
-    key: `taps:${dataId(data)}:${at}:${channels}x${taps}`,
-    bytes: 16 * blocks * taps,
-    fill(memory, address) {
-      const source = constantNumbers(data, dtype === "float16" ? "float16" : "float32", at, channels * taps);
-      const out = new Float32Array(memory as ArrayBuffer, address, 4 * blocks * taps).fill(0);
-      for (let c = 0; c < channels; c++) {
-        const to = (c >> 2) * 4 * taps + (c & 3);
-        for (let t = 0; t < taps; t++) out[to + 4 * t] = source[c * taps + t] as number;
-      }
-    },
-  };
-}
-
 function emitDepthwise(m: ModuleBuilder, layout: Layout<string>, s: Spec): number {
   const [kh, kw] = s.kernel;
   const span = (s.xt - 1) * s.stride[1] + kw;
@@ -182,8 +181,6 @@ function emitDepthwise(m: ModuleBuilder, layout: Layout<string>, s: Spec): numbe
 class DepthTile {
   private readonly pointers: Local[];
   private readonly acc: Local[][];
-  private readonly inputs: Local[][];
-  private readonly weights: Local[];
   private readonly w: Local;
   private readonly out: Local;
 
@@ -194,114 +191,83 @@ class DepthTile {
     private readonly lo: number,
     private readonly hi: number,
   ) {
-    const [kh, kw] = s.kernel;
-    this.pointers = f.someLocals(kh, "i32");
+    this.pointers = f.someLocals(s.kernel[0], "i32");
     this.w = f.local();
     this.out = f.local();
-    this.acc = Array.from({ length: s.xt }, () => f.someLocals(s.block, "v128"));
-    this.inputs = Array.from({ length: (s.xt - 1) * s.stride[1] + kw }, () => f.someLocals(s.block, "v128"));
-    this.weights = f.someLocals(s.block, "v128");
+    this.acc = Array.from({ length: s.xt }, () => f.someLocals(s.math.vectors, "v128"));
   }
 
   emit(): void {
     const { f, layout, s } = this;
+    const { math } = s;
     const [args, pixel, tiles] = [0, 1, 2];
     const arg = (name: string): FunctionBuilder => layout.push(f, args, name);
     const zero = f.local();
     const at = f.local();
     arg("out").get(pixel).i32(s.outPitch).op("i32.mul", "i32.add").set(at);
-    const code = new EpilogueCode(f, s.epilogue, arg, s, s.block, zero, zero);
-    const n = f.local();
+    const code = new EpilogueCode(f, s.epilogue, arg, s, math.vectors, zero, zero);
+    const taps = math.begin(f, () => void arg("zeroPoint"));
     f.repeat(tiles, () => {
       this.pointers.forEach((p, y) => f.get(3 + y).set(p));
       arg("weights").set(this.w).get(at).set(this.out);
       code.rewind(zero);
-      const whole = Math.floor(s.channels / (4 * s.block));
-      const step = (block: number, channels: number): void => {
-        this.block(code, block, channels, pixel);
-        code.advance(4 * block);
-        f.inc(this.w, 16 * block * s.kernel[0] * s.kernel[1]).inc(this.out, 4 * block * s.epilogue.outBytes);
-        for (const p of this.pointers) f.inc(p, 16 * block);
-      };
-      if (whole > 1) {
-        f.i32(whole).set(n);
-        f.repeat(n, () => step(s.block, 4 * s.block));
-      } else if (whole) step(s.block, 4 * s.block);
-      let rest = s.channels % (4 * s.block);
-      for (; rest >= 4; rest -= 4) step(1, 4);
-      if (rest) step(1, rest);
+      eachBlock(f, s, (vectors, channels) => {
+        const acc = this.acc.map((a) => a.slice(0, vectors));
+        code.init(acc);
+        const { pointers, w, lo, hi } = this;
+        taps.tile({ acc, pointers, w, lo, hi, pitch: s.pitch, stride: s.stride[1] });
+        code.load();
+        acc.forEach((a, t) => code.finish(a, () => void f.get(pixel).i32(t).op("i32.add")));
+        acc.forEach((a, t) => code.storeAt(a, channels, this.out, t * s.outPitch));
+        code.advance(4 * vectors);
+        f.inc(this.w, vectors * math.weightBytes).inc(this.out, 4 * vectors * s.epilogue.outBytes);
+        for (const p of pointers) f.inc(p, 4 * vectors * math.inputBytes);
+      });
       f.inc(at, s.xt * s.outPitch).inc(pixel, s.xt);
       for (let y = 0; y < s.kernel[0]; y++) f.inc(3 + y, s.xt * s.stride[1] * s.pitch);
     });
   }
-
-  /** One block of channels for all xt outputs. */
-  private block(code: EpilogueCode, block: number, channels: number, pixel: Local): void {
-    const { f, s, lo, hi } = this;
-    const [kh, kw] = s.kernel;
-    const acc = this.acc.map((a) => a.slice(0, block));
-    const stride = s.stride[1];
-    code.init(acc);
-    for (let y = 0; y < kh; y++) {
-      for (let i = lo; i < hi; i++)
-        for (let v = 0; v < block; v++)
-          f.get(this.pointers[y] as Local).vload((i - lo) * s.pitch + 16 * v).set(this.inputs[i]?.[v] as Local);
-      for (let x = 0; x < kw; x++) {
-        const users = acc.map((a, t) => ({ a, i: t * stride + x })).filter(({ i }) => i >= lo && i < hi);
-        if (users.length === 0) continue;
-        for (let v = 0; v < block; v++)
-          f.get(this.w).vload(16 * (v * kh * kw + y * kw + x)).set(this.weights[v] as Local);
-        for (const { a, i } of users)
-          for (let v = 0; v < block; v++)
-            multiply(f, s.fma, a[v] as Local, this.inputs[i]?.[v] as Local, this.weights[v] as Local);
-      }
-    }
-    code.load();
-    acc.forEach((a, t) => code.finish(a, () => void f.get(pixel).i32(t).op("i32.add")));
-    acc.forEach((a, t) => code.storeAt(a, channels, this.out, t * s.outPitch));
-  }
 }
 
-function multiply(f: FunctionBuilder, fma: boolean, acc: Local, x: Local, w: Local): void {
-  if (fma) f.get(x).get(w).get(acc).op("f32x4.relaxed_madd");
-  else f.get(acc).get(x).get(w).op("f32x4.mul", "f32x4.add");
-  f.set(acc);
+/** A loop over whole blocks of channels, then what is left. */
+function eachBlock(f: FunctionBuilder, s: Spec, step: (vectors: number, channels: number) => void): void {
+  const { vectors, tailVectors } = s.math;
+  const whole = Math.floor(s.channels / (4 * vectors));
+  if (whole > 1) {
+    const n = f.local();
+    f.i32(whole).set(n);
+    f.repeat(n, () => step(vectors, 4 * vectors));
+    f.free("i32", n);
+  } else if (whole) step(vectors, 4 * vectors);
+  for (let rest = s.channels % (4 * vectors); rest > 0; rest -= 4 * tailVectors)
+    step(tailVectors, Math.min(rest, 4 * tailVectors));
 }
 
 /** (args, pixel): one output; the taps' addresses are in the scratch. */
 function singlePixel(f: FunctionBuilder, layout: Layout<string>, s: Spec): void {
   const [args, pixel] = [0, 1];
-  const taps = s.kernel[0] * s.kernel[1];
+  const { math } = s;
   const arg = (name: string): FunctionBuilder => layout.push(f, args, name);
   const zero = f.local();
   const table = layout.local(f, args, "scratch");
   const w = layout.local(f, args, "weights");
   const out = f.local();
   const at = f.local();
-  const n = f.local();
-  const acc = f.someLocals(1, "v128");
-  const x = f.local("v128");
-  const wv = f.local("v128");
-  const code = new EpilogueCode(f, s.epilogue, arg, s, 1, zero, zero);
+  const all = f.someLocals(math.vectors, "v128");
+  const code = new EpilogueCode(f, s.epilogue, arg, s, math.vectors, zero, zero);
+  const taps = math.begin(f, () => void arg("zeroPoint"));
   arg("out").get(pixel).i32(s.outPitch).op("i32.mul", "i32.add").set(out);
-  const step = (channels: number): void => {
+  eachBlock(f, s, (vectors, channels) => {
+    const acc = all.slice(0, vectors);
     code.init([acc]);
-    for (let t = 0; t < taps; t++) {
-      f.get(table).load(4 * t).get(at).op("i32.add").vload().set(x).get(w).vload(16 * t).set(wv);
-      multiply(f, s.fma, acc[0] as Local, x, wv);
-    }
+    taps.single(acc, table, at, w);
     code.load();
     code.finish(acc, () => void f.get(pixel));
     code.storeAt(acc, channels, out, 0);
-    code.advance(4);
-    f.inc(at, 16).inc(w, 16 * taps).inc(out, 4 * s.epilogue.outBytes);
-  };
-  const whole = Math.floor(s.channels / 4);
-  if (whole) {
-    f.i32(whole).set(n);
-    f.repeat(n, () => step(4));
-  }
-  if (s.channels % 4) step(s.channels % 4);
+    code.advance(4 * vectors);
+    f.inc(at, 4 * vectors * math.inputBytes).inc(w, vectors * math.weightBytes);
+    f.inc(out, 4 * vectors * s.epilogue.outBytes);
+  });
 }
 
 interface Functions {
@@ -348,7 +314,7 @@ class DepthRows {
       f.get(this.iy).i32(i).op("i32.add").set(y);
       f.get(this.image).get(y);
       arg("xRow").op("i32.mul", "i32.add");
-      arg("zero").get(y);
+      arg("outside").get(y);
       arg("h").op("i32.lt_u", "select").set(r);
     });
     this.row(arg);
@@ -402,7 +368,7 @@ class DepthRows {
       for (let t = 0; t < kh; t++) {
         f.get(this.iy).i32(t).op("i32.add").set(y);
         arg("scratch").get(this.rows[t] as Local).get(ix).i32(s.pitch).op("i32.mul", "i32.add");
-        arg("zero").get(inside).op("select").store(4 * (t * kw + x));
+        arg("outside").get(inside).op("select").store(4 * (t * kw + x));
       }
     }
     f.get(0).get(this.pixel).get(ox).op("i32.add").call(this.fn.single);
