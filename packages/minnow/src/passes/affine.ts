@@ -9,7 +9,7 @@
 // Chains (· + ÷ −) are gathered first, so weights are computed once and rounded once.
 import type { Node, Tensor } from "../graph/index.js";
 import { append, type Affine, layerOf, noAffine, scaleInputs, scaleOutputs, setLayer } from "./linear.js";
-import { Editor, type Pass } from "./pass.js";
+import { Editor, flag, type Pass } from "./pass.js";
 
 export const biases: Pass = {
   name: "biases",
@@ -57,7 +57,7 @@ function foldPreceding(e: Editor): number {
     if (n.op !== "Conv2D" && n.op !== "Dense") continue;
     const x = n.inputs[0] as Tensor;
     const channels = x.shape[x.shape.length - 1];
-    if (typeof channels !== "number" || !isAffine(e.producer(x)) || e.soleReader(x) !== n || n.attrs.keepDims === false) continue;
+    if (typeof channels !== "number" || !isAffine(e.producer(x)) || e.soleReader(x) !== n || !flag(n, "keepDims", true)) continue;
     const layer = layerOf(e, n);
     const found = layer && gather(e, x, channels, pads(n));
     if (!layer || !found || found.chain.length === 0) continue;

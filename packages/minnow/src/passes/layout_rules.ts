@@ -3,7 +3,7 @@
 import type { Attrs, Dim, Node, Tensor } from "../graph/index.js";
 import { registry } from "../ops/registry.js";
 import { listOf, padsOf } from "./constants.js";
-import { reshapeAttr } from "./pass.js";
+import { flag, reshapeAttr } from "./pass.js";
 import { compose, identity, insertAfterPredecessor, inverse, type Perm, permute, rankOf, withAxes, withoutAxes } from "./perm.js";
 import { reshapeGroups } from "./reshape_groups.js";
 
@@ -72,7 +72,7 @@ const layerNorm: Rule = {
 
 const dense: Rule = {
   plan(n, q) {
-    if (n.attrs.keepDims === false || q[q.length - 1] !== q.length - 1) return null;
+    if (!flag(n, "keepDims", true) || q[q.length - 1] !== q.length - 1) return null;
     return { inputs: [q, null, null].slice(0, n.inputs.length), outputs: [q] };
   },
 };
@@ -121,7 +121,7 @@ const reduce: Rule = {
     const moved = axes.map((a) => q.indexOf(a)).sort((a, b) => a - b);
     return {
       inputs: n.inputs.map((_, i) => (i === 0 ? q : null)),
-      outputs: [n.attrs.keepDims === false ? withoutAxes(q, axes) : q],
+      outputs: [!flag(n, "keepDims", true) ? withoutAxes(q, axes) : q],
       attrs: { ...n.attrs, axes: moved },
       lists: new Map([[1, null]]),
     };
@@ -129,19 +129,19 @@ const reduce: Rule = {
   fromOutput(n, layout) {
     const rank = rankOf(first(n));
     const axes = reduceAxes(n, rank);
-    return n.attrs.keepDims === false ? axes && withAxes(layout, axes, rank) : layout;
+    return !flag(n, "keepDims", true) ? axes && withAxes(layout, axes, rank) : layout;
   },
 };
 
 const arg: Rule = {
   plan(n, q) {
     const axis = normal((n.attrs.axis as number | undefined) ?? 0, q.length);
-    const outputs = [n.attrs.keepDims === false ? withoutAxes(q, [axis]) : q];
+    const outputs = [!flag(n, "keepDims", true) ? withoutAxes(q, [axis]) : q];
     return { inputs: [q], outputs, attrs: { ...n.attrs, axis: q.indexOf(axis) } };
   },
   fromOutput(n, layout) {
     const rank = rankOf(first(n));
-    if (n.attrs.keepDims !== false) return layout;
+    if (flag(n, "keepDims", true)) return layout;
     return withAxes(layout, [normal((n.attrs.axis as number | undefined) ?? 0, rank)], rank);
   },
 };
@@ -264,7 +264,8 @@ export function planOf(n: Node, q: Perm): Plan | null {
   const rule = ruleOf(n);
   if (!rule || n.outputs.some((t) => t.quant && t.quant.scale.length > 1 && rule !== elementwise)) return null;
   const rank = rule === elementwise ? rankOf(out0(n)) : rankOf(first(n));
-  return rank === q.length ? rule.plan(n, q) : null;
+  const plan = rank === q.length ? rule.plan(n, q) : null;
+  return plan?.inputs.every((layout, i) => !layout || n.inputs[i]?.dtype !== "int4") ? plan : null;
 }
 
 /** Node layout for which input `i` is stored as `layout`. */

@@ -19,6 +19,7 @@ function toDense(e: Editor, n: Node): boolean {
   const [a, b] = n.inputs;
   const w = constantOf(e, b);
   if (!a || !b || !w?.data || w.dtype === "int4" || w.shape.length !== 2 || a.shape.length < 2 || n.attrs.transposeA) return false;
+  if (a.dtype !== "float32" && !(a.quant && w.quant)) return false;
   if (w.quant && w.quant.scale.length > 1 && w.quant.axis !== (n.attrs.transposeB ? 0 : 1)) return false;
   const weights = n.attrs.transposeB ? b : transposed(e, n, b, w);
   n.op = "Dense";

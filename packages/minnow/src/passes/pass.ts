@@ -199,6 +199,9 @@ export function reshapeAttr(from: Shape, to: Shape): number[] | null {
   return out;
 }
 
+/** A boolean attribute: files may hold 0 and 1. */
+export const flag = (n: Node, name: string, fallback: boolean): boolean => Boolean(n.attrs[name] ?? fallback);
+
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
 
 export function sameQuant(a: Quantization | undefined, b: Quantization | undefined): boolean {

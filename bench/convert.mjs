@@ -1,0 +1,51 @@
+// How fast models convert, memory to memory, and how much memory that takes.
+//
+//   node bench/convert.mjs [files…]        default: the files ≥ 10 MB of ../shared/testdata
+//
+// MB/s: source bytes by the median of warm conversions. Memory: the peak of a fresh process that reads and
+// converts the file once, less what the same process held before it read anything, by the file's size.
+// Aim: ≥ 100 MB/s, ≤ 3 × the size. Needs `npm run build`.
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const self = fileURLToPath(import.meta.url);
+const { convert } = await import("../packages/minnow/dist/convert.js");
+
+if (process.argv[2] === "--once") {
+  const idle = process.memoryUsage().rss;
+  await convert(process.argv[3]);
+  console.log(process.resourceUsage().maxRSS * 1024 - idle);
+  process.exit();
+}
+
+function defaults() {
+  const folder = fileURLToPath(new URL("../../shared/testdata/five-networks/", import.meta.url));
+  return readdirSync(folder)
+    .filter((f) => /\.(onnx|tflite)$/.test(f))
+    .map((f) => join(folder, f))
+    .filter((f) => statSync(f).size >= 10e6);
+}
+
+const files = process.argv.slice(2);
+let slow = 0;
+for (const file of files.length ? files : defaults()) {
+  const bytes = new Uint8Array(readFileSync(file));
+  const times = [];
+  for (let i = 0; i < 12; i++) {
+    const start = performance.now();
+    await convert(bytes);
+    times.push(performance.now() - start);
+  }
+  const warm = times.slice(4).sort((a, b) => a - b);
+  const ms = warm[warm.length >> 1];
+  const speed = bytes.length / 1e3 / ms;
+  const memory = Number(execFileSync(process.execPath, [self, "--once", file], { encoding: "utf8" })) / bytes.length;
+  if (speed < 100 || memory > 3) slow++;
+  console.log(
+    `${file.split("/").at(-1).padEnd(44)} ${(bytes.length / 1e6).toFixed(1).padStart(6)} MB  first ${times[0].toFixed(0).padStart(5)} ms` +
+      `  warm ${ms.toFixed(1).padStart(6)} ms  ${speed.toFixed(0).padStart(5)} MB/s  memory ${memory.toFixed(2)} ×`,
+  );
+}
+process.exitCode = slow ? 1 : 0;
