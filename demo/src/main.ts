@@ -142,7 +142,7 @@ async function liveScript(): Promise<string> {
 
 mkdirSync(out, { recursive: true });
 useFont();
-const portrait = (n: number): string => fileOf("@vladmandic/face-api/package.json").replace("package.json", `demo/sample${n}.jpg`);
+const portrait = (n: number): string => fileOf(`@vladmandic/face-api/demo/sample${n}.jpg`);
 const photos = await Promise.all([1, 2, 3].map((n) => photograph(portrait(n))));
 const sections = [await findFaces(photos), await cutPerson(photos[0] as Picture), await readPage()];
 const inline = Object.fromEntries(["faces", "person"].map((n) => [n, Buffer.from(files.get(n) as Uint8Array).toString("base64")]));

@@ -1,12 +1,22 @@
 // Pictures for the demo: decoding, drawing and encoding through @napi-rs/canvas, with a font from a
 // package, so that no system font or codec is needed.
 import { createCanvas, GlobalFonts, loadImage, type Canvas } from "@napi-rs/canvas";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { Face } from "./faces.js";
 import type { TextBox } from "./text.js";
 
 const require = createRequire(import.meta.url);
-export const fileOf = (specifier: string): string => require.resolve(specifier);
+
+/** A file of an installed package, whatever the package's `exports` say. */
+export function fileOf(specifier: string): string {
+  for (const dir of require.resolve.paths(specifier) ?? []) {
+    const path = join(dir, specifier);
+    if (existsSync(path)) return path;
+  }
+  throw new Error(`${specifier} is not installed: run npm ci`);
+}
 
 export interface Picture {
   readonly canvas: Canvas;
