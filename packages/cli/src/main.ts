@@ -4,9 +4,14 @@ import { readFileSync } from "node:fs";
 import { ModelError } from "minnow";
 import { helpOf, parse, UsageError, type Verb } from "./args.js";
 import { print, printJson } from "./output.js";
+import { bench } from "./verbs/bench.js";
+import { check } from "./verbs/check.js";
 import { compare } from "./verbs/compare.js";
+import { convert } from "./verbs/convert.js";
+import { info } from "./verbs/info.js";
+import { run } from "./verbs/run.js";
 
-const verbs: readonly Verb[] = [compare];
+const verbs: readonly Verb[] = [check, convert, info, run, bench, compare];
 
 const version = (): string =>
   (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;

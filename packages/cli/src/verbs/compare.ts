@@ -216,6 +216,8 @@ function rowsOf(rows: readonly Row[], what: string): string {
   const e = (x: number): string => (x === 0 ? "0" : x.toExponential(2));
   return table([
     [what, "operator", "max", "mean", "relative", ""],
-    ...rows.map((r) => [r.tensor, r.op ?? "", ...(r.reason ? ["", "", ""] : [e(r.max), e(r.mean), e(r.relative)]), r.ok ? "ok" : (r.reason ?? "DIFFERS")]),
+    ...rows.map((r) => [short(r.tensor), r.op ?? "", ...(r.reason ? ["", "", ""] : [e(r.max), e(r.mean), e(r.relative)]), r.ok ? "ok" : (r.reason ?? "DIFFERS")]),
   ]);
 }
+
+const short = (name: string): string => (name.length > 60 ? `…${name.slice(-59)}` : name);
