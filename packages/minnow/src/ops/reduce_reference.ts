@@ -1,6 +1,8 @@
 // References of pooling, reductions, normalisation, softmax and running sums: the elements that belong
 // together are listed, then folded in float64.
 import { count } from "../graph/dim.js";
+import { isFloat } from "../graph/dtype.js";
+import { sameQuant } from "../compiler/quantized.js";
 import { bool, int, ints, type Reference, type RefTensor } from "./op.js";
 import {
   arg,
@@ -179,10 +181,16 @@ function taps(w: Window, o: number, extent: number): { inside: number[]; padded:
   };
 }
 
-const pool: Reference = onReals((c) => {
+/** Integers of one quantisation are pooled as stored, as TFLite does: ties round away from stored zero. */
+const pool: Reference = (c) =>
+  sameQuant(arg(c, 0).quant, c.outputs[0]?.quant) ? poolElements(c) : onReals(poolElements)(c);
+
+const poolElements: Reference = (c) => {
   const x = arg(c, 0);
   const [, H, W, C] = x.shape as [number, number, number, number];
   const spans = windows({ ...c, name: "" }, ints(c.attrs, "kernel"), [H, W]);
+  const stored = !isFloat(x.dtype) && sameQuant(x.quant, c.outputs[0]?.quant);
+  const nothing = stored ? (x.quant?.zeroPoint[0] ?? 0) : 0;
   const out: number[] = [];
   for (const [n, y, z, k] of positions((c.outputs[0] as RefTensor).shape) as Iterable<
     [number, number, number, number]
@@ -191,12 +199,11 @@ const pool: Reference = onReals((c) => {
     const seen = rows.inside.flatMap((i) =>
       columns.inside.map((j) => x.data[((n * H + i) * W + j) * C + k] as number),
     );
-    if (c.op === "MaxPool2D") out.push(largest(seen));
-    else out.push(sum(seen) / (c.attrs.countPads ? rows.padded * columns.padded : seen.length));
+    const all = c.attrs.countPads ? rows.padded * columns.padded : seen.length;
+    out.push(c.op === "MaxPool2D" ? largest(seen) : (sum(seen) + nothing * (all - seen.length)) / all);
   }
-  const plainInteger = !x.quant && x.dtype !== "float32" && x.dtype !== "float16";
-  return [plainInteger ? out.map(roundHalfAway) : out];
-});
+  return [stored ? out.map(roundHalfAway) : out];
+};
 
 const cumSum: Reference = onReals((c) => {
   const x = arg(c, 0);

@@ -31,7 +31,8 @@ export function channelOf(quant: Quantization, shape: readonly number[]): (i: nu
   return (i) => Math.floor(i / inner) % n;
 }
 
-export const roundHalfAway = (x: number): number => Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
+/** Half away from zero; what float64 noise keeps just below a half counts as one. */
+export const roundHalfAway = (x: number): number => Math.sign(x) * Math.floor(Math.abs(x) + 0.5 + 2 ** -32);
 
 /** Stored integers of real values. */
 export function toQuantized(
