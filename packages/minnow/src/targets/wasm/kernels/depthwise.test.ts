@@ -28,6 +28,9 @@ const cases: Record<string, ConvOptions> = {
   "residual in place": dw(6, 10, 12, 3, 1, 1, { residual: "in-place" }),
   "residual": dw(6, 10, 21, 3, 1, 1, { residual: "other", relu6: true }),
   "float16 weights": dw(6, 10, 8, 3, 1, 1, { half: true }),
+  "dilated": dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
+  "dilated by 5, small": dw(9, 9, 12, 3, 1, 5, { dilation: [5, 5] }),
+  "dilated by 6": dw(20, 33, 4, 3, 1, 6, { dilation: [6, 6] }),
 };
 
 describe("depth-wise convolution against the loop nest", () => {

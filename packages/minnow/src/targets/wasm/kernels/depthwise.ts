@@ -1,4 +1,4 @@
-// Depth-wise convolution, multiplier 1, dilation 1. One call of a tile function computes XT outputs along
+// Depth-wise convolution, multiplier 1. One call of a tile function computes XT outputs along
 // x for all channels, so that inputs and weights are loaded once for all of them; strides are immediates
 // (the code knows channels and pitches, never rows or columns). A row of outputs is
 //   left tile (its first columns lie in the padding), inner tiles, right tile (ends with the row, may
@@ -43,7 +43,8 @@ const words = [
   "innerColumn",
   "rightAt", // first output of the right tile, −1 = none
   "rightColumn",
-  "singleAt", // outputs singleAt…ow−1 go one by one
+  "firstSingles", // outputs 0…firstSingles−1 and singleAt…ow−1 go one by one
+  "singleAt",
 ] as const;
 
 function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
@@ -52,7 +53,7 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
   if (!g || !nest || g.group !== g.channels || nest.loops[3] !== g.channels || nest.loops.length !== 4) return null;
   const [kh, kw] = g.kernel;
   const { window, channels } = g;
-  if (window.dilation.some((d) => d !== 1) || kh * kw > 81) return null;
+  if (kh * kw > 81) return null;
   const weights = weightMatrix(program, g.w, channels, kh * kw);
   const product = isFloatProduct(step, nest) ? null : integerProduct(step, nest, program, channels);
   if (!weights || (!product && !isFloatProduct(step, nest))) return null;
@@ -65,6 +66,7 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
     channels,
     kernel: g.kernel,
     stride: window.stride,
+    dilation: window.dilation,
     padLeft: window.pad[1],
     pitch: g.pitch * g.x.bytes,
     outPitch: epilogue.outPitch * epilogue.outBytes,
@@ -78,8 +80,9 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
   const spec = { ...s, overhang: row.overhang };
   const layout = new Layout<string>([...words, ...epilogueNames(epilogue)]);
   const { words: extra, packed } = epilogueWords(epilogue, 1, channels);
-  const name = `${math.name}_${kh}x${kw}s${window.stride.join("x")}${product ? "" : engine.fma ? "_fma" : "_muladd"}`;
-  const outside = (window.w + kw) * s.pitch + 64;
+  const dilated = window.dilation.some((d) => d !== 1) ? `d${window.dilation.join("x")}` : "";
+  const name = `${math.name}_${kh}x${kw}s${window.stride.join("x")}${dilated}${product ? "" : engine.fma ? "_fma" : "_muladd"}`;
+  const outside = (window.w + kw * window.dilation[1]) * s.pitch + 64;
   return {
     key: `${name}_${math.key}_c${channels}_${s.pitch}>${s.outPitch}_p${s.padLeft}-${row.overhang}_${engine.fma}_${epilogue.key}`,
     label: name,
@@ -122,6 +125,7 @@ interface Spec {
   readonly channels: number;
   readonly kernel: readonly [number, number];
   readonly stride: readonly [number, number];
+  readonly dilation: readonly [number, number];
   readonly padLeft: number;
   /** Bytes between input and between output pixels. */
   readonly pitch: number;
@@ -139,35 +143,40 @@ interface RowTiling {
   readonly overhang: number;
 }
 
+/** Columns under a tile. */
+const spanOf = (s: Pick<Spec, "xt" | "stride" | "kernel" | "dilation">): number =>
+  (s.xt - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1;
+
 /** How a row of outputs is cut; see the head of the file. `once`: no output may be computed twice. */
 function tileRow(s: Spec, g: ConvGeometry, once: boolean): RowTiling {
   const { xt, padLeft } = s;
   const { w, ow } = g.window;
   const stride = s.stride[1];
-  const span = (xt - 1) * stride + s.kernel[1];
+  const span = spanOf(s);
   const column = (ox: number): number => ox * stride - padLeft;
   const left = padLeft > 0 && ow >= xt && column(xt) >= 0 && column(0) + span <= w ? 1 : 0;
-  const innerAt = left * xt;
+  const firstSingles = left ? 0 : Math.min(ow, Math.ceil(padLeft / stride));
+  const innerAt = left * xt + firstSingles;
   let inner = 0;
-  if (left || padLeft === 0)
-    while (innerAt + (inner + 1) * xt <= ow && column(innerAt + inner * xt) + span <= w) inner++;
+  while (innerAt + (inner + 1) * xt <= ow && column(innerAt + inner * xt) + span <= w) inner++;
   let done = innerAt + inner * xt;
   let rightAt = -1;
   let overhang = 0;
   const last = ow - xt;
-  if (done < ow && ow - done <= xt && (left || inner) && column(last) >= 0 && (!once || last === done)) {
+  if (done < ow && ow - done <= xt && last >= firstSingles && column(last) >= 0 && (!once || last === done)) {
     rightAt = last;
     overhang = Math.max(0, column(last) + span - w);
     done = ow;
   }
   const innerColumn = column(innerAt);
   const rightColumn = rightAt < 0 ? 0 : column(rightAt);
-  return { args: { left, inner, innerAt, innerColumn, rightAt, rightColumn, singleAt: done }, overhang };
+  const args = { left, inner, innerAt, innerColumn, rightAt, rightColumn, firstSingles, singleAt: done };
+  return { args, overhang };
 }
 
 function emitDepthwise(m: ModuleBuilder, layout: Layout<string>, s: Spec): number {
-  const [kh, kw] = s.kernel;
-  const span = (s.xt - 1) * s.stride[1] + kw;
+  const [kh] = s.kernel;
+  const span = spanOf(s);
   const tile = (lo: number, hi: number): number =>
     m.func(["i32", "i32", "i32", ...Array<"i32">(kh).fill("i32")], [], (f) => new DepthTile(f, layout, s, lo, hi).emit());
   const inner = tile(0, span);
@@ -215,7 +224,7 @@ class DepthTile {
         const acc = this.acc.map((a) => a.slice(0, vectors));
         code.init(acc);
         const { pointers, w, lo, hi } = this;
-        taps.tile({ acc, pointers, w, lo, hi, pitch: s.pitch, stride: s.stride[1] });
+        taps.tile({ acc, pointers, w, lo, hi, pitch: s.pitch, stride: s.stride[1], dilation: s.dilation[1] });
         code.load();
         acc.forEach((a, t) => code.finish(a, () => void f.get(pixel).i32(t).op("i32.add")));
         acc.forEach((a, t) => code.storeAt(a, channels, this.out, t * s.outPitch));
@@ -311,7 +320,7 @@ class DepthRows {
     f.get(begin);
     arg("ow").op("i32.mul").set(this.pixel);
     this.rows.forEach((r, i) => {
-      f.get(this.iy).i32(i).op("i32.add").set(y);
+      f.get(this.iy).i32(i * s.dilation[0]).op("i32.add").set(y);
       f.get(this.image).get(y);
       arg("xRow").op("i32.mul", "i32.add");
       arg("outside").get(y);
@@ -349,30 +358,32 @@ class DepthRows {
     arg("rightAt").i32(0).op("i32.ge_s").if();
     call(fn.right, () => void arg("rightAt"), one, () => void arg("rightColumn"));
     f.end();
-    this.singles(arg);
+    this.singles(arg, () => void f.i32(0), "firstSingles");
+    this.singles(arg, () => void arg("singleAt"), "ow");
   }
 
-  private singles(arg: (name: string) => FunctionBuilder): void {
+  /** Outputs from…to−1, one by one: the taps' addresses go to the scratch. */
+  private singles(arg: (name: string) => FunctionBuilder, from: () => void, to: string): void {
     const { f, s } = this;
     const [kh, kw] = s.kernel;
     const ox = f.local();
     const ix = f.local();
     const inside = f.local();
-    const y = f.local();
-    arg("singleAt").set(ox);
+    from();
+    f.set(ox);
     f.block().get(ox);
-    arg("ow").op("i32.ge_u").brIf(0).loop();
+    arg(to).op("i32.ge_u").brIf(0).loop();
     for (let x = 0; x < kw; x++) {
-      f.get(ox).i32(s.stride[1]).op("i32.mul").i32(x - s.padLeft).op("i32.add").tee(ix);
+      f.get(ox).i32(s.stride[1]).op("i32.mul").i32(x * s.dilation[1] - s.padLeft).op("i32.add").tee(ix);
       arg("w").op("i32.lt_u").set(inside);
       for (let t = 0; t < kh; t++) {
-        f.get(this.iy).i32(t).op("i32.add").set(y);
         arg("scratch").get(this.rows[t] as Local).get(ix).i32(s.pitch).op("i32.mul", "i32.add");
         arg("outside").get(inside).op("select").store(4 * (t * kw + x));
       }
     }
     f.get(0).get(this.pixel).get(ox).op("i32.add").call(this.fn.single);
     f.inc(ox, 1).get(ox);
-    arg("ow").op("i32.lt_u").brIf(0).end().end();
+    arg(to).op("i32.lt_u").brIf(0).end().end();
+    f.free("i32", ox, ix, inside);
   }
 }

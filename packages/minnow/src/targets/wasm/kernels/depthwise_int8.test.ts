@@ -20,6 +20,7 @@ const cases: Record<string, QuantOptions> = {
   "even kernel": dw(8, 9, 8, 2, 1, 0),
   "batch, pitches": dw(6, 9, 8, 3, 1, 1, { n: 2, xPitch: 20, outPitch: 11 }),
   "zero points by channel": dw(6, 9, 12, 3, 1, 1, { zeroTable: true }),
+  "dilated": dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
 };
 
 describe("int8 depth-wise convolution is exact against the loop nest", () => {

@@ -69,12 +69,12 @@ class Int8Taps implements TapEmitter {
     f.op("i16x8.splat").set(this.zero);
   }
 
-  tile({ acc, pointers, w, lo, hi, pitch, stride }: TileTaps): void {
+  tile({ acc, pointers, w, lo, hi, pitch, stride, dilation }: TileTaps): void {
     const { f } = this;
     const [kh, kw] = this.kernel;
     for (let y = 0; y < kh; y += 2)
       for (let i = lo; i < hi; i++) {
-        const users = acc.map((a, t) => ({ a, x: i - t * stride })).filter(({ x }) => x >= 0 && x < kw);
+        const users = acc.map((a, t) => ({ a, x: (i - t * stride) / dilation })).filter(({ x }) => Number.isInteger(x) && x >= 0 && x < kw);
         if (users.length === 0) continue;
         const at = (i - lo) * pitch;
         this.column(

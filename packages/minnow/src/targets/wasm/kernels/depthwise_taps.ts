@@ -18,6 +18,7 @@ export interface TileTaps {
   readonly hi: number;
   readonly pitch: number;
   readonly stride: number;
+  readonly dilation: number;
 }
 
 export interface TapEmitter {
@@ -84,18 +85,22 @@ class FloatTaps implements TapEmitter {
     private readonly fma: boolean,
   ) {}
 
-  tile({ acc, pointers, w, lo, hi, pitch, stride }: TileTaps): void {
+  tile({ acc, pointers, w, lo, hi, pitch, stride, dilation }: TileTaps): void {
     const { f } = this;
     const [kh, kw] = this.kernel;
     const vectors = acc[0]?.length ?? 0;
     const input = (i: number, v: number): Local => slot(f, this.inputs, i * vectors + v);
     for (let y = 0; y < kh; y++) {
-      for (let i = lo; i < hi; i++)
-        for (let v = 0; v < vectors; v++)
-          f.get(pointers[y] as Local).vload((i - lo) * pitch + 16 * v).set(input(i, v));
+      const loaded = new Set<number>();
       for (let x = 0; x < kw; x++) {
-        const users = acc.map((a, t) => ({ a, i: t * stride + x })).filter(({ i }) => i >= lo && i < hi);
+        const users = acc.map((a, t) => ({ a, i: t * stride + x * dilation })).filter(({ i }) => i >= lo && i < hi);
         if (users.length === 0) continue;
+        for (const { i } of users) {
+          if (loaded.has(i)) continue;
+          loaded.add(i);
+          for (let v = 0; v < vectors; v++)
+            f.get(pointers[y] as Local).vload((i - lo) * pitch + 16 * v).set(input(i, v));
+        }
         for (let v = 0; v < vectors; v++)
           f.get(w).vload(16 * (v * kh * kw + y * kw + x)).set(slot(f, this.weights, v));
         for (const { a, i } of users)
