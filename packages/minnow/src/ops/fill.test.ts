@@ -4,6 +4,8 @@ import test from "node:test";
 import { ModelError } from "../error.js";
 import type { DType } from "../graph/dtype.js";
 import { type Tensor, value } from "../graph/graph.js";
+import { compile } from "../compiler/compile.js";
+import { runGraph } from "../runtime/run_graph.js";
 import { inferGraph } from "./infer.js";
 import { affine, type Case, check, graphOf, scalar, t } from "./movement.test.kit.js";
 
@@ -57,6 +59,10 @@ test("Range", async () => {
   assert.throws(() => shape(0, 1, 0), ModelError);
   assert.throws(() => shape(0, Number.POSITIVE_INFINITY, 1), ModelError);
   assert.throws(() => shape(Number.NaN, 1, 1), ModelError);
+  assert.deepEqual(shape(0, 2 ** 40, 1), [2 ** 40]);
+  assert.throws(() => compile(graph), ModelError); // and nothing is allocated
+  shape(1, 3, 0.5);
+  assert.deepEqual([...(Object.values(await runGraph(graph, {}))[0]?.data ?? [])], [1, 1.5, 2, 2.5]);
 });
 
 test("Fill", async () => {

@@ -26,6 +26,7 @@ import {
   refInput,
   refShape,
   result,
+  tableLength,
   unknownDim,
   unknownList,
 } from "./move.js";
@@ -118,7 +119,7 @@ function lowerRange(c: LowerContext): void {
   if (typeof start !== "number" || typeof delta !== "number") unknownList(c, "start and delta");
   lowerTable(
     c,
-    Array.from({ length: count(outShape(c)) }, (_, i) => start + i * delta),
+    Array.from({ length: tableLength(c, count(outShape(c))) }, (_, i) => start + i * delta),
   );
 }
 

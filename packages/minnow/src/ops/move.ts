@@ -138,6 +138,12 @@ export function movedValue(
   return remap(t.value, t.shape, shape, source, fill);
 }
 
+/** An axis for which a table is made: refused where the table alone would eat the memory. */
+export function tableLength(c: Named, n: number): number {
+  if (n > 2 ** 26) reject(c, `an axis of ${n} elements is too long`, "unsupported");
+  return n;
+}
+
 /** One loop an axis. */
 export const everyAxis = (rank: number): AxisIndex[] => Array.from({ length: rank }, (_, i) => at(i));
 

@@ -26,6 +26,7 @@ import {
   refShape,
   result,
   shapeOf,
+  tableLength,
   unknownDim,
 } from "./move.js";
 
@@ -40,7 +41,7 @@ function lower(c: LowerContext): void {
   const out = outShape(c);
   if (count(out) === 0) return;
   const axis = axisOf(c, int(c.attrs, "axis"), out.length);
-  const depth = numbersOf(c, 1, "depth")[0] as number;
+  const depth = tableLength(c, numbersOf(c, 1, "depth")[0] as number);
   const places = c.table(
     Int32Array.from({ length: depth }, (_, i) => i),
     [depth],

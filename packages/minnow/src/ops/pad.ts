@@ -32,6 +32,7 @@ import {
   remap,
   result,
   shapeOf,
+  tableLength,
   unknownDim,
   unknownList,
 } from "./move.js";
@@ -169,15 +170,17 @@ function lowerTables(
   mode: string,
 ): void {
   const out = outShape(c);
+  if (count(out) === 0) return;
   const operands: Access[] = [];
   const index: AxisIndex[] = shape.map((d, i) => {
     const [before, after] = pads[i] as [number, number];
     if (before <= 0 && after <= 0) return at(i, 1, -before);
-    const table = Int32Array.from({ length: out[i] as number }, (_, o) => outside(mode, o - before, d));
+    const table = Int32Array.from({ length: tableLength(c, out[i] as number) }, (_, o) =>
+      outside(mode, o - before, d),
+    );
     operands.push({ value: c.table(table, [table.length]), index: [at(i)] });
     return fromTable(operands.length);
   });
-  if (count(out) === 0) return;
   c.nest({
     loops: out,
     reduce: [],
