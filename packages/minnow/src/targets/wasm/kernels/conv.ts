@@ -63,14 +63,20 @@ export interface ConvGeometry {
   readonly pitch: number;
 }
 
-/** Geometry of a conv2d step, in bytes of x's type. */
+/** Geometry of a conv2d step. */
 export function convGeometry(step: Step): ConvGeometry | null {
+  const w = step.nest && walkOf(step, step.nest, 1);
+  const g = windowGeometry(step, step.params.group as number);
+  return g && w && w.view.shape.length === 4 ? { ...g, w } : null;
+}
+
+/** A window that slides over the first operand, in bytes of x's type. */
+export function windowGeometry(step: Step, group: number): Omit<ConvGeometry, "w"> | null {
   const nest = step.nest;
   if (!nest || nest.loops.some((n) => n === 0)) return null;
   const x = walkOf(step, nest, 0);
-  const w = walkOf(step, nest, 1);
   const p = step.params as Record<string, number>;
-  if (!x || !w || x.view.shape.length !== 4 || w.view.shape.length !== 4) return null;
+  if (!x || x.view.shape.length !== 4) return null;
   const [, h, wide, channels] = x.view.shape as [number, number, number, number];
   const [imageStride, rowStride, pitch, dense] = x.view.strides as [number, number, number, number];
   if (channels > 1 && dense !== 1) return null;
@@ -87,7 +93,7 @@ export function convGeometry(step: Step): ConvGeometry | null {
     rowBytes: rowStride * x.bytes,
     imageBytes: imageStride * x.bytes,
   };
-  return { x, w, window, kernel, group: p.group as number, channels, pitch: wide === 1 ? channels : pitch };
+  return { x, window, kernel, group, channels, pitch: wide === 1 ? channels : pitch };
 }
 
 function rowKindOf(g: ConvGeometry): RowKind {

@@ -132,10 +132,14 @@ function hoistNumbers(e: Expr, numbers: { v: number; t: "f32" | "i32" }[]): Expr
 export const renumber = (e: Expr, map: (i: number) => number): Expr =>
   substitute(e, (i, t) => ({ k: "in", i: i < 0 ? i : map(i), t }));
 
+const hasPitch = (o: EpilogueOperand): boolean => o.role === "full" || o.role === "pixel";
+/** Bytes from one channel to the next. */
+const channelBytes = (o: EpilogueOperand): number => (o.role === "pixel" ? 0 : o.role === "channel" ? 4 : o.walk.bytes);
+
 /** Names of the words an epilogue adds to the argument block, in order. */
 export function epilogueNames(e: Epilogue): string[] {
   return [
-    ...e.operands.flatMap((o) => (o.role === "full" ? [`e${o.operand}`, `p${o.operand}`] : [`e${o.operand}`])),
+    ...e.operands.flatMap((o) => (hasPitch(o) ? [`e${o.operand}`, `p${o.operand}`] : [`e${o.operand}`])),
     ...e.numbers.map((_, i) => `n${i}`),
   ];
 }
@@ -153,7 +157,7 @@ export function epilogueWords(e: Epilogue, first: number, channels: number, grou
       words.push({ kind: "packed", index: first + packed.length });
       packed.push(packChannels(o, channels, groups));
     } else words.push({ kind: "view", value: o.walk.value, element: o.walk.offset });
-    if (o.role === "full") words.push({ kind: "i32", value: o.pitch * o.walk.bytes });
+    if (hasPitch(o)) words.push({ kind: "i32", value: o.pitch * o.walk.bytes });
   }
   for (const n of e.numbers) words.push({ kind: n.t, value: n.v });
   return { words, packed };
@@ -220,8 +224,7 @@ export class EpilogueCode {
         continue;
       }
       const base = f.local("i32");
-      const bytes = o.role === "channel" ? 4 : o.walk.bytes;
-      arg(`e${o.operand}`).get(o.role === "channel" ? slot : start).i32(bytes).op("i32.mul", "i32.add").set(base);
+      arg(`e${o.operand}`).get(o.role === "channel" ? slot : start).i32(channelBytes(o)).op("i32.mul", "i32.add").set(base);
       this.bases.set(o.operand, base);
     }
     e.numbers.forEach((n, i) => {
@@ -253,8 +256,8 @@ export class EpilogueCode {
       if (o.operand === this.e.init && !this.used.has(o.operand)) continue;
       if (o.role === "scalar") continue;
       let locals = (o.role === "channel" ? this.channel : this.full).get(o.operand);
-      locals ??= this.f.someLocals(this.vectors, "v128");
-      if (o.role === "full") this.full.set(o.operand, locals);
+      locals ??= this.f.someLocals(o.role === "pixel" ? 1 : this.vectors, "v128");
+      if (o.role !== "channel") this.full.set(o.operand, locals);
       else {
         this.channel.set(o.operand, locals);
         loadVectors(this.f, packedType(o.walk.dtype), this.bases.get(o.operand) as Local, locals);
@@ -266,17 +269,23 @@ export class EpilogueCode {
   finish(acc: readonly Local[], pixel: () => void): void {
     const { f } = this;
     for (const o of this.e.operands) {
-      if (o.role !== "full") continue;
+      if (!hasPitch(o)) continue;
       pixel();
       this.arg(`p${o.operand}`).op("i32.mul").get(this.bases.get(o.operand) as Local).op("i32.add").set(this.address);
-      loadVectors(f, o.walk.dtype, this.address, this.full.get(o.operand) as Local[]);
+      const locals = this.full.get(o.operand) as Local[];
+      if (o.role === "full") loadVectors(f, o.walk.dtype, this.address, locals);
+      else {
+        loadSplat(f, o.walk.dtype, this.address);
+        f.set(locals[0] as Local);
+      }
     }
     acc.forEach((a, v) => {
       this.ready.emit((i) => {
         if (i < 0) return a;
         const s = this.scalars.get(i);
         if (s !== undefined) return s;
-        return (this.channel.get(i) ?? this.full.get(i))?.[v] as Local;
+        const locals = (this.channel.get(i) ?? this.full.get(i)) as Local[];
+        return (locals[v] ?? locals[0]) as Local;
       });
       f.set(a);
     });
@@ -286,7 +295,7 @@ export class EpilogueCode {
   advance(channels: number): void {
     for (const o of this.e.operands) {
       const base = this.bases.get(o.operand);
-      if (base !== undefined) this.f.inc(base, channels * (o.role === "channel" ? 4 : o.walk.bytes));
+      if (base !== undefined) this.f.inc(base, channels * channelBytes(o));
     }
     this.f.inc(this.outBase, channels * this.e.outBytes);
   }
@@ -296,7 +305,7 @@ export class EpilogueCode {
     for (const o of this.e.operands) {
       const base = this.bases.get(o.operand);
       if (base === undefined) continue;
-      this.arg(`e${o.operand}`).get(start).i32(o.role === "channel" ? 4 : o.walk.bytes).op("i32.mul", "i32.add").set(base);
+      this.arg(`e${o.operand}`).get(start).i32(channelBytes(o)).op("i32.mul", "i32.add").set(base);
     }
     this.arg("out").get(start).i32(this.e.outBytes).op("i32.mul", "i32.add").set(this.outBase);
   }

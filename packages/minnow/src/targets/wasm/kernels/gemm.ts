@@ -139,7 +139,7 @@ export function windowArgs(p: Pick<GemmPlan, "pitchBytes" | "window">, patches: 
   };
 }
 
-interface Scratch {
+export interface Scratch {
   readonly chunk: number;
   readonly patches: number;
   readonly bytes: number;

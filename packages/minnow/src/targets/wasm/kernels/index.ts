@@ -4,5 +4,6 @@ import { conv2d } from "./conv.js";
 import { dense } from "./dense.js";
 import { convInt8, denseInt8 } from "./gemm_int8.js";
 import { depthwise } from "./depthwise.js";
+import { pool } from "./pool.js";
 
-export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, convInt8, dense, denseInt8];
+export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, convInt8, dense, denseInt8, pool];

@@ -61,6 +61,8 @@ export type Role =
   | "scalar"
   /** One per output channel (the last loop). */
   | "channel"
+  /** One per output pixel. */
+  | "pixel"
   /** Shaped as the output. */
   | "full";
 
@@ -69,7 +71,7 @@ export interface EpilogueOperand {
   readonly operand: number;
   readonly role: Role;
   readonly walk: Walk;
-  /** "full": elements from one output pixel to the next. */
+  /** "full" and "pixel": elements from one output pixel to the next. */
   readonly pitch: number;
   /** Constants: the data. */
   readonly data?: TypedArray;
@@ -103,8 +105,8 @@ export function epilogueOperands(
       if (!data || (walk.dtype !== "float16" && !vectorTypes.includes(walk.dtype))) return null;
       found.push({ operand: i, role: "channel", walk, pitch: 0, data });
     } else {
-      if ((channels > 1 && perChannel === 0) || !vectorTypes.includes(walk.dtype)) return null;
-      found.push({ operand: i, role: "full", walk, pitch });
+      if (!vectorTypes.includes(walk.dtype)) return null;
+      found.push({ operand: i, role: channels > 1 && perChannel === 0 ? "pixel" : "full", walk, pitch });
     }
   }
   return found;

@@ -34,8 +34,18 @@ export const windowWords = [
 
 const [args, row0, rows, xOffset] = [0, 1, 2, 3];
 
-/** (args, first pixel, pixels ≥ 1, byte offset into x) → () */
-export function rowTable(m: ModuleBuilder, kind: RowKind, mr: number, layout: Layout<string>, fill: Fill = zeros): number {
+/**
+ * (args, first pixel, pixels ≥ 1, byte offset into x) → ()
+ * @param family kernels whose shared words lie elsewhere say so
+ */
+export function rowTable(
+  m: ModuleBuilder,
+  kind: RowKind,
+  mr: number,
+  layout: Layout<string>,
+  fill: Fill = zeros,
+  family = "gemm",
+): number {
   return m.once(`rows_${kind}_${mr}_${fill.key}_${fill === zeros ? "" : layout.names.join()}`, () =>
     m.func(["i32", "i32", "i32", "i32"], [], (f) => {
       if (kind === "plain") plain(f, mr, layout);
