@@ -1,7 +1,7 @@
 // Expands transcendental nodes into primitive ones (add, mul, select, bits, shl …), so that every target
 // runs the same polynomial and gives the same answers, ≤ 2 ULP of float32 (expand.test.ts measures it).
 // Polynomials are minimax fits made for the intervals named beside them; products that must be exact
-// are, so that a target may contract a·b + c.
+// are, so that a target may contract a·b + c; but it must not reassociate sums (no -ffast-math).
 import * as e from "./expr.js";
 import type { Expr } from "./expr.js";
 import { expandPow } from "./expand_pow.js";
@@ -54,20 +54,25 @@ export function polynomial(x: Expr, c: readonly number[]): Expr {
   return c.slice(0, -1).reduceRight<Expr>((sum, k) => e.add(e.mul(sum, x), k), e.num(c[c.length - 1] as number));
 }
 
-/** 2^n for i32 n in −126…127. */
-export const power2 = (n: Expr): Expr => e.bits(e.shl(e.add(n, 127), 23), "f32");
+const magic = 12582912; // 1.5·2^23: adding it rounds to an integer, which the low bits then hold
 
-/** x·2^n for any n in −252…254, rounding once. */
+/**
+ * x = n·ln 2 + r, |r| ≤ ln 2 / 2, |n| < 2^22. The upper part of ln 2 has 9 bits, so that n times it is exact.
+ * `shifted` is n + magic: its bits hold n, without the cost of a saturating conversion.
+ */
+function reduce(x: Expr): { shifted: Expr; r: Expr } {
+  const shifted = e.add(e.mul(x, Math.LOG2E), magic);
+  const n = e.sub(shifted, magic);
+  return { shifted, r: e.sub(e.sub(x, e.mul(n, 0.693359375)), e.mul(n, Math.LN2 - 0.693359375)) };
+}
+
+/** 2^(n + more) for n as an i32 or as the bits of `shifted`, whose upper part the shift drops. */
+const power2 = (n: Expr, more = 0): Expr => e.bits(e.add(e.shl(n, 23), (127 + more) << 23), "f32");
+
+/** x·2^n for any n in −252…254 (or the bits of `shifted`), rounding once. */
 export function scale(x: Expr, n: Expr): Expr {
   const half = e.shr(n, 1);
   return e.mul(e.mul(x, power2(half)), power2(e.sub(n, half)));
-}
-
-/** x = n·ln 2 + r, |r| ≤ ln 2 / 2; the upper part of ln 2 has 9 bits, so that n times it is exact. */
-function reduce(x: Expr): { n: Expr; r: Expr } {
-  const n = e.nearest(e.mul(x, Math.LOG2E));
-  const r = e.sub(e.sub(x, e.mul(n, 0.693359375)), e.mul(n, Math.LN2 - 0.693359375));
-  return { n: e.cast(n, "i32"), r };
 }
 
 /** e^r for the reduced r; the tail is (e^r − 1 − r) / r² on |r| ≤ 0.348. */
@@ -76,20 +81,20 @@ const expReduced = (r: Expr): Expr =>
 const expTail = [0.5, 0.16666516661643982, 0.04166620224714279, 0.008369088172912598, 0.0013950834982097149];
 
 function expandExp(x: Expr): Expr {
-  const { n, r } = reduce(e.clamp(x, -104, 89));
-  return scale(expReduced(r), n);
+  const { shifted, r } = reduce(e.clamp(x, -104, 89));
+  return scale(expReduced(r), e.bits(shifted, "i32"));
 }
 
 /** e^x for x in −87…0: no subnormals, no overflow. */
 function expSmall(x: Expr): Expr {
-  const { n, r } = reduce(x);
-  return e.mul(expReduced(r), power2(n));
+  const { shifted, r } = reduce(x);
+  return e.mul(expReduced(r), power2(e.bits(shifted, "i32")));
 }
 
 /** With z = e^−|x|: 1 / (1 + z), or z / (1 + z) for negative x: neither overflows. */
 function expandSigmoid(x: Expr): Expr {
-  const { n, r } = reduce(e.max(e.neg(e.abs(x)), -104));
-  const z = scale(expReduced(r), n);
+  const { shifted, r } = reduce(e.max(e.neg(e.abs(x)), -104));
+  const z = e.mul(e.mul(expReduced(r), power2(e.bits(shifted, "i32"), 24)), 2 ** -24); // subnormal results round here, once
   return e.div(e.select(e.ge(x, 0), 1, z), e.add(z, 1));
 }
 
@@ -100,9 +105,10 @@ const tanhSmall = [-0.33333298563957214, 0.13331958651542664, -0.053786683827638
 function expandTanh(x: Expr): Expr {
   const z = e.mul(x, x);
   const small = e.add(e.mul(e.mul(z, polynomial(z, tanhSmall)), x), x);
-  const { n, r } = reduce(e.min(e.mul(e.abs(x), 2), 20));
-  const large = e.sub(1, e.div(e.num(2), e.add(e.mul(expReduced(r), power2(n)), 1)));
-  return withSign(e.select(e.lt(e.abs(x), 0.6), small, large), x); // −0 stays
+  const a = e.abs(x);
+  const { shifted, r } = reduce(e.min(e.mul(a, 2), 20));
+  const large = e.sub(1, e.div(e.num(2), e.add(e.mul(expReduced(r), power2(e.bits(shifted, "i32"))), 1)));
+  return withSign(e.select(e.lt(a, 0.6), small, large), x); // −0 stays
 }
 
 /** |magnitude| with the sign of x. */
@@ -147,10 +153,11 @@ const erfLarge = [
 ];
 
 function expandErf(x: Expr): Expr {
-  const a = e.min(e.abs(x), 3.95);
+  const magnitude = e.abs(x);
+  const a = e.min(magnitude, 3.95);
   const small = e.add(e.mul(x, polynomial(e.mul(a, a), erfSmall)), x);
   const large = e.sub(1, expSmall(e.neg(polynomial(a, erfLarge))));
-  return e.select(e.lt(e.abs(x), 1), small, withSign(large, x));
+  return e.select(e.lt(magnitude, 1), small, withSign(large, x));
 }
 
 /** π/2 in pieces of 8 bits, so that n times each is exact up to n = 2^16; the last is the rest. */

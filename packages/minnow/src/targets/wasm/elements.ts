@@ -125,7 +125,7 @@ export function storeVectors(
   const signed = fits && (t === "int16" || t === "int8");
   const value = (v: Local): void => {
     f.get(v);
-    if (!fits && t !== "float16") f.i32x4(bytes === 2 ? 0xffff : 0xff).op("v128.and");
+    if (!fits && t !== "float16") constant(f, bytes === 2 ? 0xffff : 0xff).op("v128.and");
   };
   const narrow16: Op = signed ? "i16x8.narrow_i32x4_s" : "i16x8.narrow_i32x4_u";
   const narrow8: Op = signed ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u";
@@ -175,6 +175,40 @@ export function storeLane(f: FunctionBuilder, t: DType, address: Local, value: L
   storeScalar(f, t, offset);
 }
 
+const hoisted = new WeakMap<FunctionBuilder, Map<number, Local>>();
+
+/**
+ * Puts the vector constants that loads and stores of these types need into locals, at the current place
+ * of the function, for all code after it (which it must dominate). Without it they are rebuilt at each use.
+ */
+export function hoistConstants(f: FunctionBuilder, loads: Iterable<DType>, store: DType, fits: boolean): void {
+  const needed = new Set<number>();
+  if ([...loads].includes("float16")) for (const c of halfLoad) needed.add(c);
+  if (store === "float16") for (const c of halfStore) needed.add(c);
+  if (!fits && store === "int16") needed.add(0xffff);
+  if (!fits && (store === "int8" || store === "uint8" || store === "bool")) needed.add(0xff);
+  const known = hoisted.get(f) ?? new Map<number, Local>();
+  hoisted.set(f, known);
+  for (const c of needed) {
+    if (known.has(c)) continue;
+    const local = f.local("v128");
+    f.i32x4(c).set(local);
+    known.set(c, local);
+  }
+}
+
+/** Pushes a vector of four equal 32-bit words. */
+function constant(f: FunctionBuilder, bits: number): FunctionBuilder {
+  const local = hoisted.get(f)?.get(bits);
+  return local === undefined ? f.i32x4(bits) : f.get(local);
+}
+
+const twoTo112 = 0x77800000;
+const oneHalf = 0x3f000000; // 0.5
+const rebias = (0xfff - (112 << 23)) | 0;
+const halfLoad = [0x7fff, twoTo112, 0x7bff, 0x7f800000, 0x8000];
+const halfStore = [0x7fffffff, oneHalf, 1, rebias, 0x38800000, 0x7c00, 0x477ff000, 0x7e00, 0x7f800000, 0x8000];
+
 // binary16 → binary32: place exponent and fraction, then multiply by 2^112, which also renormalises
 // subnormals; infinities and NaN get their exponent by hand.
 
@@ -193,9 +227,14 @@ function halfToFloatScalar(f: FunctionBuilder): void {
 export function halfToFloatVector(f: FunctionBuilder): void {
   const h = f.local("v128");
   const m = f.local("v128");
-  f.tee(h).i32x4(0x7fff).op("v128.and").tee(m).i32(13).op("i32x4.shl").f32x4(2 ** 112).op("f32x4.mul");
-  f.get(m).i32x4(0x7bff).op("i32x4.gt_s").i32x4(0x7f800000).op("v128.and", "v128.or");
-  f.get(h).i32x4(0x8000).op("v128.and").i32(16).op("i32x4.shl", "v128.or");
+  f.tee(h);
+  constant(f, 0x7fff).op("v128.and").tee(m).i32(13).op("i32x4.shl");
+  constant(f, twoTo112).op("f32x4.mul");
+  f.get(m);
+  constant(f, 0x7bff).op("i32x4.gt_s");
+  constant(f, 0x7f800000).op("v128.and", "v128.or");
+  f.get(h);
+  constant(f, 0x8000).op("v128.and").i32(16).op("i32x4.shl", "v128.or");
   f.free("v128", h, m);
 }
 
@@ -223,13 +262,21 @@ function floatToHalfScalar(f: FunctionBuilder): void {
 function floatToHalfVector(f: FunctionBuilder, v: Local): void {
   const m = f.local("v128");
   const r = f.local("v128");
-  f.get(v).i32x4(0x7fffffff).op("v128.and").set(m);
-  f.get(m).f32x4(0.5).op("f32x4.add").i32x4(0x3f000000).op("i32x4.sub");
-  f.get(m).get(m).i32(13).op("i32x4.shr_u").i32x4(1).op("v128.and", "i32x4.add");
-  f.i32x4(0xfff - (112 << 23)).op("i32x4.add").i32(13).op("i32x4.shr_u");
-  f.get(m).i32x4(0x38800000).op("i32x4.lt_s", "v128.bitselect").set(r);
-  f.i32x4(0x7c00).get(r).get(m).i32x4(0x477ff000).op("i32x4.ge_s", "v128.bitselect").set(r);
-  f.i32x4(0x7e00).get(r).get(m).i32x4(0x7f800000).op("i32x4.gt_s", "v128.bitselect");
-  f.get(v).i32(16).op("i32x4.shr_u").i32x4(0x8000).op("v128.and", "v128.or").set(v);
+  f.get(v);
+  constant(f, 0x7fffffff).op("v128.and").set(m);
+  f.get(m);
+  constant(f, oneHalf).op("f32x4.add");
+  constant(f, 0x3f000000).op("i32x4.sub");
+  f.get(m).get(m).i32(13).op("i32x4.shr_u");
+  constant(f, 1).op("v128.and", "i32x4.add");
+  constant(f, rebias).op("i32x4.add").i32(13).op("i32x4.shr_u");
+  f.get(m);
+  constant(f, 0x38800000).op("i32x4.lt_s", "v128.bitselect").set(r);
+  constant(f, 0x7c00).get(r).get(m);
+  constant(f, 0x477ff000).op("i32x4.ge_s", "v128.bitselect").set(r);
+  constant(f, 0x7e00).get(r).get(m);
+  constant(f, 0x7f800000).op("i32x4.gt_s", "v128.bitselect");
+  f.get(v).i32(16).op("i32x4.shr_u");
+  constant(f, 0x8000).op("v128.and", "v128.or").set(v);
   f.free("v128", m, r);
 }

@@ -253,6 +253,32 @@ test("arg reductions", () => {
       }
 });
 
+test("NaN goes through max and min, whichever lanes and loops it is met in", () => {
+  for (const combine of ["max", "min"] as const)
+    for (const [shape, axis] of [[[9, 37], 0], [[9, 37], 1]] as const)
+      for (let i = 0; i < 20; i++) {
+        const x = tensor("float32", shape);
+        for (let k = 0; k < 1 + upTo(3); k++) x.data[upTo(x.data.length - 1)] = Number.NaN;
+        const kept = shape[1 - axis] as number;
+        const index = axis === 0 ? [at(1), at(0)] : [at(0), at(1)];
+        check(
+          { loops: [kept], reduce: [shape[axis] as number], operands: [{ value: 0, index }], body: e.input(0, "f32"), combine, result: e.accumulator("f32"), out: walk(1, [kept]) },
+          [x, tensor("float32", [kept])],
+        );
+      }
+});
+
+test("transpositions of every element size, with partial tiles and outer loops", () => {
+  for (const dtype of ["float32", "int8", "float16", "int64", "int32"] as const)
+    for (const [a, b, ...rest] of [[16, 4], [16, 7], [37, 21], [5, 64], [64, 5], [19, 33, 3], [20, 8, 2, 3]] as [number, number, ...number[]][]) {
+      const t = dtype === "int64" ? "i64" : dtype === "int8" || dtype === "int32" ? "i32" : "f32";
+      const loops = [...rest, b, a];
+      const k = rest.length;
+      const x = tensor(dtype, [...rest, a, b], random() < 0.3);
+      check({ loops, reduce: [], operands: [{ value: 0, index: [...rest.map((_, l) => at(l)), at(k + 1), at(k)] }], result: e.input(0, t), out: walk(1, loops) }, [x, tensor(dtype, loops)]);
+    }
+});
+
 test("random nests", () => {
   for (let i = 0; i < 400; i++) {
     seed = i + 1;

@@ -13,6 +13,7 @@ import { emitNest, type NestExprs } from "./nest_emit.js";
 import { type Affine, normalize, type Normal, type Place } from "./nest_normal.js";
 import { rangeOf } from "./nest_range.js";
 import { depends, laneKind, schedule, type Schedule } from "./nest_schedule.js";
+import { planTranspose } from "./nest_transpose.js";
 import type { Clip, Cursor, PlaceCode, Structure, Word } from "./nest_structure.js";
 
 /** One call should take about this long. */
@@ -22,6 +23,8 @@ const targetNs = 20_000;
 export function planNest(step: Step, engine: Engine): PlannedKernel {
   const n = normalize(step);
   const empty = n.loops.some((x) => x === 0);
+  const transposed = planTranspose(n);
+  if (transposed) return transposed;
   if (n.loops.length === 0) addLoop(n);
   const clips = clipRule(n);
   const how = schedule(n, clips);

@@ -10,11 +10,12 @@
 import { accumulator, type Expr, input, num } from "../../compiler/expr.js";
 import { scalarOf } from "../../compiler/nest.js";
 import { type FunctionBuilder, type Local, type ModuleBuilder, type WasmType } from "./assembler.js";
-import { loadScalar, loadSplat, loadVectors, storeLane, storeScalar, storeVectors } from "./elements.js";
+import { hoistConstants, loadScalar, loadSplat, loadVectors, storeLane, storeScalar, storeVectors } from "./elements.js";
 import { firstParameter, prepareScalar, prepareVector, type ReadyExpr } from "./expr.js";
 import { loadStrided } from "./nest_lanes.js";
 import { combined, identity, isArg } from "./nest_normal.js";
 import type { Clip, Cursor, PlaceCode, Structure, Word } from "./nest_structure.js";
+import type { Op } from "./opcodes.js";
 
 export interface NestExprs {
   readonly body: Expr | undefined;
@@ -125,12 +126,13 @@ class NestEmitter {
       f.set(local);
       this.fills.set(i, local);
     });
+    if (this.vector) hoistConstants(f, s.operands.flatMap((p) => (p ? [p.dtype] : [])), s.out.dtype, e.fits);
     const prepare = (x: Expr): ReadyExpr => (this.vector ? prepareVector(f, x, { fma: s.fma }) : prepareScalar(f, x));
     this.result = prepare(e.result);
     if (!e.body || !s.combine) return;
     const { t } = e.body;
-    const arg = isArg(s.combine);
-    this.step = prepare(arg ? e.body : combined(s.combine, accumulator(t), e.body));
+    const direct = isArg(s.combine) || this.extreme !== undefined;
+    this.step = prepare(direct ? e.body : combined(s.combine, accumulator(t), e.body));
     if (s.lane.reduce) this.fold = prepare(combined(s.combine, input(0, t), input(1, t)));
     this.start = f.local(this.valueType(t));
     prepare(num(s.start ?? identity(s.combine, t), t)).emit(() => 0);
@@ -510,6 +512,34 @@ class NestEmitter {
 
   // ---- reductions --------------------------------------------------------------------------------
 
+  /** Float max and min: one instruction (pmax drops NaN) with a record of where NaN came by. */
+  private get extreme(): Op | undefined {
+    const { s, e } = this;
+    if (!this.vector || e.body?.t !== "f32") return undefined;
+    return s.combine === "max" ? "f32x4.pmax" : s.combine === "min" ? "f32x4.pmin" : undefined;
+  }
+
+  /** acc = combine(acc, body) */
+  private accumulate(acc: Local, nan: Local | undefined, operand: (i: number) => Local): void {
+    const { f } = this;
+    (this.step as ReadyExpr).emit(operand);
+    if (nan === undefined || this.extreme === undefined) {
+      f.set(acc);
+      return;
+    }
+    const v = f.local("v128");
+    f.set(v).get(acc).get(v).op(this.extreme).set(acc);
+    f.get(nan).get(v).get(v).op("f32x4.ne", "v128.or").set(nan);
+    f.free("v128", v);
+  }
+
+  private nanMasks(count: number): Local[] {
+    if (!this.extreme) return [];
+    const masks = this.f.someLocals(count, "v128");
+    for (const m of masks) this.f.i32x4(0).set(m);
+    return masks;
+  }
+
   /** Lanes along the output: `count` accumulators through all reduction loops. */
   private folded(count: number, vectors: number, bounds: Bounds): Local[] {
     const { f, s } = this;
@@ -523,6 +553,7 @@ class NestEmitter {
       else f.i32(0);
       f.set(p);
     }
+    const nans = this.nanMasks(count);
     const fixed = new Map<number, Local[]>();
     for (const i of this.bodyUses) if (!(s.operands[i] as PlaceCode).inReduce) fixed.set(i, this.load(i, vectors));
     this.reduceLoops(0, bounds, (index) => {
@@ -531,12 +562,17 @@ class NestEmitter {
       const loaded = new Map(fixed);
       for (const i of this.bodyUses) if (!loaded.has(i)) loaded.set(i, this.load(i, vectors));
       accs.forEach((acc, u) => {
-        (this.step as ReadyExpr).emit((i) => this.operand(i, u, loaded, accs));
-        if (arg) this.keepBest(acc, places[u] as Local, index as Local, t);
-        else f.set(acc);
+        const operand = (i: number): Local => this.operand(i, u, loaded, accs);
+        if (!arg) {
+          this.accumulate(acc, nans[u], operand);
+          return;
+        }
+        (this.step as ReadyExpr).emit(operand);
+        this.keepBest(acc, places[u] as Local, index as Local, t);
       });
       for (const [c, local] of saved) this.now.set(c, local);
     });
+    nans.forEach((nan, u) => f.get(accs[u] as Local).get(nan).op("v128.or").set(accs[u] as Local));
     return arg ? places : accs;
   }
 
@@ -601,6 +637,7 @@ class NestEmitter {
     const accs = f.someLocals(this.vector ? s.unroll : 1, this.valueType(t));
     const single = this.vector ? f.local("v128") : (accs[0] as Local);
     for (const a of [...accs, single]) f.get(this.start as Local).set(a);
+    const [nan] = this.nanMasks(1);
     const bound = bounds.get(-1);
     this.reduceLoops(0, bounds, () => {
       const saved = new Map(this.now);
@@ -617,13 +654,14 @@ class NestEmitter {
           const loaded = new Map(this.bodyUses.map((i) => [i, this.load(i, size, g)] as const));
           for (let u = 0; u < Math.max(1, size); u++) {
             const acc = target[g + u] as Local;
-            (this.step as ReadyExpr).emit((i) => (i < 0 ? acc : this.operand(i, u, loaded, [])));
-            f.set(acc);
+            this.accumulate(acc, nan, (i) => (i < 0 ? acc : this.operand(i, u, loaded, [])));
           }
         }
       });
       for (const [c, local] of saved) this.now.set(c, local);
     });
+    const [first] = accs as [Local];
+    if (nan !== undefined) f.get(first).get(nan).op("v128.or").set(first);
     if (this.vector) this.horizontal(accs, single);
     this.finish(0, 0, [single]);
   }
