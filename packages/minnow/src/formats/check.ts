@@ -4,16 +4,16 @@ import { ModelError } from "../error.js";
 import type { Graph, Tensor } from "../graph/graph.js";
 
 /** @throws ModelError bad_graph; `what` names the source in the message */
-export function checkGraph(graph: Graph, what: string, outer: ReadonlySet<Tensor> = new Set()): void {
+export function checkGraph(graph: Graph, what: string, outer: (t: Tensor) => boolean = () => false): void {
   const fail = (why: string): never => {
     throw new ModelError("bad_graph", `${what}: ${why}`);
   };
   const names = new Set<string>();
   const named = new Set<Tensor>();
   const own = new Set<Tensor>();
-  const has = (t: Tensor) => t.kind === "constant" || t.kind === "variable" || own.has(t) || outer.has(t);
+  const has = (t: Tensor) => t.kind === "constant" || t.kind === "variable" || own.has(t) || outer(t);
   const name = (t: Tensor) => {
-    if (named.has(t) || outer.has(t)) return;
+    if (named.has(t) || outer(t)) return;
     if (names.has(t.name)) fail(`two tensors are named ${JSON.stringify(t.name)}`);
     named.add(t);
     names.add(t.name);
@@ -29,12 +29,9 @@ export function checkGraph(graph: Graph, what: string, outer: ReadonlySet<Tensor
       if (!has(t)) fail(`${n.op} ${JSON.stringify(n.name)} reads ${t.name} before any node makes it`);
       name(t);
     }
-    if (n.graphs?.length) {
-      const around = new Set([...outer, ...own]);
-      for (const g of n.graphs) checkGraph(g, what, around);
-    }
+    for (const g of n.graphs ?? []) checkGraph(g, what, (t) => own.has(t) || outer(t));
     for (const t of n.outputs) {
-      if (t.kind !== "value" || own.has(t) || outer.has(t)) fail(`${n.op} ${JSON.stringify(n.name)} writes ${t.name}, which has a value`);
+      if (t.kind !== "value" || own.has(t) || outer(t)) fail(`${n.op} ${JSON.stringify(n.name)} writes ${t.name}, which has a value`);
       own.add(t);
       name(t);
     }

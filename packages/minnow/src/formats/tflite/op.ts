@@ -59,12 +59,12 @@ export class Op {
   }
 
   temp(suffix: string, dtype: DType, quant?: Quantization): Tensor {
-    const name = this.tensors.names.take(`${this.output.name}/${suffix}`);
+    const name = this.tensors.nameFor(this.output.name, suffix);
     return { name, dtype, shape: [], kind: "value", ...(quant && { quant }) };
   }
 
   constant(suffix: string, dtype: DType, shape: readonly number[], data: TypedArray): Tensor {
-    return this.tensors.constant(`${this.output.name}/${suffix}`, dtype, shape, data);
+    return this.tensors.constant(this.output.name, suffix, dtype, shape, data);
   }
 
   floats(suffix: string, ...values: number[]): Tensor {
@@ -92,6 +92,7 @@ export class Op {
     if (t.kind !== "constant" || !t.data) return undefined;
     if (t.dtype !== "int32" && t.dtype !== "int64") this.fail(`input ${i} is ${t.dtype}, not integers`);
     if (t.data.length > 4096) this.fail(`input ${i} has ${t.data.length} elements`);
+    this.tensors.buffers.spend(8 * t.data.length);
     return Array.from(t.data as Int32Array, Number);
   }
 

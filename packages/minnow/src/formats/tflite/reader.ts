@@ -14,6 +14,9 @@ import * as schema from "./schema.js";
 import { Tensors, Unsupported } from "./tensors.js";
 
 const maxOutputs = 4096;
+/** A file that is all problems is cut short. */
+const maxProblems = 2000;
+const maxText = 400;
 
 /**
  * Reads a TFLite model.
@@ -89,7 +92,9 @@ class Reader {
   #note(op: string, node: string, e: unknown): void {
     if (!(e instanceof Unsupported)) throw e;
     const hint = e.hint ?? hintFor(op);
-    this.#problems.push({ op, node, reason: e.reason, ...(hint && { hint }) });
+    const reason = e.reason.slice(0, maxText);
+    this.#problems.push({ op, node: node.slice(0, maxText), reason, ...(hint && { hint }) });
+    if (this.#problems.length >= maxProblems) throw this.#problemsError();
   }
 
   /** Returns the shapes that the file holds for inputs with open dimensions. */
@@ -97,13 +102,15 @@ class Reader {
     const fixed = new Map<Tensor, readonly number[]>();
     const tensors = indices.map((i) => this.#tensor(i, "INPUT"));
     const batches = tensors.filter((t) => t?.shape[0] === "?").length;
+    const seen = new Set<Tensor>();
     tensors.forEach((t, i) => {
       const index = indices[i] as number;
       this.#ready[index] = true;
       if (!t) return;
-      if (graph.inputs.includes(t)) this.#fail(`input ${t.name} comes twice`);
+      if (seen.has(t)) this.#fail(`input ${t.name} comes twice`);
       if (t.kind === "constant") return; // some converters list them; nobody can give them a value
       if (t.kind === "variable") return this.#note("INPUT", t.name, new Unsupported(`${t.name} is state`));
+      seen.add(t);
       fixed.set(t, this.#tensors.openInput(index, batches === 1));
       graph.inputs.push(t);
     });
@@ -187,7 +194,7 @@ class Reader {
 
   #report(graph: Graph): void {
     for (const n of graph.nodes)
-      if (!registry.has(n.op)) this.#problems.push({ op: n.name.split(":")[0] ?? "", node: n.outputs[0]?.name ?? "", reason: `operator ${n.op} is not known` });
+      if (!registry.has(n.op)) this.#note(n.op, n.outputs[0]?.name ?? "", new Unsupported("the operator is not known"));
     if (this.subgraphs > 1 && this.#problems.length === 0)
       this.#problems.push({
         op: "SUBGRAPHS",
@@ -195,10 +202,13 @@ class Reader {
         reason: `the file holds ${this.subgraphs} sub-graphs`,
         hint: "convert one function (signature) to a file of its own",
       });
-    if (this.#problems.length === 0) return;
+    if (this.#problems.length > 0) throw this.#problemsError();
+  }
+
+  #problemsError(): ModelError {
     const ops = [...new Set(this.#problems.map((p) => `${p.op} (${p.reason})`))];
     const shown = ops.slice(0, 5).join("; ") + (ops.length > 5 ? `; and ${ops.length - 5} more` : "");
-    throw new ModelError("unsupported", `${this.#problems.length} of the model's parts cannot run: ${shown}`, {
+    return new ModelError("unsupported", `${this.#problems.length} of the model's parts cannot run: ${shown}`, {
       op: this.#problems[0]?.op,
       hint: this.#problems.find((p) => p.hint)?.hint,
       problems: this.#problems,
@@ -217,7 +227,7 @@ function operatorName(t: Table): OperatorName {
     t.num(schema.operatorCode.deprecatedBuiltinCode, "i8"),
   );
   const name = schema.builtinNames[code] ?? `BUILTIN_${code}`;
-  return name === "CUSTOM" ? { name: t.string(schema.operatorCode.customCode) ?? "", custom: true } : { name, custom: false };
+  return name === "CUSTOM" ? { name: (t.string(schema.operatorCode.customCode) ?? "").slice(0, maxText), custom: true } : { name, custom: false };
 }
 
 /**

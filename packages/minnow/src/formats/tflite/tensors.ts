@@ -10,6 +10,9 @@ import type { Buffers } from "./buffers.js";
 import * as schema from "./schema.js";
 
 const maxRank = 16;
+/** Longer names are cut: no converter writes such, and messages and new names repeat them. */
+const maxName = 4096;
+const maxSymbol = 60;
 
 /** Thrown while one operator is read; the reader collects it with all others. */
 export class Unsupported extends Error {
@@ -37,7 +40,7 @@ export class Tensors {
   ) {
     this.#tables = subgraph.tables(schema.subgraph.tensors);
     this.count = this.#tables.length;
-    this.#names = this.#tables.map((t, i) => this.names.take(t.string(schema.tensor.name) || `tensor_${i}`));
+    this.#names = this.#tables.map((t, i) => this.names.take(t.string(schema.tensor.name)?.slice(0, maxName) || `tensor_${i}`));
   }
 
   name(index: number): string {
@@ -119,9 +122,11 @@ export class Tensors {
   /** Gives an input its shape: open dimensions become symbols. Returns the shape the file holds for them. */
   openInput(index: number, batch: boolean): readonly number[] {
     const t = this.get(index);
+    const name = this.name(index);
+    const short = name.length <= maxSymbol ? name : `${name.slice(0, maxSymbol)}_${index}`;
     t.kind = "input";
     t.shape = t.shape.map((d, axis) =>
-      d !== "?" ? d : batch && axis === 0 ? "batch" : symbol(`${this.name(index)}_${axis}`),
+      d !== "?" ? d : batch && axis === 0 ? "batch" : symbol(`${short}_${axis}`),
     );
     return this.#table(index).nums(schema.tensor.shape, "i32") ?? [];
   }
@@ -129,6 +134,11 @@ export class Tensors {
   /** The quantisation of an int32 bias as the file has it. */
   biasQuant(t: Tensor): Quantization | undefined {
     return this.#biasQuant.get(t);
+  }
+
+  /** A name for something new beside tensor `of`. */
+  nameFor(of: string, suffix: string): string {
+    return this.names.take(`${of.slice(0, 200)}/${suffix}`);
   }
 
   /** A constant with its axes in another order, made once. */
@@ -141,7 +151,7 @@ export class Tensors {
     const shape = t.shape as readonly number[];
     const made: Tensor = {
       ...t,
-      name: this.names.take(`${t.name}/transposed`),
+      name: this.nameFor(t.name, "transposed"),
       shape: perm.map((p) => shape[p] as number),
       data: this.buffers.transpose(t.data, shape, perm),
     };
@@ -150,9 +160,9 @@ export class Tensors {
     return made;
   }
 
-  /** A new constant; `like` names it. */
-  constant(like: string, dtype: DType, shape: readonly number[], data: NonNullable<Tensor["data"]>): Tensor {
-    if (data.length !== count(shape)) this.buffers.file.fail(`constant ${like} does not fit [${shape}]`);
-    return { name: this.names.take(like), dtype, shape, kind: "constant", data };
+  /** A new constant beside tensor `of`. */
+  constant(of: string, suffix: string, dtype: DType, shape: readonly number[], data: NonNullable<Tensor["data"]>): Tensor {
+    if (data.length !== count(shape)) this.buffers.file.fail(`constant ${of} does not fit [${shape}]`);
+    return { name: this.nameFor(of, suffix), dtype, shape, kind: "constant", data };
   }
 }
