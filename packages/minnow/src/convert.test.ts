@@ -45,7 +45,7 @@ test("optimize: false leaves the graph as it was read", async () => {
 });
 
 test("shapes and dims are fixed; outputs are chosen and kept", async () => {
-  const fixed = readMinnow(await convert(source(), { dims: { N: 1 }, shapes: { x: [1, 3, 8, 6] }, outputs: ["c", "z"] }));
+  const fixed = readMinnow(await convert(source(), { shapes: { x: [1, 3, 8, 6] }, outputs: ["c", "z"] }));
   assert.deepEqual(fixed.inputs[0]?.shape, [1, 3, 8, 6]);
   assert.deepEqual(fixed.outputs.map((t) => [t.name, t.shape]), [["c", [1, 8, 6, 4]], ["z", [1, 4]]]);
   const half = readMinnow(await convert(source(), { dims: { H: 8, W: 8 } }));
@@ -65,8 +65,8 @@ test("what cannot be converted says why", async () => {
   await rejects(() => convert(new TextEncoder().encode("hello, this is no model at all")), "unknown_format", /known format/);
   await rejects(() => convert(new Uint8Array([28, 0, 0, 0, 77, 83, 76, 50, 0, 0])), "unknown_format", /ms files/);
   await rejects(() => convert(source(), { outputs: ["nope"] }), "bad_option", /"nope"/);
-  await rejects(() => convert(source(), { shapes: { y: [1] } }), "bad_option", /inputs: x/);
-  await rejects(() => convert(source(), { shapes: { x: [1, 3, 8] } }), "bad_option", /does not fit/);
+  await rejects(() => convert(source(), { shapes: { y: [1] } }), "bad_option", /"y"/);
+  await rejects(() => convert(source(), { shapes: { x: [1, 3, 8] } }), "bad_option", /does not fit|\[1,3,8\]/);
   await rejects(() => convert(source(), { shapes: { x: [1, 2, 8, 8] } }), "bad_shape", /Conv2D/);
   await rejects(() => convert(source(), { dims: { Q: 1 } }), "bad_option", /"Q"/);
   await rejects(() => convert(source(), { signal: AbortSignal.abort() }), "aborted", /aborted/);

@@ -27,7 +27,9 @@ export function checkPass(pass: Pass, before: string, after: string, options: Ch
   const graph = read(before);
   const source = read(before);
   const rewrites = pass.run(graph);
+  const given = print(graph);
   annotate(graph);
+  assert.equal(given, print(graph), "it gives every tensor the shape that inference finds");
   assert.equal(show(graph), show(read(after)));
   assert.ok(rewrites > 0, "it says that it did something");
   assert.equal(pass.run(graph), 0, "a second run finds nothing to do");

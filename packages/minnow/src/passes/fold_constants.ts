@@ -4,6 +4,7 @@
 // Storage forms stay: Cast from float16 and Dequantize of stored weights are left to the compiler, and
 // a result that is much larger than its source (Expand, Tile of a scalar) is not written into the file.
 import { byteSize, dim, newArray, type Node, type Tensor, type TypedArray } from "../graph/index.js";
+import { ModelError } from "../error.js";
 import { inferGraph } from "../ops/infer.js";
 import { constantTensor, evaluateNode, toArray, type RefTensor } from "../targets/reference/index.js";
 import { constantOf, permuteData } from "./constants.js";
@@ -64,10 +65,20 @@ function foldNode(e: Editor, n: Node): boolean {
   }
   if (dim.count(y.shape) > maxElements || sources.some((t) => (t?.data?.length ?? 0) > maxElements)) return false;
   if (!sources.every((t) => !t || t.dtype !== "string")) return false;
-  const result = evaluateNode(n, n.inputs.map((t, i) => t ? valueOf(t, sources[i] as Tensor) : undefined))[0];
+  const result = compute(n, n.inputs.map((t, i) => (t ? valueOf(t, sources[i] as Tensor) : undefined)));
   if (!result) return false;
   become(e, n, result.shape, toArray(result));
   return true;
+}
+
+/** The node's output; null where it fails (an index out of range): it then fails where it is run, if it is. */
+function compute(n: Node, inputs: readonly (RefTensor | undefined)[]): RefTensor | null {
+  try {
+    return evaluateNode(n, inputs)[0] ?? null;
+  } catch (e) {
+    if (e instanceof ModelError) return null;
+    throw e;
+  }
 }
 
 /** A constant, seen through a cast from float16. */

@@ -63,12 +63,12 @@ export function optimize(graph: Graph, options: OptimizeOptions = {}): Record<st
       if (pass.inferenceOnly && options.training) continue;
       const n = pass.run(graph);
       if (n === 0) continue;
-      annotate(graph);
       counts[pass.name] = (counts[pass.name] ?? 0) + n;
       changed += n;
       options.onPass?.(pass.name, n);
     }
     if (changed === 0) break;
+    annotate(graph); // passes give new tensors their shapes; this finds what became known
   }
   deadNodes.run(graph);
   return counts;

@@ -9,7 +9,10 @@ export interface Pass {
   readonly name: string;
   /** Holds only while weights and statistics stay fixed: not before training. */
   readonly inferenceOnly?: boolean;
-  /** Rewrites the graph in place. Shapes are annotated before; returns the number of rewrites. */
+  /**
+   * Rewrites the graph in place. Tensors have their shapes and types before, and must have them after.
+   * @returns number of rewrites; 0 = the graph is as it was
+   */
   run(graph: Graph): number;
 }
 
