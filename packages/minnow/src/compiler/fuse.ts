@@ -122,6 +122,7 @@ const size = (loops: readonly number[]): number => loops.reduce((a, b) => a * b,
 function chain(p: LoweredKernel, consumer: LoweredKernel, v: Value): LoopNest | null {
   const [a, b] = [p.nest, consumer.nest];
   if (!a || !b || a.reduce.length || !isIdentity(a.out.index) || a.operands.some(moves)) return null;
+  if (size(a.loops) !== size(v.shape)) return null; // one of several kernels that write v (padding)
   if (size(b.loops) > size(a.loops)) return null; // would compute f once per broadcast copy
   const build = new OperandList();
   const inner = (outer: readonly AxisIndex[]): Expr | null => {

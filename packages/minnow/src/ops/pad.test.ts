@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { ModelError } from "../error.js";
 import type { DType } from "../graph/dtype.js";
+import { Graph, type Tensor, value } from "../graph/graph.js";
+import { runGraph } from "../runtime/run_graph.js";
 import { inferGraph } from "./infer.js";
 import { affine, type Case, check, graphOf, list, scalar, t } from "./movement.test.kit.js";
 
@@ -66,4 +68,24 @@ test("Pad refuses what cannot be", () => {
   bad({ inputs: [t([0])], attrs: { pads: [1, 0], mode: "edge" } });
   bad({ inputs: [t([2])], attrs: { pads: [1, 0], mode: "mirror" } });
   bad({ inputs: [t([2, 2])], attrs: { pads: [2 ** 40, 2 ** 40, 0, 0] } });
+});
+
+test("a part of a padded tensor is read from all of it", async () => {
+  const x: Tensor = { name: "x", dtype: "float32", shape: [4], kind: "input" };
+  const [padded, y] = [value("p", "float32"), value("y", "float32")];
+  const graph = new Graph();
+  graph.inputs = [x];
+  graph.outputs = [y];
+  graph.nodes = [
+    { op: "Pad", name: "p", inputs: [x], outputs: [padded], attrs: { pads: [0, 4], value: 5 } },
+    {
+      op: "Slice",
+      name: "s",
+      inputs: [padded],
+      outputs: [y],
+      attrs: { starts: [0], ends: [8], axes: [0], steps: [3] },
+    },
+  ];
+  const { y: out } = await runGraph(graph, { x: { data: Float32Array.of(1, 2, 3, 4), shape: [4] } });
+  assert.deepEqual([...(out?.data ?? [])], [1, 4, 5]);
 });
