@@ -10,6 +10,7 @@ export const ms = (t: number): string => `${t < 1 ? t.toFixed(3) : t < 100 ? t.t
 export const shape = (s: readonly (number | string)[]): string => `[${s.join(", ")}]`;
 export const list = (r: Readonly<Record<string, number>>): string =>
   Object.entries(r)
+    .filter(([, n]) => n > 0)
     .map(([k, n]) => `${k} ${n}`)
     .join(", ");
 

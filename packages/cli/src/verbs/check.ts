@@ -58,7 +58,7 @@ export const check: Verb = {
       return ok ? 0 : 1;
     }
     if (ok) {
-      print(table([["operator", "count", "cpu", "kernels"], ...rows.map((r) => [r.op, String(r.count), "yes", r.kernels ?? ""])]));
+      print(table([["operator", "count", "cpu", "kernels"], ...rows.map((r) => [r.op, String(r.count), "yes", r.kernels ?? (remark.startsWith("planned") ? "fused or without copy" : "")])]));
       print(`\n${path} runs. ${remark}`);
       return 0;
     }

@@ -44,7 +44,7 @@ export interface Report extends ReportData {
 export function operatorRows(plan: Plan, device: string): OperatorRow[] {
   const rows = new Map<string, { count: number; macs: number; kernels: Record<string, number>; fused: Record<string, number> }>();
   for (const s of plan.steps) {
-    const row = rows.get(s.op) ?? { count: 0, macs: 0, kernels: Object.create(null), fused: Object.create(null) };
+    const row = rows.get(s.op) ?? { count: 0, macs: 0, kernels: {}, fused: {} };
     rows.set(s.op, row);
     row.count++;
     row.macs += s.macs;
