@@ -41,7 +41,8 @@ for (const file of files.length ? files : defaults()) {
   const warm = times.slice(4).sort((a, b) => a - b);
   const ms = warm[warm.length >> 1];
   const speed = bytes.length / 1e3 / ms;
-  const memory = Number(execFileSync(process.execPath, [self, "--once", file], { encoding: "utf8" })) / bytes.length;
+  const memory =
+    Number(execFileSync(process.execPath, [self, "--once", file], { encoding: "utf8" })) / bytes.length;
   if (speed < 100 || memory > 3) slow++;
   console.log(
     `${file.split("/").at(-1).padEnd(44)} ${(bytes.length / 1e6).toFixed(1).padStart(6)} MB  first ${times[0].toFixed(0).padStart(5)} ms` +

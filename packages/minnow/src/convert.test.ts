@@ -23,7 +23,10 @@ const source = (): Uint8Array => {
 };
 
 const rejects = (f: () => unknown, code: string, message: RegExp): Promise<void> =>
-  assert.rejects(async () => f(), (e: unknown) => e instanceof ModelError && e.code === code && message.test(e.message));
+  assert.rejects(
+    async () => f(),
+    (e: unknown) => e instanceof ModelError && e.code === code && message.test(e.message),
+  );
 
 test("convert is deterministic, records its passes, and is done when done again", async () => {
   const once = await convert(source());
@@ -47,7 +50,13 @@ test("optimize: false leaves the graph as it was read", async () => {
 test("shapes and dims are fixed; outputs are chosen and kept", async () => {
   const fixed = readMinnow(await convert(source(), { shapes: { x: [1, 3, 8, 6] }, outputs: ["c", "z"] }));
   assert.deepEqual(fixed.inputs[0]?.shape, [1, 3, 8, 6]);
-  assert.deepEqual(fixed.outputs.map((t) => [t.name, t.shape]), [["c", [1, 8, 6, 4]], ["z", [1, 4]]]);
+  assert.deepEqual(
+    fixed.outputs.map((t) => [t.name, t.shape]),
+    [
+      ["c", [1, 8, 6, 4]],
+      ["z", [1, 4]],
+    ],
+  );
   const half = readMinnow(await convert(source(), { dims: { H: 8, W: 8 } }));
   assert.deepEqual(half.inputs[0]?.shape, ["N", 3, 8, 8]);
 });
@@ -57,16 +66,31 @@ test("events tell what was read, rewritten and written", async () => {
   const bytes = await convert(source(), { onEvent: (e) => events.push(e) });
   assert.equal(events[0]?.type, "read");
   assert.ok(events.some((e) => e.type === "pass" && e.name === "transposes" && e.rewrites > 0));
-  assert.deepEqual(events.at(-1)?.type === "write" && (events.at(-1) as { bytes: number }).bytes, bytes.length);
+  assert.deepEqual(
+    events.at(-1)?.type === "write" && (events.at(-1) as { bytes: number }).bytes,
+    bytes.length,
+  );
 });
 
 test("what cannot be converted says why", async () => {
   await rejects(() => convert(new Uint8Array()), "unknown_format", /empty/);
-  await rejects(() => convert(new TextEncoder().encode("hello, this is no model at all")), "unknown_format", /known format/);
-  await rejects(() => convert(new Uint8Array([28, 0, 0, 0, 77, 83, 76, 50, 0, 0])), "unknown_format", /ms files/);
+  await rejects(
+    () => convert(new TextEncoder().encode("hello, this is no model at all")),
+    "unknown_format",
+    /known format/,
+  );
+  await rejects(
+    () => convert(new Uint8Array([28, 0, 0, 0, 77, 83, 76, 50, 0, 0])),
+    "unknown_format",
+    /ms files/,
+  );
   await rejects(() => convert(source(), { outputs: ["nope"] }), "bad_option", /"nope"/);
   await rejects(() => convert(source(), { shapes: { y: [1] } }), "bad_option", /"y"/);
-  await rejects(() => convert(source(), { shapes: { x: [1, 3, 8] } }), "bad_option", /does not fit|\[1,3,8\]/);
+  await rejects(
+    () => convert(source(), { shapes: { x: [1, 3, 8] } }),
+    "bad_option",
+    /does not fit|\[1,3,8\]/,
+  );
   await rejects(() => convert(source(), { shapes: { x: [1, 2, 8, 8] } }), "bad_shape", /Conv2D/);
   await rejects(() => convert(source(), { dims: { Q: 1 } }), "bad_option", /"Q"/);
   await rejects(() => convert(source(), { signal: AbortSignal.abort() }), "aborted", /aborted/);

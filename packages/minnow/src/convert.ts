@@ -15,7 +15,13 @@ import { fixShapes, type GraphChanges, selectOutputs } from "./runtime/specializ
 import type { ModelSource, Progress } from "./runtime/types.js";
 
 export type ConvertEvent =
-  | { readonly type: "read"; readonly ms: number; readonly bytes: number; readonly format: string; readonly nodes: number }
+  | {
+      readonly type: "read";
+      readonly ms: number;
+      readonly bytes: number;
+      readonly format: string;
+      readonly nodes: number;
+    }
   | { readonly type: "pass"; readonly ms: number; readonly name: string; readonly rewrites: number }
   | { readonly type: "write"; readonly ms: number; readonly bytes: number; readonly nodes: number };
 
@@ -43,14 +49,22 @@ const readers: Partial<Record<Format, (bytes: Uint8Array) => Graph>> = {
  * @throws ModelError io, unknown_format, bad_file, bad_graph, bad_shape, bad_option, aborted, or
  * "unsupported" with every problem listed
  */
-export async function convert(source: ModelSource, options: ConvertOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+export async function convert(
+  source: ModelSource,
+  options: ConvertOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
   const { signal, onProgress } = options;
   const bytes = await readSource(source, { signal, onProgress });
   const graph = toGraph(bytes, options);
   if (signal?.aborted) throw new ModelError("aborted", "the call was aborted", { cause: signal.reason });
   const start = performance.now();
   const file = writeMinnow(graph);
-  options.onEvent?.({ type: "write", ms: performance.now() - start, bytes: file.length, nodes: graph.nodes.length });
+  options.onEvent?.({
+    type: "write",
+    ms: performance.now() - start,
+    bytes: file.length,
+    nodes: graph.nodes.length,
+  });
   return file;
 }
 
@@ -63,8 +77,13 @@ export function read(bytes: Uint8Array): Graph {
   const reader = format && readers[format];
   if (reader) return reader(bytes);
   const hint = `${Object.keys(readers).join(", ")} files can be read`;
-  if (format) throw new ModelError("unknown_format", `${format} files cannot be read by this version`, { hint });
-  throw new ModelError("unknown_format", bytes.length === 0 ? "the file is empty" : "not a model file of a known format", { hint });
+  if (format)
+    throw new ModelError("unknown_format", `${format} files cannot be read by this version`, { hint });
+  throw new ModelError(
+    "unknown_format",
+    bytes.length === 0 ? "the file is empty" : "not a model file of a known format",
+    { hint },
+  );
 }
 
 /** Reads and optimises: the graph that `load` runs and `convert` writes. */
@@ -76,7 +95,11 @@ export function toGraph(bytes: Uint8Array, options: GraphOptions = {}): Graph {
   if (options.outputs) selectOutputs(graph, options.outputs);
   const fixed = fixShapes(graph, options);
   onEvent?.({
-    type: "read", ms: performance.now() - start, bytes: bytes.length, format: graph.meta.format ?? "", nodes: graph.nodes.length,
+    type: "read",
+    ms: performance.now() - start,
+    bytes: bytes.length,
+    format: graph.meta.format ?? "",
+    nodes: graph.nodes.length,
   });
   if (options.optimize === false || (done && !fixed && !options.outputs)) return graph;
   let last = performance.now();

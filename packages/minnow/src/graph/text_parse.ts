@@ -74,7 +74,9 @@ class Parser {
       });
     const name = this.accept("@") ? this.word() : (outputs[0] as Tensor).name;
     const node: Node = { op, name, inputs, outputs, attrs };
-    while (this.peekWord("graph")) (node.graphs ??= []).push(this.graph(scope));
+    const graphs: Graph[] = [];
+    while (this.peekWord("graph")) graphs.push(this.graph(scope));
+    if (graphs.length) node.graphs = graphs;
     for (const t of outputs) define(t);
     return node;
   }
@@ -194,7 +196,8 @@ class Parser {
     const token = this.match(/-?[\w.+-]+/y);
     if (token === null) this.fail("a value is wanted");
     if (token === "true" || token === "false") return token === "true";
-    const n = token === "inf" ? Infinity : token === "-inf" ? -Infinity : token === "nan" ? NaN : Number(token);
+    const n =
+      token === "inf" ? Infinity : token === "-inf" ? -Infinity : token === "nan" ? NaN : Number(token);
     if (Number.isNaN(n) && token !== "nan") this.fail(`${token} is no value`);
     return n;
   }
@@ -271,7 +274,10 @@ class Parser {
   private fail(message: string): never {
     const line = this.text.slice(0, this.at).split("\n").length;
     const rest = this.text.slice(this.at, this.at + 24).split("\n")[0];
-    throw new ModelError("bad_graph", `line ${line}: ${message}${rest ? `, at ${JSON.stringify(rest)}` : ""}`);
+    throw new ModelError(
+      "bad_graph",
+      `line ${line}: ${message}${rest ? `, at ${JSON.stringify(rest)}` : ""}`,
+    );
   }
 }
 

@@ -42,7 +42,12 @@ function foldFollowing(e: Editor, only: "shift" | "any"): number {
     if (chain.length === 0) continue;
     const scaled = a.scale.some((s) => s !== 1);
     const bias = Float64Array.from(a.shift, (d, i) => (layer.bias?.[i] ?? 0) * (a.scale[i] as number) + d);
-    setLayer(e, layer, scaled ? scaleOutputs(layer, a.scale) : null, layer.bias || bias.some((d) => d !== 0) ? bias : null);
+    setLayer(
+      e,
+      layer,
+      scaled ? scaleOutputs(layer, a.scale) : null,
+      layer.bias || bias.some((d) => d !== 0) ? bias : null,
+    );
     for (const c of chain) e.remove(c);
     y.shape = (n.outputs[0] as Tensor).shape;
     e.takeOutput(n, y);
@@ -57,7 +62,13 @@ function foldPreceding(e: Editor): number {
     if (n.op !== "Conv2D" && n.op !== "Dense") continue;
     const x = n.inputs[0] as Tensor;
     const channels = x.shape[x.shape.length - 1];
-    if (typeof channels !== "number" || !isAffine(e.producer(x)) || e.soleReader(x) !== n || !flag(n, "keepDims", true)) continue;
+    if (
+      typeof channels !== "number" ||
+      !isAffine(e.producer(x)) ||
+      e.soleReader(x) !== n ||
+      !flag(n, "keepDims", true)
+    )
+      continue;
     const layer = layerOf(e, n);
     const found = layer && gather(e, x, channels, pads(n));
     if (!layer || !found || found.chain.length === 0) continue;
@@ -77,12 +88,18 @@ const isAffine = (n: Node | undefined): boolean => !!n && ["Add", "Sub", "Mul", 
 function pads(n: Node): boolean {
   if (n.op !== "Conv2D") return false;
   const padding = (n.attrs.padding as string | undefined) ?? "explicit";
-  if (padding === "explicit") return ((n.attrs.pads as readonly number[] | undefined) ?? []).some((p) => p !== 0);
+  if (padding === "explicit")
+    return ((n.attrs.pads as readonly number[] | undefined) ?? []).some((p) => p !== 0);
   return padding !== "valid";
 }
 
 /** The longest chain of arithmetic in front of `x` that folds, nearest the layer first. */
-function gather(e: Editor, x: Tensor, channels: number, padded: boolean): { source: Tensor; chain: Node[]; affine: Affine } | null {
+function gather(
+  e: Editor,
+  x: Tensor,
+  channels: number,
+  padded: boolean,
+): { source: Tensor; chain: Node[]; affine: Affine } | null {
   const chain: Node[] = [];
   let best: { source: Tensor; chain: Node[]; affine: Affine } | null = null;
   for (let t = x; ; ) {

@@ -14,7 +14,8 @@ export const batchNorm: Pass = {
     let rewrites = 0;
     for (const n of [...graph.nodes]) {
       const [x, y] = [n.inputs[0], n.outputs[0]];
-      if (n.op !== "BatchNorm" || !x || !y || x.quant || x.dtype !== "float32" || n.outputs.length !== 1) continue;
+      if (n.op !== "BatchNorm" || !x || !y || x.quant || x.dtype !== "float32" || n.outputs.length !== 1)
+        continue;
       const [scale, b, mean, variance] = n.inputs.slice(1).map((t) => floatsOf(e, t));
       if (!scale || !b || !mean || !variance) continue;
       const epsilon = (n.attrs.epsilon as number | undefined) ?? 1e-5;
@@ -22,8 +23,11 @@ export const batchNorm: Pass = {
       const shift = Float32Array.from(b, (v, i) => v - (mean[i] as number) * (factor[i] as number));
       if (!factor.every(Number.isFinite)) continue;
       const axis = (n.attrs.axis as number | undefined) ?? 1;
-      const shape = x.shape.map((_, i) => (i === (axis < 0 ? axis + x.shape.length : axis) ? scale.length : 1));
-      const c = (name: string, data: Float32Array): Tensor => e.constant(`${n.name}/${name}`, "float32", shape, data);
+      const shape = x.shape.map((_, i) =>
+        i === (axis < 0 ? axis + x.shape.length : axis) ? scale.length : 1,
+      );
+      const c = (name: string, data: Float32Array): Tensor =>
+        e.constant(`${n.name}/${name}`, "float32", shape, data);
       const scaled = e.insertBefore(
         n,
         { op: "Mul", inputs: [x, c("scale", Float32Array.from(factor))], name: `${n.name}/scale` },

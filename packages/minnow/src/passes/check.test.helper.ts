@@ -58,14 +58,17 @@ function rename(graph: Graph): (name: string) => string {
     const name = quoted.startsWith('"') ? (JSON.parse(quoted) as string) : quoted;
     if (kept.has(name)) return name;
     let short = names.get(name);
-    if (!short) names.set(name, (short = `t${names.size}`));
+    if (!short) {
+      short = `t${names.size}`;
+      names.set(name, short);
+    }
     return short;
   };
 }
 
 export function sameNumbers(a: Graph, b: Graph, { dims = {}, tolerance = 1e-5 }: CheckOptions = {}): void {
   const inputs: Record<string, ReferenceInput> = {};
-  a.inputs.forEach((t, i) => (inputs[t.name] = sample(t, dims, i + 1)));
+  for (const [i, t] of a.inputs.entries()) inputs[t.name] = sample(t, dims, i + 1);
   const [x, y] = [evaluate(a, inputs), evaluate(b, inputs)];
   a.outputs.forEach((t, i) => {
     const u = b.outputs[i] as Tensor;
@@ -81,7 +84,8 @@ function near(a: RefTensor, b: RefTensor, tolerance: number, name: string): void
   for (const v of a.data) if (Number.isFinite(v)) scale = Math.max(scale, Math.abs(v));
   for (let i = 0; i < a.data.length; i++) {
     const [p, q] = [a.data[i] as number, b.data[i] as number];
-    if (!Object.is(p, q) && !(Math.abs(p - q) <= tolerance * scale)) assert.fail(`${name}[${i}]: ${q}, not ${p}`);
+    if (!Object.is(p, q) && !(Math.abs(p - q) <= tolerance * scale))
+      assert.fail(`${name}[${i}]: ${q}, not ${p}`);
   }
 }
 
@@ -96,7 +100,12 @@ function sample(t: Tensor, dims: Record<string, number>, seed: number): Referenc
   };
   const data = newArray(t.dtype === "float16" ? "float32" : t.dtype, n);
   for (let i = 0; i < n; i++) {
-    const v = t.dtype === "float32" ? next() * 2 - 1 : t.dtype === "bool" ? Math.round(next()) : Math.floor(next() * 200) - (t.dtype === "uint8" ? 0 : 100);
+    const v =
+      t.dtype === "float32"
+        ? next() * 2 - 1
+        : t.dtype === "bool"
+          ? Math.round(next())
+          : Math.floor(next() * 200) - (t.dtype === "uint8" ? 0 : 100);
     data[i] = (data instanceof BigInt64Array ? BigInt(v) : v) as never;
   }
   return { data: data as Int32Array, shape };

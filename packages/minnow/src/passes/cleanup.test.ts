@@ -59,7 +59,10 @@ test("two outputs with equal values both keep their names", () => {
     %z = Neg(%b)
   }`);
   commonSubexpressions.run(g);
-  assert.deepEqual(g.outputs.map((t) => t.name), ["y", "z"]);
+  assert.deepEqual(
+    g.outputs.map((t) => t.name),
+    ["y", "z"],
+  );
   assert.equal(g.nodes.length, 3);
 });
 
@@ -117,7 +120,10 @@ test("names of outputs win over names of what they merge with", () => {
     %y = Identity(%a)
   }`);
   identities.run(g);
-  assert.equal(print(g, { names: false }), 'graph g(%x: float32[2]) -> (%y) {\n  %y: float32[2] aka (%a) = Relu(%x)\n}\n');
+  assert.equal(
+    print(g, { names: false }),
+    "graph g(%x: float32[2]) -> (%y) {\n  %y: float32[2] aka (%a) = Relu(%x)\n}\n",
+  );
 });
 
 test("an output that is an input stays a node", () => {
@@ -188,7 +194,10 @@ test("stored float16 and stored integers are not blown up", () => {
 /** The transpose of random(1) as float16 [4, 3]. */
 function floats(_bits: 16): string {
   const g = read(`graph g() -> (%y) { const %w: float16[4, 3] = random(1)\n %y = Cast(%w) {to: "float32"} }`);
-  const text = print(g).match(/= \[([^\]]*)\]/)?.[1]?.split(", ") ?? [];
+  const text =
+    print(g)
+      .match(/= \[([^\]]*)\]/)?.[1]
+      ?.split(", ") ?? [];
   return `[${[0, 1, 2].flatMap((c) => [0, 1, 2, 3].map((r) => text[r * 3 + c])).join(", ")}]`;
 }
 
@@ -261,7 +270,10 @@ test("a product with stored weights is dense", () => {
       %y = Dense(%x, %w) {keepDims: true}
     }`,
   );
-  checkUnchanged(matmulDense, "graph g(%x: float32[2], %a: float32[2, 2]) -> (%y) {\n const %w: float32[2, 3] = random(1)\n %y = MatMul(%x, %w)\n}");
+  checkUnchanged(
+    matmulDense,
+    "graph g(%x: float32[2], %a: float32[2, 2]) -> (%y) {\n const %w: float32[2, 3] = random(1)\n %y = MatMul(%x, %w)\n}",
+  );
 });
 
 test("a transpose before the classifier moves into its weights", () => {

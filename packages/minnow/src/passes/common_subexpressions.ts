@@ -12,12 +12,20 @@ export const commonSubexpressions: Pass = {
     const id = (t: Tensor | null): number => {
       if (!t) return -1;
       let n = ids.get(t);
-      if (n === undefined) ids.set(t, (n = ids.size));
+      if (n === undefined) {
+        n = ids.size;
+        ids.set(t, n);
+      }
       return n;
     };
     const seen = new Map<string, Node>();
     for (const n of [...graph.nodes]) {
-      if (n.graphs?.length || n.outputs.length === 0 || [...n.inputs, ...n.outputs].some((t) => t?.kind === "variable")) continue;
+      if (
+        n.graphs?.length ||
+        n.outputs.length === 0 ||
+        [...n.inputs, ...n.outputs].some((t) => t?.kind === "variable")
+      )
+        continue;
       const key = signature(n, id);
       const first = seen.get(key);
       if (!first) seen.set(key, n);
@@ -33,7 +41,9 @@ export const commonSubexpressions: Pass = {
 };
 
 function signature(n: Node, id: (t: Tensor | null) => number): string {
-  const attrs = Object.keys(n.attrs).sort().map((k) => [k, printable(n.attrs[k])]);
+  const attrs = Object.keys(n.attrs)
+    .sort()
+    .map((k) => [k, printable(n.attrs[k])]);
   const outputs = n.outputs.map((t) => [t.dtype, t.quant ?? null]);
   return JSON.stringify([n.op, n.inputs.map(id), attrs, outputs]);
 }
@@ -68,7 +78,9 @@ function sample(t: Tensor): string {
 
 function sameBytes(a: Tensor, b: Tensor): boolean {
   if (a.data === b.data) return true;
-  const [x, y] = [bytesOf(a.data as NonNullable<Tensor["data"]>), bytesOf(b.data as NonNullable<Tensor["data"]>)];
+  const [x, y] = [
+    bytesOf(a.data as NonNullable<Tensor["data"]>),
+    bytesOf(b.data as NonNullable<Tensor["data"]>),
+  ];
   return x.length === y.length && x.every((v, i) => v === y[i]);
 }
-

@@ -1,6 +1,13 @@
 // Reading constants in passes. Float16 weights stay float16 in the file: readers give them as
 // Cast(constant float16), which counts as constant here, and nobody folds it into float32 storage.
-import { type DType, dim, halfArrayToFloat, type Node, type Tensor, type TypedArray } from "../graph/index.js";
+import {
+  type DType,
+  dim,
+  halfArrayToFloat,
+  type Node,
+  type Tensor,
+  type TypedArray,
+} from "../graph/index.js";
 import type { Editor } from "./pass.js";
 
 /** The constant behind a tensor: itself, or what a Cast from float16 storage reads. */
@@ -9,7 +16,9 @@ export function constantOf(e: Editor, t: Tensor | null | undefined): Tensor | nu
   if (t.kind === "constant") return t.data ? t : null;
   const cast = e.producerOf(t, "Cast");
   const source = cast?.inputs[0];
-  return source?.kind === "constant" && source.dtype === "float16" && source.data && t.dtype === "float32" ? source : null;
+  return source?.kind === "constant" && source.dtype === "float16" && source.data && t.dtype === "float32"
+    ? source
+    : null;
 }
 
 /** Values of a float constant as float32; null where it is none. The array may be the constant's own. */
@@ -50,20 +59,29 @@ export function listOf(t: Tensor | null | undefined, attr: unknown): readonly nu
 export function padsOf(n: Node): [number, number][] | null {
   const rank = (n.inputs[0] as Tensor).shape.length;
   const list = listOf(n.inputs[1], n.attrs.pads);
-  if (list?.length !== 2 * rank) return list?.length === 0 ? Array.from({ length: rank }, () => [0, 0]) : null;
+  if (list?.length !== 2 * rank)
+    return list?.length === 0 ? Array.from({ length: rank }, () => [0, 0]) : null;
   const pairwise = n.inputs[1]?.shape.length === 2;
   return Array.from({ length: rank }, (_, i) =>
-    pairwise ? [list[2 * i] as number, list[2 * i + 1] as number] : [list[i] as number, list[i + rank] as number],
+    pairwise
+      ? [list[2 * i] as number, list[2 * i + 1] as number]
+      : [list[i] as number, list[i + rank] as number],
   );
 }
 
 /** Data in another axis order: out[i…] has shape[perm[0]], shape[perm[1]], … Not for int4. */
-export function permuteData(data: TypedArray, dtype: DType, shape: readonly number[], perm: readonly number[]): TypedArray {
+export function permuteData(
+  data: TypedArray,
+  dtype: DType,
+  shape: readonly number[],
+  perm: readonly number[],
+): TypedArray {
   if (dtype === "int4") throw new TypeError("int4 is packed");
   const kept = perm.filter((a) => shape[a] !== 1);
   if (kept.every((a, i) => i === 0 || a > (kept[i - 1] as number))) return data;
   const strides = new Array<number>(shape.length).fill(1);
-  for (let i = shape.length - 2; i >= 0; i--) strides[i] = (strides[i + 1] as number) * (shape[i + 1] as number);
+  for (let i = shape.length - 2; i >= 0; i--)
+    strides[i] = (strides[i + 1] as number) * (shape[i + 1] as number);
   const sizes = kept.map((a) => shape[a] as number);
   const steps = kept.map((a) => strides[a] as number);
   const n = dim.count(shape);

@@ -34,9 +34,12 @@ function fold(e: Editor, toSpace: Node): boolean {
   const crops = intsOf(toSpace.inputs[2]);
   const own = ownPads(n);
   if (blocks?.length !== 2 || pads?.length !== 4 || crops?.length !== 4 || !own) return false;
-  if (!back?.every((b, i) => b === blocks[i]) || !isOnes(n.attrs.strides) || !isOnes(n.attrs.dilations)) return false;
+  if (!back?.every((b, i) => b === blocks[i]) || !isOnes(n.attrs.strides) || !isOnes(n.attrs.dilations))
+    return false;
   // pads and crops are [[top, bottom], [left, right]]
-  const total = [0, 2, 1, 3].map((i, k) => (pads[i] as number) + (own[k] as number) * (blocks[k % 2] as number) - (crops[i] as number));
+  const total = [0, 2, 1, 3].map(
+    (i, k) => (pads[i] as number) + (own[k] as number) * (blocks[k % 2] as number) - (crops[i] as number),
+  );
   if (total.some((p) => p < 0)) return false;
   const last = (between[0] ?? n).outputs[0] as Tensor;
   const y = toSpace.outputs[0] as Tensor;
@@ -58,7 +61,11 @@ const isOnes = (v: unknown): boolean => ((v as readonly number[] | undefined) ??
 /** Element-wise on its first input; whatever else it reads does not vary over N, H or W. */
 function isPerChannel(n: Node): boolean {
   if (!registry.get(n.op)?.expr || n.outputs.length !== 1) return false;
-  return n.inputs.slice(1).every((t) => !t || (t.kind === "constant" && t.shape.every((d, i) => d === 1 || i === t.shape.length - 1)));
+  return n.inputs
+    .slice(1)
+    .every(
+      (t) => !t || (t.kind === "constant" && t.shape.every((d, i) => d === 1 || i === t.shape.length - 1)),
+    );
 }
 
 /** Pads [top, left, bottom, right] of a stride-1 convolution. */

@@ -27,12 +27,14 @@ function reorder(e: Editor, n: Node): boolean {
   const transpose = e.producerOf(turned, "Transpose");
   const x = transpose?.inputs[0];
   const [w, stored] = [n.inputs[1] as Tensor, constantOf(e, n.inputs[1])];
-  if (!reshape || !turned || !x || !stored?.data || stored.dtype === "int4" || flat.shape.length !== 2) return false;
+  if (!reshape || !turned || !x || !stored?.data || stored.dtype === "int4" || flat.shape.length !== 2)
+    return false;
   if (e.soleReader(flat) !== n || e.soleReader(turned) !== reshape) return false;
   const perm = permOf(transpose.attrs.perm, rankOf(x));
   const inner = turned.shape.slice(1);
   const [rows, columns] = stored.shape as readonly number[];
-  if (!perm || perm[0] !== 0 || !dim.isConcrete(inner) || dim.count(inner) !== columns || flat.shape[1] !== columns) return false;
+  if (perm?.[0] !== 0 || !dim.isConcrete(inner) || dim.count(inner) !== columns || flat.shape[1] !== columns)
+    return false;
   const shape = reshapeAttr(x.shape, flat.shape);
   if (!shape || (stored.quant && stored.quant.scale.length > 1 && stored.quant.axis !== 0)) return false;
   e.setInput(n, 1, turnedWeights(e, n, w, stored, [rows as number, ...inner], perm));
@@ -44,11 +46,23 @@ function reorder(e: Editor, n: Node): boolean {
 }
 
 /** Columns of w, seen as [rows, …inner], back in the order before the transpose. */
-function turnedWeights(e: Editor, n: Node, w: Tensor, stored: Tensor, shape: readonly number[], perm: Perm): Tensor {
+function turnedWeights(
+  e: Editor,
+  n: Node,
+  w: Tensor,
+  stored: Tensor,
+  shape: readonly number[],
+  perm: Perm,
+): Tensor {
   const data = permuteData(stored.data as NonNullable<Tensor["data"]>, stored.dtype, shape, inverse(perm));
-  const t = e.constant(`${stored.name}~columns`, stored.dtype, stored.shape as readonly number[], data, stored.quant);
+  const t = e.constant(
+    `${stored.name}~columns`,
+    stored.dtype,
+    stored.shape as readonly number[],
+    data,
+    stored.quant,
+  );
   if (w === stored) return t;
   const like = { name: `${w.name}~columns`, dtype: w.dtype, shape: w.shape };
   return e.insertBefore(n, { op: "Cast", inputs: [t], attrs: { to: w.dtype } }, like);
 }
-

@@ -34,8 +34,10 @@ function foldKnown(e: Editor): number {
     const y = n.outputs[0];
     if (!y || n.outputs.length !== 1 || n.graphs?.length || y.quant || e.isOutput(y)) continue;
     const info = known.get(y);
-    if (!info?.value || !dim.isConcrete(info.shape) || !info.value.every((v) => typeof v === "number")) continue;
-    if (!["int32", "int64", "bool"].includes(info.dtype) || info.value.length !== dim.count(info.shape)) continue;
+    if (!info?.value || !dim.isConcrete(info.shape) || !info.value.every((v) => typeof v === "number"))
+      continue;
+    if (!["int32", "int64", "bool"].includes(info.dtype) || info.value.length !== dim.count(info.shape))
+      continue;
     const data = newArray(info.dtype, info.value.length);
     info.value.forEach((v, i) => {
       data[i] = (data instanceof BigInt64Array ? BigInt(v) : v) as never;
@@ -48,13 +50,23 @@ function foldKnown(e: Editor): number {
 
 function foldNode(e: Editor, n: Node): boolean {
   const y = n.outputs[0];
-  if (!y || n.graphs?.length || n.outputs.some((t) => e.isOutput(t) || t.kind !== "value" || t.dtype === "string")) return false;
+  if (
+    !y ||
+    n.graphs?.length ||
+    n.outputs.some((t) => e.isOutput(t) || t.kind !== "value" || t.dtype === "string")
+  )
+    return false;
   if (n.op === "Quantize" || n.outputs.length !== 1 || !dim.isConcrete(y.shape)) return false;
   const sources = n.inputs.map((t) => t && constantOf(e, t));
   if (!n.inputs.every((t, i) => !t || sources[i])) return false;
   const bytes = n.inputs.reduce((a, t) => a + (t?.data?.byteLength ?? 0), 0);
   const size = byteSize(y.dtype, dim.count(y.shape));
-  if ((n.op === "Cast" || n.op === "Dequantize") && size > bytes && (size > smallBytes || n.inputs[0]?.dtype === "float16")) return false;
+  if (
+    (n.op === "Cast" || n.op === "Dequantize") &&
+    size > bytes &&
+    (size > smallBytes || n.inputs[0]?.dtype === "float16")
+  )
+    return false;
   if (size > largeBytes && size > 4 * bytes) return false;
   const source = sources[0] as Tensor | null | undefined;
   const moved = source && move(n, source);
@@ -63,9 +75,13 @@ function foldNode(e: Editor, n: Node): boolean {
     else castInstead(e, n, source, moved);
     return true;
   }
-  if (dim.count(y.shape) > maxElements || sources.some((t) => (t?.data?.length ?? 0) > maxElements)) return false;
-  if (!sources.every((t) => !t || t.dtype !== "string")) return false;
-  const result = compute(n, n.inputs.map((t, i) => (t ? valueOf(t, sources[i] as Tensor) : undefined)));
+  if (dim.count(y.shape) > maxElements || sources.some((t) => (t?.data?.length ?? 0) > maxElements))
+    return false;
+  if (!sources.every((t) => t?.dtype !== "string")) return false;
+  const result = compute(
+    n,
+    n.inputs.map((t, i) => (t ? constantValue(t, sources[i] as Tensor) : undefined)),
+  );
   if (!result) return false;
   become(e, n, result.shape, toArray(result));
   return true;
@@ -82,7 +98,7 @@ function compute(n: Node, inputs: readonly (RefTensor | undefined)[]): RefTensor
 }
 
 /** A constant, seen through a cast from float16. */
-function valueOf(t: Tensor, source: Tensor): RefTensor {
+function constantValue(t: Tensor, source: Tensor): RefTensor {
   const v = constantTensor(source);
   return t === source ? v : { ...v, dtype: t.dtype };
 }
@@ -91,7 +107,10 @@ function valueOf(t: Tensor, source: Tensor): RefTensor {
 function move(n: Node, x: Tensor): TypedArray | null {
   if (!x.data || (x.quant?.scale.length ?? 1) > 1) return null;
   if (["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"].includes(n.op)) return x.data;
-  const perm = n.op === "Transpose" && x.dtype !== "int4" && dim.isConcrete(x.shape) ? permOf(n.attrs.perm, x.shape.length) : null;
+  const perm =
+    n.op === "Transpose" && x.dtype !== "int4" && dim.isConcrete(x.shape)
+      ? permOf(n.attrs.perm, x.shape.length)
+      : null;
   return perm && permuteData(x.data, x.dtype, x.shape as readonly number[], perm);
 }
 
@@ -112,4 +131,3 @@ function become(e: Editor, n: Node, shape: readonly number[], data: TypedArray):
   y.shape = shape;
   y.data = data;
 }
-

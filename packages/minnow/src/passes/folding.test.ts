@@ -25,7 +25,12 @@ test("batch normalisation is a multiplication and an addition", () => {
   );
 });
 
-const conv = (weights: string, attrs: string, rest: string, more = ""): string => `graph g(%x: float32[1, 4, 4, 2]) -> (%y) {
+const conv = (
+  weights: string,
+  attrs: string,
+  rest: string,
+  more = "",
+): string => `graph g(%x: float32[1, 4, 4, 2]) -> (%y) {
   const %w: float32[2, 1, 1, 2] = ${weights}
   ${more}
   ${rest.replace("CONV", attrs)}
@@ -104,7 +109,12 @@ test("transposed convolution and dense", () => {
 
 test("arithmetic in front folds when nothing is padded, or nothing is added", () => {
   const before = (pads: string, add: string): string =>
-    conv("[1, 2, 3, 4]", `Conv2D(%b, %w) {pads: [${pads}]}`, `%a = Mul(%x, %s)\n %b = ${add}\n %y = CONV`, "const %s: float32[2] = [2, 3]\n const %t: float32[2] = [5, 6]");
+    conv(
+      "[1, 2, 3, 4]",
+      `Conv2D(%b, %w) {pads: [${pads}]}`,
+      `%a = Mul(%x, %s)\n %b = ${add}\n %y = CONV`,
+      "const %s: float32[2] = [2, 3]\n const %t: float32[2] = [5, 6]",
+    );
   checkPass(
     affine,
     before("0, 0, 0, 0", "Add(%a, %t)"),
@@ -194,7 +204,12 @@ test("float16 weights stay float16 where the product is exact", () => {
 test("an addition after a layer becomes its bias, also before training", () => {
   checkPass(
     biases,
-    conv("[1, 2, 3, 4]", "Conv2D(%x, %w, %b)", "%a = CONV\n %c = Add(%a, %t)\n %y = Mul(%c, %t)", "const %b: float32[2] = [1, 2]\n const %t: float32[2] = [5, 6]"),
+    conv(
+      "[1, 2, 3, 4]",
+      "Conv2D(%x, %w, %b)",
+      "%a = CONV\n %c = Add(%a, %t)\n %y = Mul(%c, %t)",
+      "const %b: float32[2] = [1, 2]\n const %t: float32[2] = [5, 6]",
+    ),
     `graph g(%x: float32[1, 4, 4, 2]) -> (%y) {
       const %w: float32[2, 1, 1, 2] = [1, 2, 3, 4]
       const %b: float32[2] = [6, 8]

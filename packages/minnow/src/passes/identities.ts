@@ -49,9 +49,17 @@ function unchanged(e: Editor, n: Node): Tensor | null {
       return perm && isIdentity(perm) ? x : null;
     }
     case "Add":
-      return same && uniformOf(e, b) === 0 ? x : b && sameShape(b.shape, y.shape) && uniformOf(e, x) === 0 ? b : null;
+      return same && uniformOf(e, b) === 0
+        ? x
+        : b && sameShape(b.shape, y.shape) && uniformOf(e, x) === 0
+          ? b
+          : null;
     case "Mul":
-      return same && uniformOf(e, b) === 1 ? x : b && sameShape(b.shape, y.shape) && uniformOf(e, x) === 1 ? b : null;
+      return same && uniformOf(e, b) === 1
+        ? x
+        : b && sameShape(b.shape, y.shape) && uniformOf(e, x) === 1
+          ? b
+          : null;
     case "Sub":
       return same && uniformOf(e, b) === 0 ? x : null;
     case "Div":
@@ -62,7 +70,12 @@ function unchanged(e: Editor, n: Node): Tensor | null {
     case "Slice":
       return same && listOf(n.inputs[4], n.attrs.steps)?.every((s) => s === 1) ? x : null;
     case "StridedSlice":
-      return same && listOf(n.inputs[3], undefined)?.every((s) => s === 1) && !n.attrs.newAxisMask && !n.attrs.shrinkAxisMask ? x : null;
+      return same &&
+        listOf(n.inputs[3], undefined)?.every((s) => s === 1) &&
+        !n.attrs.newAxisMask &&
+        !n.attrs.shrinkAxisMask
+        ? x
+        : null;
     case "Concat":
       return n.inputs.length === 1 ? x : null;
     case "Split":

@@ -68,14 +68,16 @@ export class Layouts {
     const queue: Node[] = [];
     for (const n of images) for (const t of n.outputs) this.pushReaders(t, identity(rankOf(t)), true, queue);
     for (const n of queue) this.pushOutputs(n, true, queue);
-    for (const n of images) for (const t of n.inputs) if (t) this.pullProducer(t, identity(rankOf(t)), true, queue);
+    for (const n of images)
+      for (const t of n.inputs) if (t) this.pullProducer(t, identity(rankOf(t)), true, queue);
     this.walk(queue, true);
   }
 
   private walkFromTransposes(): void {
     for (const [y, { root, perm }] of this.roots) {
       const queue: Node[] = [];
-      for (const c of this.readers.get(y) ?? []) this.offerInputs(c, y, acrossTranspose(perm, identity(perm.length)), false, queue);
+      for (const c of this.readers.get(y) ?? [])
+        this.offerInputs(c, y, acrossTranspose(perm, identity(perm.length)), false, queue);
       const p = this.producers.get(root);
       if (p) this.offer(p, fromOutput(p, p.outputs.indexOf(root), perm), false, queue);
       this.walk(queue, false);
@@ -95,7 +97,7 @@ export class Layouts {
 
   private pushOutputs(n: Node, image: boolean, queue: Node[]): void {
     const plan = this.candidates.get(n)?.plan as Plan;
-    n.outputs.forEach((t, j) => this.pushReaders(t, plan.outputs[j] as Perm, image, queue));
+    for (const [j, t] of n.outputs.entries()) this.pushReaders(t, plan.outputs[j] as Perm, image, queue);
   }
 
   /** Somebody wants `t` stored as `layout`: offer its producer the layout that gives this for nothing. */
@@ -150,7 +152,9 @@ export class Layouts {
     const p = producer && vertex.get(producer);
     const stored0 = key(root.shape, identity(rankOf(root)));
     const plan = p === undefined ? undefined : this.candidates.get(producer as Node)?.plan;
-    const stored1 = plan ? key(root.shape, plan.outputs[(producer as Node).outputs.indexOf(root)] as Perm) : stored0;
+    const stored1 = plan
+      ? key(root.shape, plan.outputs[(producer as Node).outputs.indexOf(root)] as Perm)
+      : stored0;
     for (const [need, { always, stay, move }] of this.needs(root, vertex)) {
       const [fits0, fits1] = [need === stored0, need === stored1];
       if (fits0 && fits1) continue;
@@ -178,7 +182,10 @@ export class Layouts {
     const needs = new Map<string, { always: boolean; stay: number[]; move: number[] }>();
     const need = (k: string) => {
       let n = needs.get(k);
-      if (!n) needs.set(k, (n = { always: false, stay: [], move: [] }));
+      if (!n) {
+        n = { always: false, stay: [], move: [] };
+        needs.set(k, n);
+      }
       return n;
     };
     for (const t of this.shows.get(root) ?? [root]) {

@@ -4,7 +4,17 @@ import type { Attrs, Dim, Node, Tensor } from "../graph/index.js";
 import { registry } from "../ops/registry.js";
 import { listOf, padsOf } from "./constants.js";
 import { flag, reshapeAttr } from "./pass.js";
-import { compose, identity, insertAfterPredecessor, inverse, type Perm, permute, rankOf, withAxes, withoutAxes } from "./perm.js";
+import {
+  compose,
+  identity,
+  insertAfterPredecessor,
+  inverse,
+  type Perm,
+  permute,
+  rankOf,
+  withAxes,
+  withoutAxes,
+} from "./perm.js";
 import { reshapeGroups } from "./reshape_groups.js";
 
 export interface Plan {
@@ -33,7 +43,7 @@ const numbers = (v: unknown): readonly number[] => (v as readonly number[] | und
 /** All inputs of full rank (or raised to it) go along; scalars stay as they are. */
 const elementwise: Rule = {
   plan(n, q) {
-    const follow = (t: Tensor | null): Perm | null => (t && t.shape.some((d) => d !== 1) ? q : null);
+    const follow = (t: Tensor | null): Perm | null => (t?.shape.some((d) => d !== 1) ? q : null);
     return { inputs: n.inputs.map(follow), outputs: n.outputs.map(() => q) };
   },
 };
@@ -97,11 +107,20 @@ const slice: Rule = {
     const length = n.inputs[1] ? n.inputs[1].shape[0] : numbers(n.attrs.starts).length;
     if (!given || typeof length !== "number") return null;
     const axes = axesOf(given.length ? given : identity(length), q.length).map((a) => q.indexOf(a));
-    const bounds = [listOf(n.inputs[1], n.attrs.starts), listOf(n.inputs[2], n.attrs.ends), listOf(n.inputs[4], n.attrs.steps)];
+    const bounds = [
+      listOf(n.inputs[1], n.attrs.starts),
+      listOf(n.inputs[2], n.attrs.ends),
+      listOf(n.inputs[4], n.attrs.steps),
+    ];
     const [starts, ends, steps] = bounds;
     const inputs = n.inputs.map((_, i) => (i === 0 ? q : null));
     if (starts && ends && steps)
-      return { inputs, outputs: [q], attrs: { ...n.attrs, starts, ends, axes, steps }, lists: new Map([1, 2, 3, 4].map((i) => [i, null])) };
+      return {
+        inputs,
+        outputs: [q],
+        attrs: { ...n.attrs, starts, ends, axes, steps },
+        lists: new Map([1, 2, 3, 4].map((i) => [i, null])),
+      };
     if (!n.inputs[1] || !n.inputs[2]) return null;
     const padded = Array.from({ length: Math.max(4, inputs.length) }, (_, i) => inputs[i] ?? null);
     return { inputs: padded, outputs: [q], lists: new Map([[3, axes]]) };
@@ -151,7 +170,12 @@ const reverse: Rule = {
     const axes = listOf(n.inputs[1], n.attrs.axes);
     if (!axes) return null;
     const moved = axesOf(axes, q.length).map((a) => q.indexOf(a));
-    return { inputs: [q, null].slice(0, n.inputs.length), outputs: [q], attrs: { ...n.attrs, axes: moved }, lists: new Map([[1, null]]) };
+    return {
+      inputs: [q, null].slice(0, n.inputs.length),
+      outputs: [q],
+      attrs: { ...n.attrs, axes: moved },
+      lists: new Map([[1, null]]),
+    };
   },
 };
 
@@ -159,7 +183,12 @@ const tile: Rule = {
   plan(n, q) {
     const repeats = listOf(n.inputs[1], n.attrs.repeats);
     if (repeats?.length !== q.length) return null;
-    return { inputs: [q, null].slice(0, n.inputs.length), outputs: [q], attrs: { ...n.attrs, repeats: permute(repeats, q) }, lists: new Map([[1, permute(repeats, q)]]) };
+    return {
+      inputs: [q, null].slice(0, n.inputs.length),
+      outputs: [q],
+      attrs: { ...n.attrs, repeats: permute(repeats, q) },
+      lists: new Map([[1, permute(repeats, q)]]),
+    };
   },
 };
 
@@ -167,7 +196,12 @@ const expand: Rule = {
   plan(n, q) {
     const shape = out0(n).shape;
     if (rankOf(first(n)) !== q.length || !shape.every((d) => typeof d === "number")) return null;
-    return { inputs: [q, null].slice(0, n.inputs.length), outputs: [q], attrs: { ...n.attrs, shape: permute(shape as number[], q) }, lists: new Map([[1, null]]) };
+    return {
+      inputs: [q, null].slice(0, n.inputs.length),
+      outputs: [q],
+      attrs: { ...n.attrs, shape: permute(shape as number[], q) },
+      lists: new Map([[1, null]]),
+    };
   },
 };
 
@@ -207,7 +241,12 @@ const reshape: Rule = {
   },
 };
 
-function throughGroups(groups: ReturnType<typeof reshapeGroups>, q: Perm, from: readonly Dim[], to: readonly Dim[]): Perm | null {
+function throughGroups(
+  groups: ReturnType<typeof reshapeGroups>,
+  q: Perm,
+  from: readonly Dim[],
+  to: readonly Dim[],
+): Perm | null {
   if (!groups) return null;
   const solid = q.filter((a) => from[a] !== 1);
   const out: number[] = [];
@@ -247,10 +286,25 @@ const rules: Record<string, Rule> = {
 
 /** Operators whose tensors have a fixed meaning per axis: they pull NHWC towards themselves. */
 export const imageOps: ReadonlySet<string> = new Set([
-  "Conv2D", "ConvTranspose2D", "MaxPool2D", "AvgPool2D", "Resize", "SpaceToDepth", "DepthToSpace", "SpaceToBatch", "BatchToSpace",
+  "Conv2D",
+  "ConvTranspose2D",
+  "MaxPool2D",
+  "AvgPool2D",
+  "Resize",
+  "SpaceToDepth",
+  "DepthToSpace",
+  "SpaceToBatch",
+  "BatchToSpace",
 ]);
 
-const elementwiseOps: ReadonlySet<string> = new Set(["Quantize", "Dequantize", "Cast", "PRelu", "Where", "Identity"]);
+const elementwiseOps: ReadonlySet<string> = new Set([
+  "Quantize",
+  "Dequantize",
+  "Cast",
+  "PRelu",
+  "Where",
+  "Identity",
+]);
 
 function ruleOf(n: Node): Rule | null {
   if (n.graphs?.length || !n.inputs[0]) return null;
@@ -262,7 +316,8 @@ function ruleOf(n: Node): Rule | null {
 /** The node on layout `q`, or null where it must stay as it is. */
 export function planOf(n: Node, q: Perm): Plan | null {
   const rule = ruleOf(n);
-  if (!rule || n.outputs.some((t) => t.quant && t.quant.scale.length > 1 && rule !== elementwise)) return null;
+  if (!rule || n.outputs.some((t) => t.quant && t.quant.scale.length > 1 && rule !== elementwise))
+    return null;
   const rank = rule === elementwise ? rankOf(out0(n)) : rankOf(first(n));
   const plan = rank === q.length ? rule.plan(n, q) : null;
   return plan?.inputs.every((layout, i) => !layout || n.inputs[i]?.dtype !== "int4") ? plan : null;

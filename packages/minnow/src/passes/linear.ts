@@ -58,7 +58,10 @@ export function scaleOutputs(l: Layer, scale: Float64Array): Float32Array {
 }
 
 /** Weights for an input that was x · scale + shift, and what the shift adds to each output channel. */
-export function scaleInputs(l: Layer, { scale, shift }: Affine): { weights: Float32Array; added: Float64Array } {
+export function scaleInputs(
+  l: Layer,
+  { scale, shift }: Affine,
+): { weights: Float32Array; added: Float64Array } {
   const weights = new Float32Array(l.weights.length);
   const added = new Float64Array(l.channels);
   const inner = l.shape[l.shape.length - 1] as number;
@@ -82,7 +85,12 @@ export function setLayer(e: Editor, l: Layer, weights: Float32Array | null, bias
   const newWeights = weights ? storeWeights(e, l, w, weights) : w;
   const old = l.node.inputs[2];
   const newBias = bias
-    ? e.constant(old ? `${old.name}/folded` : `${l.node.name}/bias`, "float32", [l.channels], Float32Array.from(bias))
+    ? e.constant(
+        old ? `${old.name}/folded` : `${l.node.name}/bias`,
+        "float32",
+        [l.channels],
+        Float32Array.from(bias),
+      )
     : (old ?? null);
   e.setInputs(l.node, newBias ? [x, newWeights, newBias] : [x, newWeights]);
 }
@@ -124,7 +132,16 @@ export const noAffine = (channels: number): Affine => ({
 export function append(e: Editor, a: Affine, n: Node, x: Tensor, only: "shift" | "any"): boolean {
   const [left, right] = n.inputs;
   const y = n.outputs[0];
-  if (!left || !right || left === right || !y || y.quant || y.dtype !== "float32" || y.shape.length !== x.shape.length) return false;
+  if (
+    !left ||
+    !right ||
+    left === right ||
+    !y ||
+    y.quant ||
+    y.dtype !== "float32" ||
+    y.shape.length !== x.shape.length
+  )
+    return false;
   const swapped = right === x;
   const c = perChannel(e, swapped ? left : right, x, a.scale.length);
   if (!c || (!["Add", "Sub"].includes(n.op) && only === "shift")) return false;
@@ -150,5 +167,6 @@ export function append(e: Editor, a: Affine, n: Node, x: Tensor, only: "shift" |
 }
 
 function each(a: Affine, f: (s: number, d: number, i: number) => [number, number]): void {
-  for (let i = 0; i < a.scale.length; i++) [a.scale[i], a.shift[i]] = f(a.scale[i] as number, a.shift[i] as number, i);
+  for (let i = 0; i < a.scale.length; i++)
+    [a.scale[i], a.shift[i]] = f(a.scale[i] as number, a.shift[i] as number, i);
 }

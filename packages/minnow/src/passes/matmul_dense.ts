@@ -18,7 +18,16 @@ export const matmulDense: Pass = {
 function toDense(e: Editor, n: Node): boolean {
   const [a, b] = n.inputs;
   const w = constantOf(e, b);
-  if (!a || !b || !w?.data || w.dtype === "int4" || w.shape.length !== 2 || a.shape.length < 2 || n.attrs.transposeA) return false;
+  if (
+    !a ||
+    !b ||
+    !w?.data ||
+    w.dtype === "int4" ||
+    w.shape.length !== 2 ||
+    a.shape.length < 2 ||
+    n.attrs.transposeA
+  )
+    return false;
   if (a.dtype !== "float32" && !(a.quant && w.quant)) return false;
   if (w.quant && w.quant.scale.length > 1 && w.quant.axis !== (n.attrs.transposeB ? 0 : 1)) return false;
   const weights = n.attrs.transposeB ? b : transposed(e, n, b, w);
@@ -36,5 +45,9 @@ function transposed(e: Editor, n: Node, b: Tensor, w: Tensor): Tensor {
   const quant = w.quant && { ...w.quant, axis: 0 };
   const t = e.constant(`${w.name}~10`, w.dtype, turned, data, quant);
   if (w === b) return t;
-  return e.insertBefore(n, { op: "Cast", inputs: [t], attrs: { to: b.dtype } }, { name: `${b.name}~10`, dtype: b.dtype, shape: turned });
+  return e.insertBefore(
+    n,
+    { op: "Cast", inputs: [t], attrs: { to: b.dtype } },
+    { name: `${b.name}~10`, dtype: b.dtype, shape: turned },
+  );
 }

@@ -31,18 +31,31 @@ const transposesLeft: Record<string, number> = {
 const goneEverywhere = ["BatchNorm", "Identity", "Shape", "SpaceToBatch", "BatchToSpace", "Flatten"];
 
 /** These also run, both ways. */
-const alsoRun = ["onnx/mnist.onnx", "onnx/yunet_n_320_320.onnx", "onnx/version-RFB-320.onnx", "onnx/FastestDet.onnx",
-  "tflite/version-RFB-320_without_postprocessing.tflite"];
+const alsoRun = [
+  "onnx/mnist.onnx",
+  "onnx/yunet_n_320_320.onnx",
+  "onnx/version-RFB-320.onnx",
+  "onnx/FastestDet.onnx",
+  "tflite/version-RFB-320_without_postprocessing.tflite",
+];
 
 for (const [file, wanted] of Object.entries(transposesLeft)) {
   const path = shared(file);
-  test(`${file} keeps ${wanted} transposes`, { skip: path ? false : `shared/testdata/${file} is not here` }, async () => {
+  test(`${file} keeps ${wanted} transposes`, {
+    skip: path ? false : `shared/testdata/${file} is not here`,
+  }, async () => {
     const graph = read(readBytes(path as string));
     const names = [...graph.inputs, ...graph.outputs].map((t) => t.name);
     const counts = optimize(graph);
     assert.equal(graph.nodes.filter((n) => n.op === "Transpose").length, wanted, print(graph).slice(0, 4000));
-    assert.deepEqual(graph.nodes.filter((n) => goneEverywhere.includes(n.op)).map((n) => n.op), []);
-    assert.deepEqual([...graph.inputs, ...graph.outputs].map((t) => t.name), names);
+    assert.deepEqual(
+      graph.nodes.filter((n) => goneEverywhere.includes(n.op)).map((n) => n.op),
+      [],
+    );
+    assert.deepEqual(
+      [...graph.inputs, ...graph.outputs].map((t) => t.name),
+      names,
+    );
     assert.deepEqual(optimize(graph), {}, "a second time finds nothing to do");
     if (file.endsWith(".onnx")) assert.ok((counts.transposes ?? 0) > 0);
     if (alsoRun.includes(file)) await sameAnswers(read(readBytes(path as string)), graph);
@@ -54,7 +67,10 @@ async function sameAnswers(a: Graph, b: Graph): Promise<void> {
   let seed = 1;
   for (const t of a.inputs) {
     const shape = t.shape.map((d) => (typeof d === "number" ? d : 1));
-    const data = newArray("float32", shape.reduce((x, y) => x * y, 1));
+    const data = newArray(
+      "float32",
+      shape.reduce((x, y) => x * y, 1),
+    );
     for (let i = 0; i < data.length; i++) {
       seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
       data[i] = seed / 2 ** 31 - 1;
@@ -68,7 +84,8 @@ async function sameAnswers(a: Graph, b: Graph): Promise<void> {
     assert.deepEqual(q.shape, p.shape);
     const peak = (p.data as Float32Array).reduce((m, v) => Math.max(m, Math.abs(v)), 0);
     p.data.forEach((v, i) => {
-      if (!(Math.abs(Number(v) - Number(q.data[i])) <= 2e-5 * peak)) assert.fail(`${name}[${i}]: ${q.data[i]}, not ${v}`);
+      if (!(Math.abs(Number(v) - Number(q.data[i])) <= 2e-5 * peak))
+        assert.fail(`${name}[${i}]: ${q.data[i]}, not ${v}`);
     });
   }
 }

@@ -38,7 +38,12 @@ function fold(e: Editor, n: Node, pad: Node): boolean {
     if (n.attrs.ceilMode || value > lowerBound(e, x) || reachesBeyond(n, own, added)) return false;
   } else return false;
   const total = own.map((p, i) => p + (added[i] as number));
-  n.attrs = { ...n.attrs, padding: "explicit", pads: total, ...(n.op === "AvgPool2D" && { countPads: true }) };
+  n.attrs = {
+    ...n.attrs,
+    padding: "explicit",
+    pads: total,
+    ...(n.op === "AvgPool2D" && { countPads: true }),
+  };
   e.setInput(n, 0, x);
   return true;
 }
@@ -47,7 +52,8 @@ function fold(e: Editor, n: Node, pad: Node): boolean {
 function spatial(pad: Node): number[] | null {
   if (((pad.attrs.mode as string | undefined) ?? "constant") !== "constant") return null;
   const p = padsOf(pad);
-  if (p?.length !== 4 || p.some(([b, a], i) => b < 0 || a < 0 || ((i === 0 || i === 3) && b + a !== 0))) return null;
+  if (p?.length !== 4 || p.some(([b, a], i) => b < 0 || a < 0 || ((i === 0 || i === 3) && b + a !== 0)))
+    return null;
   const [, h, w] = p as [unknown, [number, number], [number, number]];
   return [h[0], w[0], h[1], w[1]];
 }
@@ -58,7 +64,7 @@ function padValue(e: Editor, pad: Node): number | null {
   const v = pad.inputs[2];
   if (!v) return (pad.attrs.value as number | undefined) ?? 0;
   const c = constantOf(e, v);
-  if (!c?.data || c.data.length !== 1) return null;
+  if (c?.data?.length !== 1) return null;
   if (!x.quant) return uniformOf(e, v) ?? (c.dtype === x.dtype ? Number(c.data[0]) : null);
   const q = c.quant ?? x.quant;
   return (Number(c.data[0]) - (q.zeroPoint[0] ?? 0)) * (q.scale[0] ?? 1);
@@ -76,7 +82,10 @@ function windowPads(n: Node, x: Tensor): number[] | null {
     const stride = ((n.attrs.strides as readonly number[] | undefined) ?? [1, 1])[i] as number;
     const dilation = ((n.attrs.dilations as readonly number[] | undefined) ?? [1, 1])[i] as number;
     const reach = ((kernel[i] as number) - 1) * dilation + 1;
-    const total = Math.max(0, (Math.ceil((size[i] as number) / stride) - 1) * stride + reach - (size[i] as number));
+    const total = Math.max(
+      0,
+      (Math.ceil((size[i] as number) / stride) - 1) * stride + reach - (size[i] as number),
+    );
     const small = Math.floor(total / 2);
     return padding === "same_upper" ? [small, total - small] : [total - small, small];
   });
@@ -111,7 +120,9 @@ function lowerBound(e: Editor, t: Tensor): number {
     case "MaxPool2D":
     case "AvgPool2D":
     case "Resize":
-      return n.op === "Resize" && n.attrs.mode === "cubic" ? Number.NEGATIVE_INFINITY : lowerBound(e, n.inputs[0] as Tensor);
+      return n.op === "Resize" && n.attrs.mode === "cubic"
+        ? Number.NEGATIVE_INFINITY
+        : lowerBound(e, n.inputs[0] as Tensor);
     case "Concat":
       return Math.min(...n.inputs.map((i) => (i ? lowerBound(e, i) : Number.NEGATIVE_INFINITY)));
     default:

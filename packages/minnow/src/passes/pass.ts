@@ -1,7 +1,16 @@
 // What every graph rewrite shares: the Pass interface and an Editor that keeps producers and readers up
 // to date while nodes come and go. The rule that all passes keep: a graph output never loses its name,
 // and a tensor that merges into another leaves its name there as an alias.
-import { dim, type Dim, type DType, type Graph, type Node, type Shape, type Tensor, type TypedArray } from "../graph/index.js";
+import {
+  dim,
+  type Dim,
+  type DType,
+  type Graph,
+  type Node,
+  type Shape,
+  type Tensor,
+  type TypedArray,
+} from "../graph/index.js";
 import { type Attrs, constant, type Quantization, value } from "../graph/graph.js";
 
 export interface Pass {
@@ -127,9 +136,19 @@ export class Editor {
   }
 
   /** Adds a node before `at` that makes `output`, or a new value. */
-  insertBefore(at: Node, node: NewNode, output: Tensor | Pick<Tensor, "name" | "dtype" | "shape" | "quant">): Tensor {
+  insertBefore(
+    at: Node,
+    node: NewNode,
+    output: Tensor | Pick<Tensor, "name" | "dtype" | "shape" | "quant">,
+  ): Tensor {
     const t = "kind" in output ? output : this.value(output.name, output.dtype, output.shape, output.quant);
-    const n: Node = { op: node.op, name: node.name ?? t.name, inputs: node.inputs, outputs: [t], attrs: node.attrs ?? {} };
+    const n: Node = {
+      op: node.op,
+      name: node.name ?? t.name,
+      inputs: node.inputs,
+      outputs: [t],
+      attrs: node.attrs ?? {},
+    };
     this.graph.nodes.splice(this.graph.nodes.indexOf(at), 0, n);
     this.link(n);
     return t;
@@ -162,7 +181,13 @@ export class Editor {
     return value(this.fresh(name), dtype, shape, quant);
   }
 
-  constant(name: string, dtype: DType, shape: readonly number[], data: TypedArray, quant?: Quantization): Tensor {
+  constant(
+    name: string,
+    dtype: DType,
+    shape: readonly number[],
+    data: TypedArray,
+    quant?: Quantization,
+  ): Tensor {
     const t = constant(this.fresh(name), dtype, shape, data);
     if (quant) t.quant = quant;
     return t;
@@ -205,7 +230,8 @@ export function reshapeAttr(from: Shape, to: Shape): number[] | null {
 /** A boolean attribute: files may hold 0 and 1. */
 export const flag = (n: Node, name: string, fallback: boolean): boolean => Boolean(n.attrs[name] ?? fallback);
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
+export const sameShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i]);
 
 export function sameQuant(a: Quantization | undefined, b: Quantization | undefined): boolean {
   if (!a || !b) return a === b;

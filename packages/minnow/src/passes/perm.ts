@@ -26,7 +26,13 @@ export function permOf(perm: unknown, rank: number): Perm | null {
   const p = (perm as readonly number[] | undefined) ?? [];
   if (p.length === 0) return identity(rank).reverse();
   const positive = p.map((a) => (a < 0 ? a + rank : a));
-  return p.length === rank && equal([...positive].sort((a, b) => a - b), identity(rank)) ? positive : null;
+  return p.length === rank &&
+    equal(
+      [...positive].sort((a, b) => a - b),
+      identity(rank),
+    )
+    ? positive
+    : null;
 }
 
 /** A layout of fewer axes: those in `axes` are gone. */

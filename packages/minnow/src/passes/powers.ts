@@ -12,7 +12,8 @@ export const powers: Pass = {
     let rewrites = 0;
     for (const n of [...graph.nodes]) {
       const [x, b] = n.inputs;
-      if (!x || !b || x.dtype !== "float32" || x.quant || !sameShape(x.shape, (n.outputs[0] as Tensor).shape)) continue;
+      if (!x || !b || x.dtype !== "float32" || x.quant || !sameShape(x.shape, (n.outputs[0] as Tensor).shape))
+        continue;
       const c = n.op === "Pow" || n.op === "Div" ? uniformOf(e, b) : null;
       if (c !== null && (n.op === "Pow" ? power(e, n, x, c) : divide(e, n, x, b, c))) rewrites++;
     }

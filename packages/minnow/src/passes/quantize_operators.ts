@@ -11,13 +11,46 @@ import { Editor, type Pass, sameQuant } from "./pass.js";
 
 /** Operators with a quantised form; these take parameters of their own on every input. */
 const free: ReadonlySet<string> = new Set([
-  "Add", "Sub", "Mul", "Div", "Min", "Max", "Relu", "Clip", "LeakyRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Elu",
-  "Gelu", "PRelu", "Softmax", "AvgPool2D", "MaxPool2D", "ReduceMean", "ReduceMax", "Concat", "MatMul", "Resize",
+  "Add",
+  "Sub",
+  "Mul",
+  "Div",
+  "Min",
+  "Max",
+  "Relu",
+  "Clip",
+  "LeakyRelu",
+  "HardSwish",
+  "HardSigmoid",
+  "Sigmoid",
+  "Tanh",
+  "Elu",
+  "Gelu",
+  "PRelu",
+  "Softmax",
+  "AvgPool2D",
+  "MaxPool2D",
+  "ReduceMean",
+  "ReduceMax",
+  "Concat",
+  "MatMul",
+  "Resize",
 ]);
 const layers: ReadonlySet<string> = new Set(["Conv2D", "ConvTranspose2D", "Dense"]);
 /** Moves stored numbers: parameters in and out must be the same. */
 const movements: ReadonlySet<string> = new Set([
-  "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Gather", "Expand", "Tile", "Reverse", "DepthToSpace", "SpaceToDepth",
+  "Reshape",
+  "Flatten",
+  "Squeeze",
+  "Unsqueeze",
+  "Transpose",
+  "Slice",
+  "Gather",
+  "Expand",
+  "Tile",
+  "Reverse",
+  "DepthToSpace",
+  "SpaceToDepth",
 ]);
 const activations: ReadonlySet<string> = new Set(["Relu", "Clip"]);
 
@@ -33,7 +66,7 @@ export const quantizeOperators: Pass = {
 
 function fold(e: Editor, q: Node): boolean {
   const y = q.outputs[0] as Tensor;
-  if (!y.quant || y.quant.scale.length !== 1) return false;
+  if (y.quant?.scale.length !== 1) return false;
   const chain: Node[] = [];
   let n = producedOnlyFor(e, q.inputs[0], q);
   while (n && activations.has(n.op) && !isQuantised(e, n.inputs[0])) {
@@ -62,12 +95,15 @@ function producedOnlyFor(e: Editor, t: Tensor | null | undefined, reader: Node):
   return n?.outputs.length === 1 && n.outputs[0]?.dtype === "float32" ? n : undefined;
 }
 
-const isQuantised = (e: Editor, t: Tensor | null | undefined): boolean => !!e.producerOf(t, "Dequantize")?.inputs[0]?.quant;
+const isQuantised = (e: Editor, t: Tensor | null | undefined): boolean =>
+  !!e.producerOf(t, "Dequantize")?.inputs[0]?.quant;
 
 /** The stored tensors that the node would read; null where it has no quantised form. */
 function quantisedInputs(e: Editor, n: Node, y: Tensor): (Tensor | null)[] | null {
-  const stored = (t: Tensor | null | undefined): Tensor | null => (t && isQuantised(e, t) ? (e.producer(t)?.inputs[0] ?? null) : null);
-  const perTensor = (t: Tensor | null): Tensor | null => (t?.quant?.scale.length === 1 && t.dtype !== "int32" ? t : null);
+  const stored = (t: Tensor | null | undefined): Tensor | null =>
+    t && isQuantised(e, t) ? (e.producer(t)?.inputs[0] ?? null) : null;
+  const perTensor = (t: Tensor | null): Tensor | null =>
+    t?.quant?.scale.length === 1 && t.dtype !== "int32" ? t : null;
   if (layers.has(n.op)) {
     const [x, w] = [perTensor(stored(n.inputs[0])), stored(n.inputs[1])];
     if (!x || !w?.quant || w.kind !== "constant" || (w.dtype !== "int8" && w.dtype !== "uint8")) return null;
@@ -83,7 +119,8 @@ function quantisedInputs(e: Editor, n: Node, y: Tensor): (Tensor | null)[] | nul
   if (!free.has(n.op)) return null;
   const out: (Tensor | null)[] = [];
   for (const t of n.inputs) {
-    if (t && t.dtype !== "float32") out.push(t); // axes, sizes
+    if (t && t.dtype !== "float32")
+      out.push(t); // axes, sizes
     else if (t) {
       const s = perTensor(stored(t));
       if (!s || s.dtype !== y.dtype) return null;
@@ -94,13 +131,15 @@ function quantisedInputs(e: Editor, n: Node, y: Tensor): (Tensor | null)[] | nul
 }
 
 /** The bias as int32 in steps of (scale of x) · (scale of w). */
-function bias(e: Editor, n: Node, x: Tensor, w: Tensor, real: Tensor, stored: Tensor | null): Tensor | null {
+function bias(e: Editor, _n: Node, x: Tensor, w: Tensor, real: Tensor, stored: Tensor | null): Tensor | null {
   const [sx, sw] = [x.quant?.scale[0] as number, w.quant?.scale ?? []];
   const step = (i: number): number => sx * (sw[sw.length === 1 ? 0 : i] as number);
   if (stored?.dtype === "int32" && stored.quant?.zeroPoint.every((z) => z === 0)) {
     const { scale } = stored.quant;
     const n = Math.max(scale.length, sw.length);
-    const equal = Array.from({ length: n }, (_, i) => Math.abs((scale[scale.length === 1 ? 0 : i] as number) / step(i) - 1));
+    const equal = Array.from({ length: n }, (_, i) =>
+      Math.abs((scale[scale.length === 1 ? 0 : i] as number) / step(i) - 1),
+    );
     if (equal.every((d) => d < 1e-5)) return stored;
   }
   const values = stored ? null : floatsOf(e, real);

@@ -20,7 +20,9 @@ export function reshapeGroups(from: Shape, to: Shape): Group[] | null {
   const back = match(from, to, restA.reverse(), restB.reverse());
   const ins = restA.slice(back.usedA).reverse();
   const outs = restB.slice(back.usedB).reverse();
-  const ordered = back.groups.map((g) => ({ ins: [...g.ins].reverse(), outs: [...g.outs].reverse() })).reverse();
+  const ordered = back.groups
+    .map((g) => ({ ins: [...g.ins].reverse(), outs: [...g.outs].reverse() }))
+    .reverse();
   if (ins.length === 0 && outs.length === 0) return [...front.groups, ...ordered];
   if (ins.length === 0 || outs.length === 0) return null;
   return [...front.groups, { ins, outs }, ...ordered];
@@ -58,4 +60,5 @@ function firstRun(from: Shape, to: Shape, a: readonly number[], b: readonly numb
   return null;
 }
 
-const size = (s: Shape, list: readonly number[]): Dim => dim.product([...list].sort((x, y) => x - y).map((i) => s[i] as Dim));
+const size = (s: Shape, list: readonly number[]): Dim =>
+  dim.product([...list].sort((x, y) => x - y).map((i) => s[i] as Dim));

@@ -184,7 +184,10 @@ test("graph outputs keep their names, layout and number", () => {
     %y = Transpose(%r) {perm: [0, 2, 3, 1]}
   }`);
   transposes.run(g);
-  assert.deepEqual(g.outputs.map((t) => t.name), ["a", "b", "y"]);
+  assert.deepEqual(
+    g.outputs.map((t) => t.name),
+    ["a", "b", "y"],
+  );
   assert.equal(g.nodes.filter((n) => n.op === "Transpose").length, 1);
 });
 

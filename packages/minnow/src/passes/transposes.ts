@@ -43,7 +43,7 @@ class Rebuild {
       const plan = moved.get(n);
       this.nodes.push(plan ? this.move(n, plan) : this.stay(n));
     }
-    graph.outputs.forEach((t, i) => this.finish(t, graph.outputs.indexOf(t) === i));
+    for (const t of new Set(graph.outputs)) this.finish(t);
   }
 
   /** Puts the new nodes in place, unless nothing but their order changed. */
@@ -64,7 +64,13 @@ class Rebuild {
   private move(n: Node, plan: Plan): Node {
     const inputs = plan.inputs.map((layout, i) => {
       const list = plan.lists?.get(i);
-      if (list) return constant(this.editor.fresh(`${n.name}/${i}`), "int64", [list.length], BigInt64Array.from(list, BigInt));
+      if (list)
+        return constant(
+          this.editor.fresh(`${n.name}/${i}`),
+          "int64",
+          [list.length],
+          BigInt64Array.from(list, BigInt),
+        );
       const t = list === null ? null : (n.inputs[i] ?? null);
       return t && this.get(t, layout ?? identity(rankOf(t)));
     });
@@ -72,7 +78,12 @@ class Rebuild {
     const outputs = n.outputs.map((t, j) => {
       const layout = plan.outputs[j] as Perm;
       if (isIdentity(layout)) return t;
-      const tensor = value(this.name(t, layout), t.dtype, permute(t.shape, layout), moveQuant(t.quant, layout));
+      const tensor = value(
+        this.name(t, layout),
+        t.dtype,
+        permute(t.shape, layout),
+        moveQuant(t.quant, layout),
+      );
       this.stored.set(t, { tensor, layout });
       return tensor;
     });
@@ -87,7 +98,8 @@ class Rebuild {
   private get(t: Tensor, layout: Perm): Tensor {
     if (layout.length > rankOf(t)) return this.raise(t, layout);
     const { root, perm } = this.layouts.rootOf(t);
-    if (root.kind === "constant" && root.data && root.dtype !== "int4") return this.getConstant(root, t, compose(perm, layout));
+    if (root.kind === "constant" && root.data && root.dtype !== "int4")
+      return this.getConstant(root, t, compose(perm, layout));
     const need = compose(perm, layout);
     const { tensor, layout: has } = this.stored.get(root) ?? { tensor: root, layout: identity(rankOf(root)) };
     const name = isIdentity(layout) ? t : null;
@@ -108,13 +120,17 @@ class Rebuild {
 
   private cache(root: Tensor): Map<string, Tensor> {
     let m = this.made.get(root);
-    if (!m) this.made.set(root, (m = new Map()));
+    if (!m) {
+      m = new Map();
+      this.made.set(root, m);
+    }
     return m;
   }
 
   /** Notes that `from` needs no tensor of its own; graph outputs are settled by `finish`. */
   private note(from: Tensor, to: Tensor): void {
-    if (!this.graph.outputs.includes(from) && !this.merged.some(([f]) => f === from)) this.merged.push([from, to]);
+    if (!this.graph.outputs.includes(from) && !this.merged.some(([f]) => f === from))
+      this.merged.push([from, to]);
   }
 
   private getConstant(root: Tensor, t: Tensor, need: Perm): Tensor {
@@ -123,7 +139,12 @@ class Rebuild {
     if (known) return known;
     const shape = root.shape as readonly number[];
     const data = permuteData(root.data as never, root.dtype, shape, need);
-    const out = constant(this.editor.fresh(`${t.name}~${need.join("")}`), root.dtype, permute(shape, need), data);
+    const out = constant(
+      this.editor.fresh(`${t.name}~${need.join("")}`),
+      root.dtype,
+      permute(shape, need),
+      data,
+    );
     const quant = moveQuant(root.quant, need);
     if (quant) out.quant = quant;
     this.cache(root).set(need.join(), out);
@@ -152,7 +173,13 @@ class Rebuild {
     const axes = inOrder ? layout.flatMap((a, i) => (a < more ? [i] : [])) : identity(more);
     const out = value(this.name(t, layout), t.dtype, permute(shape, layout), moveQuant(quant, layout));
     const raised = inOrder ? out : value(this.editor.fresh(`${t.name}~raised`), t.dtype, shape, quant);
-    this.nodes.push({ op: "Unsqueeze", name: raised.name, inputs: [source], outputs: [raised], attrs: { axes } });
+    this.nodes.push({
+      op: "Unsqueeze",
+      name: raised.name,
+      inputs: [source],
+      outputs: [raised],
+      attrs: { axes },
+    });
     if (raised !== out) this.reorder(raised, layout, out);
     this.cache(t).set(`raised ${layout.join()}`, out);
     return out;
@@ -163,13 +190,21 @@ class Rebuild {
     const original = this.editor.producer(out);
     if (key(from.shape, perm) === key(from.shape, identity(perm.length))) {
       const shape = reshapeAttr(from.shape, permute(from.shape, perm));
-      if (shape) this.nodes.push({ op: "Reshape", name: out.name, inputs: [from], outputs: [out], attrs: { shape } });
+      if (shape)
+        this.nodes.push({ op: "Reshape", name: out.name, inputs: [from], outputs: [out], attrs: { shape } });
       else this.moveOnes(from, perm, out);
       return;
     }
     const same = original && transposePerm(original);
     if (original && same && equal(same, perm) && original.inputs[0] === from) this.nodes.push(original);
-    else this.nodes.push({ op: "Transpose", name: out.name, inputs: [from], outputs: [out], attrs: { perm: [...perm] } });
+    else
+      this.nodes.push({
+        op: "Transpose",
+        name: out.name,
+        inputs: [from],
+        outputs: [out],
+        attrs: { perm: [...perm] },
+      });
   }
 
   /** Axes of size 1 go out and come in elsewhere: says it where a Reshape cannot, without sizes. */
@@ -177,16 +212,29 @@ class Rebuild {
     const ones = (s: Shape): number[] => s.flatMap((d, i) => (d === 1 ? [i] : []));
     const shape = from.shape.filter((d) => d !== 1);
     const solid = value(this.editor.fresh(`${from.name}~solid`), from.dtype, shape, from.quant);
-    this.nodes.push({ op: "Squeeze", name: solid.name, inputs: [from], outputs: [solid], attrs: { axes: ones(from.shape) } });
-    this.nodes.push({ op: "Unsqueeze", name: out.name, inputs: [solid], outputs: [out], attrs: { axes: ones(permute(from.shape, perm)) } });
+    this.nodes.push({
+      op: "Squeeze",
+      name: solid.name,
+      inputs: [from],
+      outputs: [solid],
+      attrs: { axes: ones(from.shape) },
+    });
+    this.nodes.push({
+      op: "Unsqueeze",
+      name: out.name,
+      inputs: [solid],
+      outputs: [out],
+      attrs: { axes: ones(permute(from.shape, perm)) },
+    });
   }
 
   /** A graph output keeps its name: what holds its values takes it, or a copy does. */
-  private finish(t: Tensor, firstTime: boolean): void {
+  private finish(t: Tensor): void {
     const holder = this.get(t, identity(rankOf(t)));
-    if (holder === t || !firstTime) return;
+    if (holder === t) return;
     const taken = this.merged.some(([from, to]) => to === holder && this.graph.outputs.includes(from));
-    if (holder.kind === "value" && !this.graph.outputs.includes(holder) && !taken) this.merged.push([t, holder]);
+    if (holder.kind === "value" && !this.graph.outputs.includes(holder) && !taken)
+      this.merged.push([t, holder]);
     else this.nodes.push({ op: "Identity", name: t.name, inputs: [holder], outputs: [t], attrs: {} });
   }
 }
