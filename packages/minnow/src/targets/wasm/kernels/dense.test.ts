@@ -4,6 +4,7 @@ import * as e from "../../../compiler/expr.js";
 import { type Access, at } from "../../../compiler/nest.js";
 import { fusesMultiplyAdd } from "../probe.js";
 import { dense } from "./dense.js";
+import { matmul } from "./matmul.js";
 import { actual, type Case, CaseBuilder, expected, noise, worst } from "./harness.js";
 
 interface Options {
@@ -70,5 +71,57 @@ describe("dense and matmul against the loop nest", () => {
             assert.ok(got, "planned");
             assert.ok(worst(got, want) < 1e-5, `off by ${worst(got, want)}`);
           }
+    });
+});
+
+/** [B…, M, K] × [B…, K, N]; `batch` entries of b may be 1. */
+function matmulCase(a: number[], b: number[], transposeB = false): Case {
+  const c = new CaseBuilder();
+  const count = (s: number[]): number => s.reduce((x, y) => x * y, 1);
+  const rank = Math.max(a.length, b.length);
+  const [m, k] = a.slice(-2) as [number, number];
+  const n = b[b.length - (transposeB ? 2 : 1)] as number;
+  const batch = Array.from({ length: rank - 2 }, (_, i) => Math.max(a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1));
+  const lead = (s: number[]) =>
+    s.slice(0, -2).map((d, i) => (d === 1 ? { offset: 0, terms: [] } : at(i + batch.length - (s.length - 2))));
+  const [lm, ln, lk] = [batch.length, batch.length + 1, batch.length + 2];
+  const operands: Access[] = [
+    { value: c.add(noise(count(a) + 64, 2), "float32", a), index: [...lead(a), at(lm), at(lk)] },
+    { value: c.add(noise(count(b) + 64, 3), "float32", b), index: [...lead(b), ...(transposeB ? [at(ln), at(lk)] : [at(lk), at(ln)])] },
+  ];
+  const shape = [...batch, m, n];
+  const out = c.add(noise(count(shape), 4), "float32", shape);
+  return c.finish("matmul", {}, {
+    loops: shape,
+    reduce: [k],
+    operands,
+    body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
+    combine: "sum",
+    result: e.mul(e.accumulator("f32"), 0.5),
+    out: { value: out, index: shape.map((_, i) => at(i)) },
+  });
+}
+
+describe("matmul of two computed tensors against the loop nest", () => {
+  const products: [string, number[], number[], boolean][] = [
+    ["plain", [7, 10], [10, 9], false],
+    ["transposed", [7, 12], [21, 12], true],
+    ["batches", [3, 5, 8], [3, 8, 24], false],
+    ["heads, transposed", [2, 3, 9, 5], [2, 3, 9, 5], true],
+    ["one b for all", [4, 5, 6], [6, 8], false],
+    ["one a for all", [1, 5, 6], [3, 6, 8], false],
+    ["a row", [1, 33], [33, 17], false],
+    ["a column", [19, 4], [4, 1], false],
+  ];
+  for (const [name, a, b, transposed] of products)
+    test(name, () => {
+      const c = matmulCase(a, b, transposed);
+      const want = expected(c);
+      for (const nr of [8, 16] as const)
+        for (const fma of fusesMultiplyAdd() ? [false, true] : [false]) {
+          const got = actual(c, matmul, { fma, f32: { mr: 4, nr }, i8: { mr: 4, nr: 8 }, wide: false });
+          assert.ok(got, "planned");
+          assert.ok(worst(got, want) < 1e-5, `off by ${worst(got, want)}`);
+        }
     });
 });

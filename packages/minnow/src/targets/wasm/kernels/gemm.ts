@@ -111,9 +111,14 @@ const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && chan
 /** Words of the integer kernels. */
 export const integerWords = ["rowTaps", "tapK", "zeroPoint", "fill", "rowWide", "wide", "tileTable"] as const;
 
+/** Words of products of two computed matrices. */
+export const matmulWords = ["b", "bRow", "bColumn", "aBatch", "bBatch", "m", "k", "panelAt"] as const;
+
 /** One layout for all matrix kernels, so that they share tiles and row tables. */
-export const gemmLayout = (epilogue: Epilogue): Layout<string> =>
-  new Layout<string>([...gemmWords, ...windowWords, ...groupWords, ...integerWords, ...epilogueNames(epilogue)]);
+export const gemmLayout = (epilogue: Epilogue): Layout<string> => {
+  const own = [...groupWords, ...integerWords, ...matmulWords];
+  return new Layout<string>([...gemmWords, ...windowWords, ...own, ...epilogueNames(epilogue)]);
+};
 
 export function windowArgs(p: Pick<GemmPlan, "pitchBytes" | "window">, patches: number): Record<string, ArgWord | number> {
   const w = p.window;

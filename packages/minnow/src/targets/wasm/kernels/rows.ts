@@ -46,7 +46,7 @@ export function rowTable(
   fill: Fill = zeros,
   family = "gemm",
 ): number {
-  return m.once(`rows_${kind}_${mr}_${fill.key}_${fill === zeros ? "" : layout.names.join()}`, () =>
+  return m.once(`rows_${kind}_${mr}_${fill.key}_${family}`, () =>
     m.func(["i32", "i32", "i32", "i32"], [], (f) => {
       if (kind === "plain") plain(f, mr, layout);
       else new WindowRows(f, mr, layout, kind === "line", fill).emit();
