@@ -155,9 +155,11 @@ class Lowering {
     const attrs = attributesOf(node, def);
     const tensor = (t: Tensor): LowerTensor => {
       const i = this.info(t);
-      const data = this.constantData(t);
+      // As stored: constants behind a cast from float16 too.
+      const v = this.values[this.idOf(t)] as Value;
+      const data = v.kind === "constant" ? v.data : undefined;
       return {
-        dtype: i.dtype,
+        dtype: data ? v.dtype : i.dtype,
         shape: i.shape,
         ...(i.quant && { quant: i.quant }),
         ...(i.value?.every((v) => typeof v === "number") && { value: i.value as number[] }),

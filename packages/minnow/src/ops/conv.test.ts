@@ -357,6 +357,35 @@ checkOp("MatMul", [
   },
 ]);
 
+// Weights that are computed cannot be rearranged: each phase is a nest of its own.
+const computed = (c: OpCase): OpCase => ({
+  ...c,
+  inputs: c.inputs.map((t) => t && { ...t, constant: false }),
+});
+checkOp(
+  "ConvTranspose2D with computed weights",
+  [
+    transposed([1, 3, 3, 2], [2, 2, 2, 4], { strides: [2, 2] }),
+    transposed([2, 3, 4, 3], [3, 3, 3, 5], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+    transposed([1, 3, 4, 3], [3, 4, 4, 2], { strides: [2, 2], padding: "same_upper" }, false),
+    transposed([1, 3, 4, 3], [3, 2, 2, 2], { strides: [3, 3] }),
+    transposed([1, 3, 4, 3], [3, 3, 3, 2], { strides: [3, 2], outputShape: [10, 8] }),
+    transposed([1, 5, 4, 4], [4, 3, 3, 3], { group: 2, strides: [1, 2], dilations: [1, 2] }),
+    transposed([1, 5, 4, 4], [4, 3, 3, 3], { strides: [2, 2], dilations: [2, 3] }),
+    transposed([1, 5, 4, 4], [4, 3, 3, 3], { strides: [4, 6], dilations: [2, 3] }),
+  ].map(computed),
+);
+checkOp("ConvTranspose2D: more phases and cuts", [
+  transposed([1, 3, 4, 3], [3, 2, 2, 2], { strides: [3, 3] }),
+  transposed([1, 4, 4, 8], [8, 4, 4, 16], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+  transposed([1, 4, 4, 8], [8, 4, 4, 1], { strides: [2, 2], pads: [1, 0, 1, 2] }),
+  transposed([1, 4, 4, 8], [8, 3, 5, 3], { strides: [1, 1], pads: [1, 2, 1, 2] }),
+  transposed([1, 4, 4, 8], [8, 3, 3, 3], { strides: [1, 1], pads: [4, 4, 0, 0] }),
+  transposed([1, 1, 1, 4], [4, 5, 5, 3], { strides: [4, 4] }),
+  transposed([0, 4, 4, 4], [4, 2, 2, 3], { strides: [2, 2] }),
+  transposed([1, 5, 4, 4], [4, 3, 3, 3], { strides: [2, 2], dilations: [2, 3] }),
+]);
+
 test("symbolic sizes", () => {
   const infer = (attrs: Attrs) => {
     const node = {

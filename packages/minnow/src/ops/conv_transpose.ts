@@ -1,17 +1,16 @@
 // Transposed convolution in NHWC, the gradient of convolution with respect to its input:
 //   out[n,y,x,o] = b[o] + Σ in[n,i,j,c] · w[c,ky,kx,o]   over i·s + ky·d − pad = y, j·s + kx·d − pad = x
 //   size = (in − 1)·s + (k − 1)·d + 1 + outputPadding − pads
-// Kernel "conv_transpose2d", params as conv2d's. Loops [N,OH,OW,O] (groups: [N,OH,OW,G,O/G]), reduce
-// [kh,kw,C/G]; operands 0 = x, 1 = w, 2 = b if present. With stride 1 x's index is affine and guarded;
-// else two int32 tables [OH,kh] and [OW,kw] give the input row and column, and two more are 1 where
-// that tap exists (the row is 0 where it does not). The tables stand behind the requantisation's.
-import * as e from "../compiler/expr.js";
-import type { Expr } from "../compiler/expr.js";
-import { type Access, type AxisIndex, at, fromTable } from "../compiler/nest.js";
+// No kernel of its own has to be fast. With constant weights it becomes a "conv2d" (stride 1, ⌈k/s⌉ taps)
+// that computes all s·s phases of an output pixel as channels, and copies that interleave them
+// (sub-pixel convolution; Shi et al., 2016). Else, each phase is a nest over the taps that reach it:
+// kernel "conv_transpose2d", params as conv2d's and {phaseY, phaseX}: loops [N,⌈OH/s⌉,⌈OW/s⌉,O] (groups:
+// …,G,O/G]), reduce [taps, taps, C/G]; operands 0 = x (guarded on axes 1, 2), 1 = w, 2 = b if present.
+import { at, type AxisIndex, type Access } from "../compiler/nest.js";
 import * as dim from "../graph/dim.js";
-import { type Dim, count } from "../graph/dim.js";
+import { count, type Dim } from "../graph/dim.js";
 import { checkChannels, differ, productType } from "./conv.js";
-import { affine, walk } from "./lowering.js";
+import { affine } from "./lowering.js";
 import {
   int,
   type InferContext,
@@ -25,6 +24,7 @@ import {
   str,
 } from "./op.js";
 import { product } from "./requantize.js";
+import { lowerSubPixel } from "./sub_pixel.js";
 import { pair, windowAttrs, windowParams, type Window } from "./window.js";
 
 type Where = Parameters<typeof pair>[0];
@@ -48,15 +48,8 @@ export function transposedWindows(
       dim.mul(dim.sub(size[i] as Dim, 1), stride),
       (k - 1) * dilation + 1 + (extra[i] as number),
     );
-    const [before, after] = cut(
-      c,
-      full,
-      size[i] as Dim,
-      stride,
-      wanted[i],
-      pads[i] as number,
-      pads[i + 2] as number,
-    );
+    const given = [pads[i] as number, pads[i + 2] as number] as const;
+    const [before, after] = cut(c, full, size[i] as Dim, stride, wanted[i], given);
     const out = wanted[i] ?? dim.sub(full, dim.add(before, after));
     return { size: k, stride, dilation, before, after, out };
   };
@@ -70,12 +63,11 @@ function cut(
   size: Dim,
   stride: number,
   wanted: number | undefined,
-  before: number,
-  after: number,
-): [Dim, Dim] {
+  pads: readonly [number, number],
+): readonly [Dim, Dim] {
   const padding = str(c.attrs, "padding");
-  if (padding === "valid" || (padding === "explicit" && wanted === undefined))
-    return padding === "valid" ? [0, 0] : [before, after];
+  if (padding === "valid") return [0, 0];
+  if (padding === "explicit" && wanted === undefined) return pads;
   const total = dim.max(dim.sub(full, wanted ?? dim.mul(size, stride)), 0);
   const less = dim.floorDiv(total, 2);
   const more = dim.sub(total, less);
@@ -90,7 +82,8 @@ function infer(c: InferContext): Inferred[] {
   const [inner, kh, kw, each] = w.shape as [Dim, Dim, Dim, Dim];
   const group = int(c.attrs, "group");
   if (typeof kh !== "number" || typeof kw !== "number") reject(c, `kernel size [${kh}, ${kw}] must be known`);
-  if (typeof inner === "number" && !(group > 0 && inner % group === 0))
+  if (!(group > 0)) reject(c, `group ${group}`, "bad_graph");
+  if (typeof inner === "number" && inner % group !== 0)
     reject(c, `${inner} input channels do not divide into ${group} groups`);
   if (differ(channels, inner)) reject(c, `${channels} input channels, weights for ${inner}`);
   const out = dim.mul(each, group);
@@ -99,27 +92,56 @@ function infer(c: InferContext): Inferred[] {
   return [{ dtype: productType(c), shape: [n, y.out, z.out, out] }];
 }
 
-/** Which input position feeds output `o` through tap `k`, and whether it does. */
-function tapTables(w: Window, extent: number): { position: Int32Array; exists: Int32Array } {
-  const n = w.out as number;
-  const position = new Int32Array(n * w.size);
-  const exists = new Int32Array(n * w.size);
-  for (let o = 0; o < n; o++)
-    for (let k = 0; k < w.size; k++) {
-      const i = o + (w.before as number) - k * w.dilation;
-      if (i < 0 || i % w.stride !== 0 || i / w.stride >= extent) continue;
-      position[o * w.size + k] = i / w.stride;
-      exists[o * w.size + k] = 1;
-    }
-  return { position, exists };
+/** The outputs p, p + s, p + 2s, … of an axis: which taps reach them, and from where. */
+interface Phase {
+  readonly start: number;
+  /** Outputs of this phase. */
+  readonly length: number;
+  /** Taps first, first + step, …: `taps` of them. */
+  readonly first: number;
+  readonly step: number;
+  readonly taps: number;
+  /** Input position of output number 0 through tap number 0, and how far each further tap moves it. */
+  readonly origin: number;
+  readonly shift: number;
+}
+
+/** Output y = start + i·s takes tap k where y + pad − k·d divides by s. */
+function phases(w: Window): Phase[] {
+  const list: Phase[] = [];
+  const { size, stride, dilation } = w;
+  for (let start = 0; start < Math.min(stride, w.out as number); start++) {
+    const u = start + (w.before as number);
+    const reaching = Array.from({ length: size }, (_, k) => k).filter(
+      (k) => (u - k * dilation) % stride === 0,
+    );
+    const first = reaching[0] ?? 0;
+    const step = (reaching[1] ?? first + 1) - first;
+    list.push({
+      start,
+      length: Math.ceil(((w.out as number) - start) / stride),
+      first,
+      step,
+      taps: reaching.length,
+      origin: reaching.length > 0 ? (u - first * dilation) / stride : 0,
+      shift: reaching.length > 1 ? -(step * dilation) / stride : 0,
+    });
+  }
+  return list;
 }
 
 function lower(c: LowerContext): void {
+  const [x, w] = c.inputs as [LowerTensor, LowerTensor];
+  const spans = transposedWindows(c, w.shape.slice(1, 3), x.shape.slice(1, 3));
+  if (lowerSubPixel(c, spans)) return;
+  for (const y of phases(spans[0])) for (const z of phases(spans[1])) lowerPhase(c, spans, y, z);
+}
+
+function lowerPhase(c: LowerContext, spans: readonly [Window, Window], y: Phase, z: Phase): void {
   const [x, w, b] = c.inputs as [LowerTensor, LowerTensor, LowerTensor | undefined];
-  const [inner, kh, kw, each] = w.shape as [number, number, number, number];
+  const [inner, , , each] = w.shape as [number, number, number, number];
   const group = int(c.attrs, "group");
-  const spans = transposedWindows(c, [kh, kw], x.shape.slice(1, 3));
-  const [n, oh, ow, o] = (c.outputs[0] as LowerTensor).shape as [number, number, number, number];
+  const o = each * group;
   const grouped = group > 1;
   const ky = grouped ? 5 : 4;
   const channel = grouped
@@ -134,50 +156,47 @@ function lower(c: LowerContext): void {
         [7, 1],
       ])
     : at(6);
+  const position = (loop: number, p: Phase): AxisIndex =>
+    affine(
+      [
+        [loop, 1],
+        [ky + loop - 1, p.shift],
+      ],
+      p.origin,
+      true,
+    );
+  const tap = (loop: number, p: Phase): AxisIndex => affine([[ky + loop - 1, p.step]], p.first);
   const fill = x.quant?.zeroPoint[0] ?? 0;
-  const xIndex: AxisIndex[] = [at(0), at(0), at(0), inChannel];
   const operands: Access[] = [
-    { value: c.input(0), index: xIndex, ...(fill !== 0 && { fill }) },
-    { value: c.input(1), index: [inChannel, at(ky), at(ky + 1), grouped ? at(4) : at(3)] },
+    {
+      value: c.input(0),
+      index: [at(0), position(1, y), position(2, z), inChannel],
+      ...(fill !== 0 && { fill }),
+    },
+    { value: c.input(1), index: [inChannel, tap(1, y), tap(2, z), at(grouped ? 4 : 3)] },
   ];
   if (b) operands.push({ value: c.input(2), index: [channel] });
-  const scales = w.quant?.scale.length ?? 1;
-  const p = product(c, x, w, b ? 2 : -1, operands.length, scales === o ? channel : at(grouped ? 4 : 3));
-  operands.push(...p.operands);
-  const conditions: Expr[] = [];
-  spans.forEach((span, i) => {
-    const [loop, tap] = [1 + i, ky + i];
-    if (span.stride === 1) {
-      xIndex[1 + i] = affine(
-        [
-          [loop, 1],
-          [tap, -span.dilation],
-        ],
-        span.before as number,
-        true,
-      );
-      return;
-    }
-    const { position, exists } = tapTables(span, x.shape[1 + i] as number);
-    const shape = [span.out as number, span.size];
-    const index = [at(loop), at(tap)];
-    operands.push({ value: c.table(position, shape), index }, { value: c.table(exists, shape), index });
-    xIndex[1 + i] = fromTable(operands.length - 2);
-    conditions.push(e.input(operands.length - 1, "i32"));
-  });
-  const [first, second] = conditions;
-  const condition = first && second ? e.and(first, second) : (first ?? second);
+  const scaleIndex = (w.quant?.scale.length ?? 1) === o ? channel : at(grouped ? 4 : 3);
+  const p = product(c, x, w, b ? 2 : -1, operands.length, scaleIndex);
   c.kernel(
     "conv_transpose2d",
-    { ...windowParams(spans), group },
+    { ...windowParams(spans), group, phaseY: y.start, phaseX: z.start },
     {
-      loops: grouped ? [n, oh, ow, group, each] : [n, oh, ow, o],
-      reduce: [kh, kw, inner / group],
-      operands,
-      body: condition ? e.select(condition, p.body, e.num(0, p.body.t)) : p.body,
+      loops: [x.shape[0] as number, y.length, z.length, ...(grouped ? [group, each] : [o])],
+      reduce: [y.taps, z.taps, inner / group],
+      operands: [...operands, ...p.operands],
+      body: p.body,
       combine: "sum",
       result: p.result,
-      out: { value: c.output(0), index: [...walk(3), channel] },
+      out: {
+        value: c.output(0),
+        index: [
+          at(0),
+          affine([[1, spans[0].stride]], y.start),
+          affine([[2, spans[1].stride]], z.start),
+          channel,
+        ],
+      },
     },
   );
 }

@@ -1,7 +1,7 @@
 // Max and average pooling in NHWC. Kernels "max_pool2d" and "avg_pool2d", params
 // {kh, kw, strideY, strideX, dilationY, dilationX, padTop, padLeft}: loops [N,OH,OW,C], reduce [kh,kw],
 // operand 0 = x, guarded on axes 1 and 2. An average divides its sum by a constant where every window
-// holds as many elements, else by operand 1: counts [OH,OW] (float32; int32 for integers).
+// holds as many elements, else by operand 1: counts [OH,OW], float32 (int32 for wide integers).
 // Integers of equal quantisation average as TFLite: (sum ± count/2) / count, half away from zero.
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
@@ -95,7 +95,9 @@ function lowerAverage(c: LowerContext): void {
   // Padding reads as real zero; where it does not count, integers leave it out of their sum.
   const fill = integer && !countPads ? 0 : (x.quant?.zeroPoint[0] ?? 0);
   const operands: Access[] = [{ value: c.input(0), index: under(spans), ...(fill !== 0 && { fill }) }];
-  const divisor = countOperand(c, rows, columns, integer, operands);
+  const narrow = x.dtype === "int8" || x.dtype === "uint8";
+  const exact = integer && !(narrow && spans[0].size * spans[1].size <= 4096);
+  const divisor = countOperand(c, rows, columns, exact, operands);
   const body = integer ? stored(x, 0) : loaded(x, 0);
   const acc = e.accumulator(body.t);
   c.kernel("avg_pool2d", windowParams(spans), {
@@ -109,8 +111,15 @@ function lowerAverage(c: LowerContext): void {
   });
 }
 
-/** (sum ± count/2) / count, truncating. */
+/**
+ * The mean, half away from zero. 8-bit sums divide as float32, which vector units can: exact below 2²⁴, and up
+ * to 4096 elements a quotient's rounding cannot carry it over a half. Others: (sum ± count/2) / count.
+ */
 function roundedMean(acc: Expr, divisor: Expr): Expr {
+  if (divisor.t === "f32") {
+    const half = e.select(e.lt(acc, 0), e.num(-0.5), e.num(0.5));
+    return e.cast(e.add(e.div(e.cast(acc, "f32"), divisor), half), "i32");
+  }
   const n = e.cast(divisor, acc.t);
   const half = e.div(n, 2);
   return e.div(e.select(e.lt(acc, 0), e.sub(acc, half), e.add(acc, half)), n);

@@ -1,5 +1,7 @@
 // Pooling, reductions, softmax, normalisation, running sums: axes, windows, empty and hostile input, integers
 // and quantisation against the references; the references against documentation and numpy.
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { checkOp, type OpCase, q8 } from "./harness.js";
 import type { Attrs } from "../graph/graph.js";
 import type { DType } from "../graph/dtype.js";
@@ -403,3 +405,15 @@ checkOp("CumSum", [
   { op: "CumSum", inputs: [{ dtype: "int64", shape: [3, 4] }, axis(0)] },
   { op: "CumSum", inputs: [{ shape: [0, 4] }, axis(1)] },
 ]);
+
+test("8-bit means by float32 division round as integer division does", () => {
+  const f = Math.fround;
+  for (let n = 1; n <= 4096; n++)
+    for (let m = -128; m <= 127; m++)
+      for (const near of [-1, 0, 1]) {
+        const sum = Math.floor((m + 0.5) * n) + near;
+        const exact = Math.trunc((sum + (sum < 0 ? -1 : 1) * Math.floor(n / 2)) / n);
+        const float = Math.trunc(f(f(sum / n) + (sum < 0 ? -0.5 : 0.5)));
+        if (float !== exact) assert.fail(`${sum} / ${n}: ${float}, wanted ${exact}`);
+      }
+});
