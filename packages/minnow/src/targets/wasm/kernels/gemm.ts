@@ -228,6 +228,8 @@ export function chunks(f: FunctionBuilder, layout: Layout<string>, rows: number,
 }
 
 interface PanelLocals {
+  /** Address of the words that the tile reads; default: the kernel's own. */
+  readonly args?: number;
   readonly whole: number;
   readonly last: number;
   readonly rows: number;
@@ -241,13 +243,13 @@ export function panels(f: FunctionBuilder, b: Pick<Body, "layout" | "tile" | "ea
   const { layout, tile } = b;
   const tail = b.each % tile.nr;
   const call = (fn: number): void => {
-    f.get(0);
+    f.get(l.args ?? 0);
     layout.push(f, 0, "scratch");
     if (b.prepare) layout.push(f, 0, b.prepare.tableWord).op("i32.add");
     f.get(l.rows).get(l.w).get(l.slot).get(l.start).call(fn);
   };
   const advance = (channels: number): void => {
-    layout.push(f, 0, "panelBytes").i32(Math.ceil(channels / 8)).op("i32.mul").get(l.w).op("i32.add").set(l.w);
+    layout.push(f, l.args ?? 0, "panelBytes").i32(Math.ceil(channels / 8)).op("i32.mul").get(l.w).op("i32.add").set(l.w);
     f.inc(l.slot, channels).inc(l.start, channels);
   };
   if (l.whole >= 0) {
