@@ -1,0 +1,51 @@
+// A headless Chromium for tests, from npm alone: @sparticuz/chromium unpacks a browser (and, where the
+// machine lacks them, its system libraries), playwright-core drives it.
+import { existsSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
+import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+
+const cache = join(tmpdir(), "minnow-chromium-153");
+
+/** Starts Chromium; `flags` are added to its command line. */
+export async function launch(flags = []) {
+  mkdirSync(cache, { recursive: true });
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = cache;
+  let executablePath;
+  try {
+    const { default: chromium } = await import("@sparticuz/chromium");
+    executablePath = await chromium.executablePath();
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  }
+  const env = { ...process.env, ...libraries(executablePath) };
+  const { chromium } = await import("playwright-core");
+  return chromium.launch({
+    executablePath,
+    headless: true,
+    env,
+    args: [
+      "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync", ...flags,
+    ],
+  });
+}
+
+/** LD_LIBRARY_PATH with the libraries that the package brings, only where the system lacks some. */
+function libraries(executable) {
+  const ldd = spawnSync("ldd", [executable], { encoding: "utf8" });
+  if (ldd.status === 0 && !ldd.stdout.includes("not found")) return {};
+  const dir = join(cache, "al2023");
+  if (!existsSync(join(dir, "lib"))) {
+    mkdirSync(dir, { recursive: true });
+    const pack = join("node_modules", "@sparticuz", "chromium", "bin", "al2023.tar.br");
+    const tar = join(cache, "al2023.tar");
+    writeFileSync(tar, brotliDecompressSync(readFileSync(pack)));
+    execFileSync("tar", ["xf", tar, "-C", dir]);
+  }
+  return { LD_LIBRARY_PATH: `${join(dir, "lib")}:${process.env.LD_LIBRARY_PATH ?? ""}` };
+}
