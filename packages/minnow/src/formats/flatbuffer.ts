@@ -56,7 +56,7 @@ export class FlatBuffer {
 
   spend(bytes: number): void {
     this.#budget -= bytes;
-    if (this.#budget < 0) this.fail("its tables refer to each other again and again");
+    if (this.#budget < 0) this.fail("it describes far more than its size can hold");
   }
 
   /** One scalar; 64-bit integers must be exact as numbers. The caller has checked the range. */

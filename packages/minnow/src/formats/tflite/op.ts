@@ -6,6 +6,9 @@ import type { Attrs, Node, Quantization, Tensor } from "../../graph/graph.js";
 import type { Scalar, Table } from "../flatbuffer.js";
 import { type Tensors, Unsupported } from "./tensors.js";
 
+/** Bytes of file that a node must be worth: one index in a list of operands is not enough. */
+const nodeCost = 64;
+
 /** Turns one operator into nodes by `c.emit`. */
 export type Row = (c: Op) => void;
 
@@ -47,6 +50,7 @@ export class Op {
   }
 
   emit(op: string, inputs: (Tensor | null)[], outputs: Tensor[], attrs: Attrs = {}): void {
+    this.tensors.buffers.file.spend(nodeCost);
     this.nodes.push({ op, name: `${this.name}:${outputs[0]?.name ?? ""}`, inputs, outputs, attrs });
   }
 
