@@ -1,6 +1,7 @@
 // What the full library reads and runs on; shared by its entry point and its worker.
 import { toGraph } from "./convert.js";
 import type { Setup } from "./runtime/load_here.js";
+import { referenceDevice } from "./runtime/reference_device.js";
 import { wasmDevice } from "./runtime/wasm_device.js";
 
 export const setup: Setup = {
@@ -8,8 +9,7 @@ export const setup: Setup = {
   devices: {
     cpu: () => wasmDevice,
     wasm: () => wasmDevice,
-    // imported when asked for: nobody else pays for it
-    reference: async () => (await import("./runtime/reference_device.js")).referenceDevice,
+    reference: () => referenceDevice, // the passes carry the reference anyway (constant folding)
   },
   auto: ["wasm"],
 };
