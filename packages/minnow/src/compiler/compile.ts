@@ -1,9 +1,9 @@
 // Graph → Program: infer with bound dimensions, lower, fuse, place, plan.
-import { count } from "../graph/dim.js";
-import { byteSize } from "../graph/dtype.js";
+import { count, isConcrete } from "../graph/dim.js";
+import { byteSize, type DType } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
-import { type Binding, inferGraph } from "../ops/infer.js";
+import { type Binding, inferGraph, type Known } from "../ops/infer.js";
 import { fuse } from "./fuse.js";
 import { lower } from "./lower.js";
 import { type Lowered, type LoweredKernel, note, readsOf, type Value, writesOf } from "./lowered.js";
@@ -22,21 +22,28 @@ export interface CompileOptions {
  * without an implementation
  */
 export function compile(graph: Graph, binding: Binding = {}, options: CompileOptions = {}): Program {
-  const lowered = lower(graph, inferGraph(graph, binding));
+  const known = inferGraph(graph, binding);
+  checkShapes(known); // before tables are made as long as they are
+  const lowered = lower(graph, known);
   if (options.fuse !== false) fuse(lowered);
   checkSizes(lowered.values);
   const storage = place(lowered);
   return finish(lowered, storage);
 }
 
+function checkShapes(known: Known): void {
+  for (const [t, { dtype, shape }] of known) if (isConcrete(shape)) checkSize(t.name, dtype, shape);
+}
+
 function checkSizes(values: readonly Value[]): void {
-  for (const v of values) {
-    const bytes = byteSize(v.dtype, count(v.shape));
-    if (!Number.isSafeInteger(bytes) || bytes > 2 ** 32)
-      throw new ModelError("out_of_memory", `tensor ${v.label} [${v.shape}] would take ${bytes} bytes`, {
-        tensor: v.label,
-      });
-  }
+  for (const v of values) checkSize(v.label, v.dtype, v.shape);
+}
+
+/** One long axis is too much even where another one is empty. */
+function checkSize(name: string, dtype: DType, shape: readonly number[]): void {
+  const bytes = byteSize(dtype, count(shape));
+  if (!Number.isSafeInteger(bytes) || bytes > 2 ** 32 || shape.some((d) => d > 2 ** 32))
+    throw new ModelError("out_of_memory", `tensor ${name} [${shape}] would take ${bytes} bytes`, { tensor: name });
 }
 
 function finish(lowered: Lowered, storage: readonly Storage[]): Program {

@@ -7,7 +7,7 @@
 // Operands: 0 = x, guarded on axes 1 and 2 (fill: x's zero point), 1 = w, 2 = b if present, then
 // per-channel tables of the requantisation (see requantize.ts).
 import type { Access, AxisIndex } from "../compiler/nest.js";
-import { at, fixed } from "../compiler/nest.js";
+import { at, fixed, scalarOf } from "../compiler/nest.js";
 import * as dim from "../graph/dim.js";
 import { count, type Dim } from "../graph/dim.js";
 import { affine, keptType, walk } from "./lowering.js";
@@ -58,6 +58,8 @@ function inferConv(c: InferContext): Inferred[] {
 export function productType(c: InferContext): Inferred["dtype"] {
   const [x, w] = [need(c, 0), need(c, 1)];
   const out = c.outputs[0];
+  if (!x.quant && !w.quant && scalarOf(x.dtype) !== scalarOf(w.dtype))
+    reject(c, `inputs are ${x.dtype} and ${w.dtype}`, "unsupported");
   if (x.quant && w.quant && out && !out.quant)
     return out.dtype === "int64" ? "int64" : out.dtype === "int32" ? "int32" : "float32";
   return keptType(c, x);

@@ -76,12 +76,10 @@ export function counts(w: Window, extent: number, countPads: boolean): number[] 
   const lo = countPads ? -(w.before as number) : 0;
   const hi = countPads ? extent + (w.after as number) : extent;
   return Array.from({ length: w.out as number }, (_, o) => {
-    let n = 0;
-    for (let k = 0; k < w.size; k++) {
-      const i = o * w.stride - (w.before as number) + k * w.dilation;
-      if (i >= lo && i < hi) n++;
-    }
-    return n;
+    const start = o * w.stride - (w.before as number);
+    const first = Math.max(0, Math.ceil((lo - start) / w.dilation));
+    const end = Math.min(w.size, Math.ceil((hi - start) / w.dilation));
+    return Math.max(0, end - first);
   });
 }
 

@@ -25,6 +25,9 @@ export const windowAttrs = {
   pads: { type: "ints", default: [0, 0, 0, 0] },
 } as const satisfies Record<string, AttrSpec>;
 
+/** Positions times taps along one axis: tables of that length are made when it is bound. */
+const maxTaps = 2 ** 26;
+
 type Where = { op: string; name: string; attrs: Attrs };
 
 /** Windows of the axes H and W. `kernel`: sizes; `pads` are [top, left, bottom, right]. */
@@ -46,7 +49,11 @@ export function windows(c: Where, kernel: readonly number[], size: readonly Dim[
       after: pads[i + 2] as number,
       ceil: "ceilMode" in c.attrs && bool(c.attrs, "ceilMode"),
     });
-  return [axis(0), axis(1)];
+  const both: [Window, Window] = [axis(0), axis(1)];
+  for (const w of both)
+    if (typeof w.out === "number" && w.out * w.size > maxTaps)
+      reject(c, `${w.out} windows of ${w.size} are more than ${maxTaps} taps along one axis`, "unsupported");
+  return both;
 }
 
 export function pair(c: Where, name: string): [number, number] {
