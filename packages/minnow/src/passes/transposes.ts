@@ -113,9 +113,20 @@ class Rebuild {
       return known;
     }
     const out = name ?? value(this.name(t, layout), t.dtype, permute(root.shape, need), root.quant);
+    const source = this.sameOrder(root, need) ?? { tensor, layout: has };
     this.cache(root).set(need.join(), out);
-    this.reorder(tensor, compose(inverse(has), need), out);
+    this.reorder(source.tensor, compose(inverse(source.layout), need), out);
     return out;
+  }
+
+  /** What was made of `root` already and differs from `need` by axes of size 1 only. */
+  private sameOrder(root: Tensor, need: Perm): { tensor: Tensor; layout: Perm } | null {
+    const wanted = key(root.shape, need);
+    for (const [order, tensor] of this.cache(root)) {
+      const layout = order.split(",").map(Number);
+      if (layout.length === need.length && key(root.shape, layout) === wanted) return { tensor, layout };
+    }
+    return null;
   }
 
   private cache(root: Tensor): Map<string, Tensor> {
