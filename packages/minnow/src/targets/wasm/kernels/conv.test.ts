@@ -31,6 +31,8 @@ const cases: Record<string, ConvOptions> = {
   "5x1": { h: 8, w: 3, c: 6, o: 9, kernel: [5, 1], pads: [2, 0, 2, 0] },
   "grouped 1x1": { h: 5, w: 5, c: 16, o: 24, group: 2 },
   "grouped 3x3, odd": { h: 6, w: 5, c: 15, o: 21, kernel: [3, 3], pads: [1, 1, 1, 1], group: 3, residual: "other" },
+  "computed gate per channel": { h: 4, w: 4, c: 8, o: 21, gate: true, relu6: true },
+  "computed gate, grouped": { h: 4, w: 4, c: 8, o: 12, group: 2, gate: true },
   "float16 weights": { h: 4, w: 4, c: 8, o: 12, half: true, bias: false },
   "several chunks": { h: 24, w: 25, c: 320, o: 2, xPitch: 321 },
 };

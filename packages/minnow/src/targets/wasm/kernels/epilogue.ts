@@ -257,10 +257,11 @@ export class EpilogueCode {
       if (o.role === "scalar") continue;
       let locals = (o.role === "channel" ? this.channel : this.full).get(o.operand);
       locals ??= this.f.someLocals(o.role === "pixel" ? 1 : this.vectors, "v128");
-      if (o.role !== "channel") this.full.set(o.operand, locals);
+      if (hasPitch(o)) this.full.set(o.operand, locals);
       else {
         this.channel.set(o.operand, locals);
-        loadVectors(this.f, packedType(o.walk.dtype), this.bases.get(o.operand) as Local, locals);
+        const type = o.role === "channel" ? packedType(o.walk.dtype) : o.walk.dtype;
+        loadVectors(this.f, type, this.bases.get(o.operand) as Local, locals);
       }
     }
   }

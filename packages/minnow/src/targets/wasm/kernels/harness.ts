@@ -203,6 +203,8 @@ export interface ConvOptions {
   outPitch?: number;
   bias?: boolean;
   relu6?: boolean;
+  /** Multiplies by a computed value per channel. */
+  gate?: boolean;
   /** "in-place": the residual is the output's own storage. */
   residual?: "none" | "other" | "in-place";
   half?: boolean;
@@ -250,6 +252,8 @@ export function convCase(o: ConvOptions): Case {
   if (o.residual === "other")
     result = e.add(result, operand(b.add(noise(n * oh * ow * o.o + 64, 6), "float32", [n, oh, ow, o.o]), walk));
   if (o.residual === "in-place") result = e.add(result, operand(b.alias(out), walk));
+  if (o.gate)
+    result = e.mul(result, operand(b.add(noise(o.o + 64, 9), "float32", [1, 1, 1, o.o]), [{ offset: 0, terms: [] }, { offset: 0, terms: [] }, { offset: 0, terms: [] }, channel]));
   if (o.relu6) result = e.clamp(result, 0, 6);
   if (o.result) result = o.result(result);
   const params = { kh, kw, strideY: sy, strideX: sx, dilationY: dy, dilationX: dx, padTop: top, padLeft: left, group };

@@ -61,6 +61,8 @@ export type Role =
   | "scalar"
   /** One per output channel (the last loop). */
   | "channel"
+  /** The same, computed at run time. */
+  | "vector"
   /** One per output pixel. */
   | "pixel"
   /** Shaped as the output. */
@@ -102,8 +104,9 @@ export function epilogueOperands(
     const data = program.buffers[walk.view.buffer]?.data;
     if (pitch === 0 && perChannel === 0) found.push({ operand: i, role: "scalar", walk, pitch: 0, ...(data && { data }) });
     else if (pitch === 0) {
-      if (!data || (walk.dtype !== "float16" && !vectorTypes.includes(walk.dtype))) return null;
-      found.push({ operand: i, role: "channel", walk, pitch: 0, data });
+      const known = data && (walk.dtype === "float16" || vectorTypes.includes(walk.dtype));
+      if (!known && !vectorTypes.includes(walk.dtype)) return null;
+      found.push({ operand: i, role: known ? "channel" : "vector", walk, pitch: 0, ...(known && { data }) });
     } else {
       if (!vectorTypes.includes(walk.dtype)) return null;
       found.push({ operand: i, role: channels > 1 && perChannel === 0 ? "pixel" : "full", walk, pitch });
