@@ -90,6 +90,7 @@ const cases = {
     return c;
   },
   "mean over HW 7x7x1280": () => fold([1, 1280], [7, 7], [at(0), at(2), at(3), at(1)], [1, 7, 7, 1280], "sum", f(0), e.mul(e.accumulator("f32"), 1 / 49)),
+  "mean over HW 13x13x1000": () => fold([1, 1000], [13, 13], [at(0), at(2), at(3), at(1)], [1, 13, 13, 1000], "sum", f(0), e.mul(e.accumulator("f32"), 1 / 169)),
   "sum 1M": () => fold([], million, [at(0)], million, "sum", f(0)),
   "resize bilinear 64>128 x32": resize,
   "pad 1,1 56x56x64": () =>

@@ -160,7 +160,9 @@ export class Table {
     const size = sizes[type];
     const { start, count } = this.file.vector(at, size);
     this.file.spend(count * size);
-    return Array.from({ length: count }, (_, i) => this.file.read(type, start + i * size));
+    const out: number[] = [];
+    for (let i = 0; i < count; i++) out.push(this.file.read(type, start + i * size));
+    return out;
   }
 
   /** A vector of bytes, not copied. */

@@ -5,6 +5,7 @@ import test from "node:test";
 import { count } from "../graph/dim.js";
 import { type Attrs, Graph, type Tensor, value } from "../graph/graph.js";
 import type { DType } from "../graph/dtype.js";
+import { optimize } from "../passes/index.js";
 import { runGraph } from "../runtime/run_graph.js";
 import { evaluate, fromArray, type RefTensor, toArray } from "../targets/reference/index.js";
 import { generator } from "./harness.js";
@@ -138,16 +139,26 @@ test("random graphs of movement operators", async () => {
     const given = Object.fromEntries(
       Object.entries(inputs).map(([k, v]) => [k, { data: toArray(v), shape: v.shape }]),
     );
-    const got = await runGraph(graph, given).catch((e: Error) =>
-      assert.fail(`seed ${seed}: ${e.stack}\n${print(graph)}`),
-    );
-    for (const t of graph.outputs) {
-      const w = wanted.get(t) as RefTensor;
-      const message = `seed ${seed}: ${t.name}\n${print(graph)}`;
-      assert.deepEqual([...(got[t.name]?.shape ?? [])], [...w.shape], message);
-      const plain = (data: ArrayLike<number>): number[] => Array.from(data, (v) => v + 0); // −0 is 0: relu may give either
-      const { data } = fromArray(got[t.name]?.data ?? [], w.dtype, w.shape);
-      assert.deepEqual(plain(data), plain(w.data), message);
-    }
+    const listing = `seed ${seed}\n${print(graph)}`;
+    const compare = async (how: string, outputs: readonly Tensor[]): Promise<void> => {
+      const got = await runGraph(graph, given).catch((e: Error) =>
+        assert.fail(`${how}, ${listing}\n${e.stack}`),
+      );
+      for (const t of outputs) {
+        const w = wanted.get(t) as RefTensor;
+        const message = `${how}: ${t.name} of ${listing}`;
+        assert.deepEqual([...(got[t.name]?.shape ?? [])], [...w.shape], message);
+        const plain = (data: ArrayLike<number>): number[] => Array.from(data, (v) => v + 0); // −0 is 0: relu may give either
+        assert.deepEqual(
+          plain(fromArray(got[t.name]?.data ?? [], w.dtype, w.shape).data),
+          plain(w.data),
+          message,
+        );
+      }
+    };
+    const outputs = [...graph.outputs];
+    await compare("as it is", outputs);
+    optimize(graph);
+    await compare("after all passes", outputs);
   }
 });

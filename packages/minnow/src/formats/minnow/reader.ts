@@ -68,7 +68,7 @@ function readTensor(t: Table, symbols: readonly string[], weights: number): Tens
     fail("a constant without data");
   const scale = t.nums(schema.tensor.scale, "f64");
   if (scale) {
-    const zeroPoint = t.nums(schema.tensor.zeroPoint, "i32") ?? [];
+    const zeroPoint = t.nums(schema.tensor.zeroPoint, "i32") ?? scale.map(() => 0);
     const axis = t.num(schema.tensor.axis, "i32");
     if (scale.length === 0 || zeroPoint.length !== scale.length || (scale.length > 1 && shape[axis] !== scale.length))
       fail(`${scale.length} scales and ${zeroPoint.length} zero points along axis ${axis} of [${shape}]`);

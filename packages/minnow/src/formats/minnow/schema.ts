@@ -45,7 +45,7 @@ export const tensor = {
   size: 6,
   /** [f64] */
   scale: 7,
-  /** [i32], as many as scales */
+  /** [i32], as many as scales; absent: all 0 */
   zeroPoint: 8,
   /** i32 */
   axis: 9,

@@ -72,7 +72,7 @@ class Writer {
     const name = b.createString(t.name);
     const shape = this.#longs(t.shape.map((d) => (typeof d === "number" ? d : -1 - this.#symbol(d))));
     const scale = t.quant ? this.#doubles(t.quant.scale) : 0;
-    const zeroPoint = t.quant ? this.#ints(t.quant.zeroPoint) : 0;
+    const zeroPoint = t.quant?.zeroPoint.some((z) => z !== 0) ? this.#ints(t.quant.zeroPoint) : 0;
     const aliases = t.aliases ? this.#strings(t.aliases) : 0;
     const strings = t.strings ? this.#strings(t.strings) : 0;
     b.startObject(12);
