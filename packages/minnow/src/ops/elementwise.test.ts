@@ -93,6 +93,11 @@ checkOp(
 
 checkOp("values from the definitions", [
   { op: "Round", inputs: [vector([0.5, 1.5, 2.5, -0.5, -1.5, 2.4999])], expect: [0, 2, 2, -0, -2, 2] },
+  {
+    op: "Atan",
+    inputs: [vector([-1e9, -1, -0.2, 0, 0.5, 1, 3, Number.POSITIVE_INFINITY, Number.NaN])],
+    expect: [-1.5707964, -0.7853982, -0.19739556, 0, 0.4636476, 0.7853982, 1.2490457, 1.5707964, Number.NaN],
+  },
   { op: "Gelu", inputs: [vector([-1, 0, 1, 2])], expect: [-0.15865525, 0, 0.84134475, 1.9544997] },
   { op: "Gelu", attrs: { approximate: "tanh" }, inputs: [vector([-1, 1])], expect: [-0.15880801, 0.841192] },
   { op: "Mish", inputs: [vector([-1, 0, 1, 30])], expect: [-0.30340144, 0, 0.86509836, 30] },

@@ -21,7 +21,25 @@ const sign = (x: Expr): Expr => e.select(e.gt(x, 0), 1, e.select(e.lt(x, 0), e.n
 
 const abs = (x: Expr): Expr => (x.t === "i64" ? e.max(x, e.neg(x)) : e.abs(x));
 
+/**
+ * Range reduction at tan(π/8) and tan(3π/8), then a polynomial of degree 9 (Moshier, Cephes `atanf`):
+ * |error| < 3·10⁻⁷.
+ */
+function atan(x: Expr): Expr {
+  const a = e.abs(x);
+  const [big, middle] = [e.gt(a, 2.414213562373095), e.gt(a, 0.4142135623730951)];
+  const t = e.select(big, e.div(-1, a), e.select(middle, e.div(e.sub(a, 1), e.add(a, 1)), a));
+  const z = e.mul(t, t);
+  const p = [8.05374449538e-2, -1.38776856032e-1, 1.99777106478e-1, -3.33329491539e-1]
+    .map((c) => e.num(c))
+    .reduce((sum, c) => e.add(e.mul(sum, z), c));
+  const start = e.select(big, Math.PI / 2, e.select(middle, Math.PI / 4, e.num(0)));
+  const y = e.add(start, e.add(e.mul(e.mul(p, z), t), t));
+  return e.select(e.lt(x, 0), e.neg(y), e.select(e.eq(x, 0), x, y));
+}
+
 export const ops = [
+  elementwise("Atan", ["x"], ([x]) => atan(x), real),
   elementwise("Identity", ["x"], ([x]) => x, { types: "any", value: ([x]) => x }),
   elementwise("Neg", ["x"], ([x]) => e.neg(x), { wraps: true, value: ([x]) => mulDim(x, -1) }),
   elementwise("Abs", ["x"], ([x]) => abs(x), {

@@ -181,7 +181,7 @@ const dropout: Row = (c) => {
 };
 
 const same = Object.fromEntries(
-  ["Neg", "Abs", "Sign", "Floor", "Ceil", "Round", "Sqrt", "Reciprocal", "Exp", "Log", "Sin", "Cos", "Tanh", "Sigmoid"]
+  ["Neg", "Abs", "Sign", "Floor", "Ceil", "Round", "Sqrt", "Reciprocal", "Exp", "Log", "Sin", "Cos", "Atan", "Tanh", "Sigmoid"]
     .concat(["Erf", "Softplus", "Softsign", "Not", "Relu", "HardSwish", "Mish"])
     .map((op) => [op, unary(op)]),
 );
