@@ -64,7 +64,7 @@ const cases = {
   "gelu (erf) 1M": () => map(e.mul(e.mul(f(0), 0.5), e.add(e.erf(e.mul(f(0), Math.SQRT1_2)), 1)), "float32", "float32"),
   "int8 add requantised 1M": () =>
     map(
-      e.clamp(e.add(e.cast(e.nearest(e.mul(e.add(int8(q(0), 0.02, 3), int8(q(1), 0.03, -5)), 31.7)), "i32"), 4), -128, 127),
+      e.add(e.cast(e.nearest(e.clamp(e.mul(e.add(int8(q(0), 0.02, 3), int8(q(1), 0.03, -5)), 31.7), -132, 123)), "i32"), 4),
       "int8", "int8", "int8",
     ),
   "float16 to float32 1M": () => map(f(0), "float16", "float32"),
@@ -78,6 +78,22 @@ const cases = {
     return c;
   },
   "transpose 512x512": () => move([512, 512], [at(1), at(0)], [512, 512]),
+  "softmax 2 classes 4420, exp(x - max) / sum": () => {
+    const shape = [4420, 2];
+    const row = (value) => ({ value, index: [at(0)] });
+    return [
+      { loops: shape, reduce: [], operands: [walk(0, shape), row(1), row(2)], result: e.div(e.exp(e.sub(f(0), f(1))), f(2)), out: walk(3, shape) },
+      [tensor("float32", shape), tensor("float32", [4420]), tensor("float32", [4420]), tensor("float32", shape)],
+    ];
+  },
+  "int8 concat 56x56x(24+40)": () => [
+    { loops: [3136, 24], reduce: [], operands: [walk(0, [3136, 24])], result: q(0), out: { value: 1, index: [at(0), at(1)] } },
+    [tensor("int8", [3136, 24]), { ...tensor("int8", [3136, 64]), shape: [3136, 24] }],
+  ],
+  "argmax uint8 66049x21": () => [
+    { loops: [66049], reduce: [21], operands: [{ value: 0, index: [at(0), at(1)] }], body: q(0), combine: "argmax", result: e.accumulator("i32"), out: walk(1, [66049]) },
+    [tensor("uint8", [66049, 21]), tensor("int32", [66049])],
+  ],
   "NCHW>NHWC 3x224x224": () => move([1, 224, 224, 3], [at(0), at(3), at(1), at(2)], [1, 3, 224, 224]),
   "NHWC>NCHW 224x224x3": () => move([1, 3, 224, 224], [at(0), at(2), at(3), at(1)], [1, 224, 224, 3]),
   "NHWC>NCHW 56x56x64": () => move([1, 64, 56, 56], [at(0), at(2), at(3), at(1)], [1, 56, 56, 64]),

@@ -116,6 +116,15 @@ test("conversions", () => {
   check(e.bits(A("i32"), "f32"), "i32");
 });
 
+test("rounding between small bounds, as requantisation does it", () => {
+  const rounded = (x: e.Expr): e.Expr => e.cast(e.nearest(e.clamp(x, -131, 124)), "i32");
+  check(rounded(A("f32")), "f32");
+  check(e.add(rounded(e.mul(e.cast(A("i32"), "f32"), 0.37)), 3), "i32");
+  const halves = (i: e.Expr): e.Expr => e.mul(e.cast(i, "f32"), 0.5);
+  check(rounded(halves(A("i32"))), "i32");
+  check(e.cast(e.nearest(e.clamp(halves(A("i32")), -5e6, 5e6)), "i32"), "i32");
+});
+
 test("shared nodes are computed once, whatever form they are used in", () => {
   const sum = e.add(A("f32"), B("f32"));
   const test0 = e.gt(sum, 0);

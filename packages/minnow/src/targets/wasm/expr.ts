@@ -25,15 +25,18 @@ export interface ReadyExpr {
   emit(operand: (i: number) => Local): void;
 }
 
+export type NumberTest = (i: number) => boolean | "small";
+
 /**
  * Four lanes: no i64 inside. Emits constant set-up at the current place.
- * @param isNumber operands that hold one finite number: they may be treated as constants are
+ * @param isNumber operands that hold one finite number, which may be treated as constants are; "small":
+ * less than 2^22 in magnitude, which makes conversions between such bounds shorter
  */
 export function prepareVector(
   f: FunctionBuilder,
   e: Expr,
   engine: Pick<Engine, "fma">,
-  isNumber: (i: number) => boolean = () => false,
+  isNumber: NumberTest = () => false,
 ): ReadyExpr {
   const root = expand(e);
   if (!isVectorizable(root)) throw new TypeError("i64 has no vector form");
@@ -63,14 +66,6 @@ function isBoolean(e: Expr): boolean {
     e.k === "bin" && e.t === "i32" && (e.op === "and" || e.op === "or" || e.op === "xor") && isBoolean(e.a) && isBoolean(e.b)
   );
 }
-
-/**
- * Operand numbers from here on stand for constants that arrive at run time (argument words), so that
- * code is shared between their values; none of them is NaN.
- */
-export const firstParameter = 1000;
-
-const isConst = (e: Expr): boolean => e.k === "const" || (e.k === "in" && e.i >= firstParameter);
 
 /** Evaluation order and sharing, common to both forms. */
 abstract class Emitter implements ReadyExpr {
@@ -244,7 +239,7 @@ class ScalarExpr extends Emitter {
 
   private extreme(e: Extract<Expr, { k: "bin" }>): void {
     const { f } = this;
-    if (e.t === "f32" && !isConst(e.b)) {
+    if (e.t === "f32" && e.b.k !== "const") {
       this.value(e.a);
       this.value(e.b);
       f.op(e.op === "max" ? "f32.max" : "f32.min");
@@ -304,6 +299,11 @@ function scalarCast(f: FunctionBuilder, from: ScalarType, to: ScalarType): void 
   f.op(ops[key] as Op);
 }
 
+type Constant = Extract<Expr, { k: "const" }>;
+const magic: Constant = { k: "const", v: 12582912, t: "f32" };
+const magicBits: Constant = { k: "const", v: 0x4b400000, t: "i32" };
+type Rounding = Extract<Expr, { k: "cast" }> & { readonly a: Extract<Expr, { k: "un" }> };
+
 class VectorExpr extends Emitter {
   private readonly constants = new Map<string, Local>();
   private masks = new Map<Expr, Local>();
@@ -312,7 +312,7 @@ class VectorExpr extends Emitter {
     f: FunctionBuilder,
     root: Expr,
     private readonly fma: boolean,
-    private readonly isNumber: (i: number) => boolean,
+    private readonly isNumber: NumberTest,
   ) {
     super(f, root);
     const seen = new Set<Expr>();
@@ -320,6 +320,7 @@ class VectorExpr extends Emitter {
       if (seen.has(x)) return;
       seen.add(x);
       if (x.k === "const") this.constant(x);
+      if (this.isShortRounding(x)) for (const c of [magic, magicBits]) this.constant(c);
       const shift = x.k === "bin" && (x.op === "shl" || x.op === "shr") && x.b.k === "const";
       for (const c of children(x)) if (!(shift && c === x.b)) visit(c);
     };
@@ -333,7 +334,7 @@ class VectorExpr extends Emitter {
     this.masks = new Map();
   }
 
-  private constant(x: Extract<Expr, { k: "const" }>): void {
+  private constant(x: Constant): void {
     const key = `${x.t}${Object.is(x.v, -0) ? "-0" : x.v}`;
     if (this.constants.has(key)) return;
     const local = this.f.local("v128");
@@ -369,12 +370,56 @@ class VectorExpr extends Emitter {
         f.op("v128.bitselect");
         return;
       case "cast":
+        if (this.isShortRounding(e)) return this.shortRounding(e.a.a);
         this.value(e.a);
         if (e.a.t !== e.t) f.op(e.t === "f32" ? "f32x4.convert_i32x4_s" : "i32x4.trunc_sat_f32x4_s");
         return;
       case "bits":
         this.value(e.a);
     }
+  }
+
+  private numberClass(e: Expr): boolean | "small" {
+    if (e.k === "const") return Math.abs(e.v) < 2 ** 22 ? "small" : !Number.isNaN(e.v);
+    return e.k === "in" && this.isNumber(e.i);
+  }
+
+  /** i32(nearest(x)) with x between small bounds, as requantisation has it. */
+  private isShortRounding(e: Expr): e is Rounding {
+    if (e.k !== "cast" || e.t !== "i32" || e.a.k !== "un" || e.a.op !== "nearest") return false;
+    const { lo, hi } = this.limits(e.a.a);
+    return lo && hi;
+  }
+
+  private limits(e: Expr): { lo: boolean; hi: boolean } {
+    if (e.k !== "bin" || (e.op !== "min" && e.op !== "max") || this.numberClass(e.b) !== "small") return { lo: false, hi: false };
+    const inner = this.limits(e.a);
+    return e.op === "max" ? { lo: true, hi: inner.hi } : { lo: inner.lo, hi: true };
+  }
+
+  /** Adding 1.5·2^23 rounds half to even and leaves the integer in the low bits: 2 instructions, not 8. */
+  private shortRounding(x: Expr): void {
+    const { f } = this;
+    this.value(x);
+    if (!this.isNumeric(x)) {
+      // NaN gives 0
+      const v = this.temp("v128");
+      f.tee(v).get(v).get(v).op("f32x4.eq", "v128.and");
+    }
+    this.compute(magic);
+    f.op("f32x4.add");
+    this.compute(magicBits);
+    f.op("i32x4.sub");
+  }
+
+  /** Never NaN: made of integers and finite numbers. */
+  private isNumeric(e: Expr, finite = false): boolean {
+    if (e.k === "cast") return e.a.t !== "f32";
+    if (this.numberClass(e) !== false) return !finite || e.k !== "const" || Number.isFinite(e.v);
+    if (e.k !== "bin") return false;
+    // an infinity could meet another one, or 0, so only the last operation may overflow
+    if (e.op === "min" || e.op === "max") return this.numberClass(e.b) !== false && this.isNumeric(e.a);
+    return !finite && ["add", "sub", "mul"].includes(e.op) && this.isNumeric(e.a, true) && this.isNumeric(e.b, true);
   }
 
   private fromMask(e: Expr): void {
@@ -415,7 +460,7 @@ class VectorExpr extends Emitter {
     if (this.fma && (e.op === "add" || e.op === "sub") && this.contract(e)) return;
     this.value(e.a);
     this.value(e.b);
-    const number = isConst(e.b) || (e.b.k === "in" && this.isNumber(e.b.i));
+    const number = this.numberClass(e.b) !== false;
     const ops: Partial<Record<BinaryOp, Op>> = {
       add: "f32x4.add",
       sub: "f32x4.sub",

@@ -6,7 +6,6 @@ import type { Step } from "../../compiler/program.js";
 import { elementBytes } from "../../graph/dtype.js";
 import { rangeOfDType } from "./elements.js";
 import type { Engine } from "./engine.js";
-import { firstParameter } from "./expr.js";
 import type { ArgWord, PlannedKernel } from "./kernel.js";
 import { clipRule, startOf } from "./nest_clip.js";
 import { emitNest, type NestExprs } from "./nest_emit.js";
@@ -14,7 +13,7 @@ import { type Affine, normalize, type Normal, type Place } from "./nest_normal.j
 import { rangeOf } from "./nest_range.js";
 import { depends, laneKind, schedule, type Schedule } from "./nest_schedule.js";
 import { planTranspose } from "./nest_transpose.js";
-import type { Clip, Cursor, PlaceCode, Structure, Word } from "./nest_structure.js";
+import { type Clip, type Cursor, firstParameter, type PlaceCode, type Structure, type Word } from "./nest_structure.js";
 
 /** One call should take about this long. */
 const targetNs = 20_000;
@@ -199,7 +198,8 @@ class Planner {
     const take = (x: Expr): Expr => {
       if (x.k !== "const" || plain(x.v)) return x;
       const float = x.t === "f32";
-      this.parameters.push({ word: this.args.push({ kind: float ? "f32" : "i32", value: x.v }) - 1, float });
+      const word = this.args.push({ kind: float ? "f32" : "i32", value: x.v }) - 1;
+      this.parameters.push({ word, float, small: Math.abs(x.v) < 2 ** 22 });
       return { k: "in", i: firstParameter + this.parameters.length - 1, t: x.t };
     };
     const memo = new Map<Expr, Expr>();

@@ -11,10 +11,10 @@ import { accumulator, type Expr, input, num } from "../../compiler/expr.js";
 import { scalarOf } from "../../compiler/nest.js";
 import { type FunctionBuilder, type Local, type ModuleBuilder, type WasmType } from "./assembler.js";
 import { hoistConstants, loadScalar, loadSplat, loadVectors, storeLane, storeScalar, storeVectors } from "./elements.js";
-import { firstParameter, prepareScalar, prepareVector, type ReadyExpr } from "./expr.js";
+import { prepareScalar, prepareVector, type ReadyExpr } from "./expr.js";
 import { loadStrided } from "./nest_lanes.js";
 import { combined, identity, isArg } from "./nest_normal.js";
-import type { Clip, Cursor, PlaceCode, Structure, Word } from "./nest_structure.js";
+import { type Clip, type Cursor, firstParameter, type PlaceCode, type Structure, type Word } from "./nest_structure.js";
 import type { Op } from "./opcodes.js";
 
 export interface NestExprs {
@@ -127,7 +127,10 @@ class NestEmitter {
       this.fills.set(i, local);
     });
     if (this.vector) hoistConstants(f, s.operands.flatMap((p) => (p ? [p.dtype] : [])), s.out.dtype, e.fits);
-    const prepare = (x: Expr): ReadyExpr => (this.vector ? prepareVector(f, x, { fma: s.fma }) : prepareScalar(f, x));
+    const isNumber = (i: number): boolean | "small" =>
+      i >= firstParameter && (s.parameters[i - firstParameter]?.small ? "small" : true);
+    const prepare = (x: Expr): ReadyExpr =>
+      this.vector ? prepareVector(f, x, { fma: s.fma }, isNumber) : prepareScalar(f, x);
     this.result = prepare(e.result);
     if (!e.body || !s.combine) return;
     const { t } = e.body;

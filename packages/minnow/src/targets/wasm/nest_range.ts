@@ -28,9 +28,27 @@ export function rangeOf(e: Expr, n: Pick<Normal, "operands">): Range {
     }
     case "bin":
       return ofBinary(e, n);
+    case "cast":
+      return e.a.t === "f32" ? ofFloat(e.a) : whole;
     default:
       return whole;
   }
+}
+
+/** i32 of a float between two bounds; NaN gives 0. */
+function ofFloat(e: Expr): Range {
+  const [lo, hi] = bounds(e);
+  return [Math.max(whole[0], Math.min(0, Math.floor(lo))), Math.min(whole[1], Math.max(0, Math.ceil(hi)))];
+}
+
+function bounds(e: Expr): Range {
+  if (e.k === "un" && ["nearest", "floor", "ceil", "trunc"].includes(e.op)) return bounds(e.a);
+  if (e.k === "bin" && (e.op === "max" || e.op === "min") && e.b.k === "const") {
+    const [lo, hi] = bounds(e.a);
+    const { v } = e.b;
+    return e.op === "max" ? [Math.max(lo, v), Math.max(hi, v)] : [Math.min(lo, v), Math.min(hi, v)];
+  }
+  return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
 }
 
 function ofBinary(e: Extract<Expr, { k: "bin" }>, n: Pick<Normal, "operands">): Range {

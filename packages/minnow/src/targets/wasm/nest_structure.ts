@@ -4,6 +4,12 @@
 import type { Combine } from "../../compiler/nest.js";
 import type { DType } from "../../graph/dtype.js";
 
+/**
+ * Operand numbers from here on stand for constants that arrive as argument words, so that code is shared
+ * between their values. None is NaN or infinite; "small" ones are below 2^22 in magnitude.
+ */
+export const firstParameter = 1000;
+
 /** Index of a word of the argument block; −1 where the value is zero for good. */
 export type Word = number;
 
@@ -67,7 +73,7 @@ export interface Structure {
   /** Start of the accumulator where it is not the identity. */
   readonly start?: number;
   /** Words of the constants that were taken out of the expressions. */
-  readonly parameters: readonly { readonly word: Word; readonly float: boolean }[];
+  readonly parameters: readonly { readonly word: Word; readonly float: boolean; readonly small: boolean }[];
   readonly error: Word;
   /** Runs on one thread: `total` replaces begin and end. */
   readonly total: Word;
