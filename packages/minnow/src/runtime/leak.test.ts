@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const child = fileURLToPath(new URL("./leak_rounds.js", import.meta.url));
+const child = fileURLToPath(new URL("./leak_rounds.test.helper.js", import.meta.url));
 const built = import.meta.url.endsWith(".js");
 
 for (const worker of [false, true])

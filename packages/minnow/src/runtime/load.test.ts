@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
-import { fakeGraph, fakeSetup, noWorker, port } from "./fake.js";
+import { fakeGraph, fakeSetup, noWorker, port } from "./fake.test.helper.js";
 import { loadWith } from "./load.js";
 import type { ModelEvent, Progress } from "./types.js";
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { MessageChannel } from "node:worker_threads";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
-import { type FakeLog, type FakeOptions, fakeGraph, fakeSetup, noWorker, port } from "./fake.js";
+import { type FakeLog, type FakeOptions, fakeGraph, fakeSetup, noWorker, port } from "./fake.test.helper.js";
 import { loadWith } from "./load.js";
 import type { NodePort } from "./node.js";
 import { server } from "./serve.js";

@@ -15,6 +15,7 @@ import {
   unpackError,
 } from "./protocol.js";
 import { makeReport, type Report, type ReportData } from "./report.js";
+import { checkInto } from "./slot.js";
 import { throwIfAborted } from "./source.js";
 import type {
   InputValue,
@@ -239,12 +240,7 @@ function fill(record: ModelOutputs, name: string, array: TensorData): void {
   const got = record[name];
   if (!got)
     throw new ModelError("bad_input", `into: unknown output ${JSON.stringify(name)}`, { hint: `known: ${Object.keys(record).join(", ")}` });
-  if (array.constructor !== got.data.constructor || array.length !== got.data.length)
-    throw new ModelError(
-      "bad_input",
-      `into: output ${JSON.stringify(name)} needs a ${got.data.constructor.name} of ${got.data.length}, not ${array.constructor.name} of ${array.length}`,
-      { tensor: name },
-    );
+  checkInto(name, array, got.data, got.data.length);
   if (Array.isArray(array)) for (let i = 0; i < array.length; i++) array[i] = (got.data as string[])[i] as string;
   else (array as Uint8Array).set(got.data as Uint8Array);
   record[name] = { ...got, data: array } satisfies TensorValue;
