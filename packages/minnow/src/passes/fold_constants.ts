@@ -56,16 +56,14 @@ function foldNode(e: Editor, n: Node): boolean {
     n.outputs.some((t) => e.isOutput(t) || t.kind !== "value" || t.dtype === "string")
   )
     return false;
-  if (n.op === "Quantize" || n.outputs.length !== 1 || !dim.isConcrete(y.shape)) return false;
+  // Quantize and Dequantize say what quantised operators are made of; the compiler reads what is left.
+  if (n.op === "Quantize" || n.op === "Dequantize" || n.outputs.length !== 1 || !dim.isConcrete(y.shape))
+    return false;
   const sources = n.inputs.map((t) => t && constantOf(e, t));
   if (!n.inputs.every((t, i) => !t || sources[i])) return false;
   const bytes = n.inputs.reduce((a, t) => a + (t?.data?.byteLength ?? 0), 0);
   const size = byteSize(y.dtype, dim.count(y.shape));
-  if (
-    (n.op === "Cast" || n.op === "Dequantize") &&
-    size > bytes &&
-    (size > smallBytes || n.inputs[0]?.dtype === "float16")
-  )
+  if (n.op === "Cast" && size > bytes && (size > smallBytes || n.inputs[0]?.dtype === "float16"))
     return false;
   if (size > largeBytes && size > 4 * bytes) return false;
   const source = sources[0] as Tensor | null | undefined;
