@@ -1,137 +1,19 @@
-// Random graphs of movement and element-wise operators: fused, placed in each other's memory and run on
-// WebAssembly, they give what the plain reference gives. Seeded; MINNOW_SEEDS=n tries more.
+// Random graphs of movement and element-wise operators. Fused, placed in each other's memory and run on
+// WebAssembly, with and without passes, they give what the plain reference gives; and their symbolic
+// shapes, bound, are the shapes that inference finds with numbers. Seeded; MINNOW_SEEDS=n tries more.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { count } from "../graph/dim.js";
-import { type Attrs, Graph, type Tensor, value } from "../graph/graph.js";
-import type { DType } from "../graph/dtype.js";
+import type { Dim } from "../graph/dim.js";
+import type { Tensor } from "../graph/graph.js";
 import { optimize } from "../passes/index.js";
 import { runGraph } from "../runtime/run_graph.js";
 import { evaluate, fromArray, type RefTensor, toArray } from "../targets/reference/index.js";
-import { generator } from "./harness.js";
-import { inferNode, type Known } from "./infer.js";
+import { inferGraph } from "./infer.js";
+import { print, randomGraph } from "./movement_graphs.test.kit.js";
 
-interface Builder {
-  readonly graph: Graph;
-  readonly known: Known;
-  readonly pool: Tensor[];
-  readonly int: (n: number) => number;
-  readonly dtype: DType;
-}
-
-/** Adds a node; its outputs join the pool. */
-function add(b: Builder, op: string, inputs: Tensor[], attrs: Attrs = {}, outputs = 1): void {
-  const n = b.graph.nodes.length;
-  const outs = Array.from({ length: outputs }, (_, i) => value(`t${n}_${i}`, b.dtype));
-  const node = { op, name: `n${n}`, inputs, outputs: outs, attrs };
-  for (const [i, r] of inferNode(node, b.known).entries()) {
-    const out = outs[i] as Tensor;
-    out.shape = r.shape;
-    out.dtype = r.dtype;
-  }
-  b.graph.nodes.push(node);
-  b.pool.push(...outs);
-}
-
-const shapeOf = (t: Tensor): number[] => t.shape as number[];
-
-const moves: ((b: Builder, x: Tensor, s: number[]) => void)[] = [
-  (b, x) => add(b, "Neg", [x]),
-  (b, x) => add(b, "Relu", [x]),
-  (b, x) => {
-    const same = b.pool.filter((y) => y.shape.join() === x.shape.join());
-    add(b, "Add", [x, same[b.int(same.length)] as Tensor]);
-  },
-  (b, x, s) => add(b, "Transpose", [x], { perm: s.map((_, i) => i).sort(() => b.int(3) - 1) }),
-  (b, x, s) => add(b, "Reverse", [x], { axes: s.length ? [b.int(s.length)] : [] }),
-  (b, x, s) =>
-    add(b, "Reshape", [x], { shape: b.int(2) ? [-1] : [...s.slice(1), s[0] ?? 1], allowZero: true }),
-  (b, x, s) => s.length < 5 && add(b, "Unsqueeze", [x], { axes: [b.int(s.length + 1)] }),
-  (b, x) => add(b, "Squeeze", [x]),
-  (b, x, s) => {
-    if (!s.length) return;
-    const axis = b.int(s.length);
-    const near = b.pool.filter((y) => {
-      const t = shapeOf(y);
-      return t.length === s.length && t.every((d, i) => i === axis || d === s[i]);
-    });
-    add(b, "Concat", [x, near[b.int(near.length)] as Tensor, ...(b.int(2) ? [x] : [])], { axis });
-  },
-  (b, x, s) => {
-    const axis = b.int(Math.max(1, s.length));
-    const d = s[axis] ?? 0;
-    if (d > 1) add(b, "Split", [x], { axis, sizes: [1, d - 1] }, 2);
-  },
-  (b, x, s) => {
-    if (!s.length) return;
-    const axis = b.int(s.length);
-    const d = s[axis] as number;
-    const step = [1, 1, 2, 3, -1, -2][b.int(6)] as number;
-    const [from, to] = [b.int(d), d - b.int(2)];
-    const back = step < 0;
-    add(b, "Slice", [x], {
-      starts: [back ? d - 1 : from],
-      ends: [back ? -1000 : to],
-      axes: [axis],
-      steps: [step],
-    });
-  },
-  (b, x, s) => {
-    const mode = ["constant", "constant", "edge", "reflect"][b.int(4)] as string;
-    if (s.includes(0)) return;
-    add(b, "Pad", [x], { pads: [...s, ...s].map(() => Math.max(0, b.int(4) - 2)), value: 2, mode });
-  },
-  (b, x, s) => count(s) < 300 && add(b, "Tile", [x], { repeats: s.map(() => 1 + b.int(2)) }),
-  (b, x, s) => count(s) < 300 && s.length < 5 && add(b, "Expand", [x], { shape: [2, ...s] }),
-  (b, x, s) => {
-    const axis = b.int(Math.max(1, s.length));
-    const d = s[axis] ?? 0;
-    if (!d) return;
-    const name = `i${b.graph.nodes.length}`;
-    const data = Int32Array.from({ length: 1 + b.int(3) }, () => b.int(2 * d) - d);
-    const indices: Tensor = { name, dtype: "int32", shape: [data.length], kind: "constant", data };
-    add(b, "Gather", [x, indices], { axis });
-  },
-];
-
-function randomGraph(seed: number): { graph: Graph; inputs: Record<string, RefTensor> } {
-  const random = generator(seed);
-  const int = (n: number): number => Math.floor(random() * n);
-  const dtype = (["float32", "float32", "int32", "int8", "float16"] as const)[int(5)] as DType;
-  const graph = new Graph();
-  const b: Builder = { graph, known: new Map(), pool: [], int, dtype };
-  const inputs: Record<string, RefTensor> = {};
-  for (let i = 0; i <= int(2); i++) {
-    const last = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33][int(10)] as number;
-    const shape = [...Array.from({ length: int(4) }, () => 1 + int(5)), last];
-    const t: Tensor = { name: `x${i}`, dtype, shape, kind: "input" };
-    graph.inputs.push(t);
-    b.pool.push(t);
-    inputs[t.name] = { dtype, shape, data: Array.from({ length: count(shape) }, () => int(15) - 7) };
-  }
-  const size = 2 + int(9);
-  for (let i = 0; i < size; i++) {
-    const recent = int(2) ? b.pool[b.pool.length - 1] : b.pool[int(b.pool.length)];
-    const x = recent as Tensor;
-    if (count(shapeOf(x)) < 2000) moves[int(moves.length)]?.(b, x, shapeOf(x));
-  }
-  const made = graph.nodes.flatMap((n) => n.outputs);
-  const used = new Set(graph.nodes.flatMap((n) => n.inputs));
-  graph.outputs = made.filter((t) => !used.has(t) || int(6) === 0);
-  return { graph, inputs };
-}
-
-const print = (g: Graph): string =>
-  [
-    ...g.inputs.map((t) => `${t.name}: ${t.dtype}[${t.shape}]`),
-    ...g.nodes.map((n) => {
-      const outputs = n.outputs.map((t) => `${t.name}[${t.shape}]${g.outputs.includes(t) ? "*" : ""}`);
-      return `${outputs} = ${n.op}(${n.inputs.map((t) => t?.name)}) ${JSON.stringify(n.attrs)}`;
-    }),
-  ].join("\n");
+const seeds = Number(process.env.MINNOW_SEEDS ?? 150);
 
 test("random graphs of movement operators", async () => {
-  const seeds = Number(process.env.MINNOW_SEEDS ?? 150);
   for (let seed = 1; seed <= seeds; seed++) {
     const { graph, inputs } = randomGraph(seed);
     if (graph.outputs.length === 0) continue;
@@ -161,4 +43,71 @@ test("random graphs of movement operators", async () => {
     optimize(graph);
     await compare("after all passes", outputs);
   }
+});
+
+/** The number that a symbolic dim stands for; null where it names what only data decides. */
+function bound(d: Dim, env: Record<string, number>): number | null {
+  if (typeof d === "number") return d;
+  let sum = 0;
+  for (const term of split(d, " + ")) {
+    const [, factor, atom = ""] = /^(?:(-?\d+)\*)?(.*)$/.exec(term) ?? [];
+    const v = /^-?\d+$/.test(atom) ? Number(atom) : atomValue(atom, env);
+    if (v === null) return null;
+    sum += Number(factor ?? 1) * v;
+  }
+  return sum;
+}
+
+function atomValue(atom: string, env: Record<string, number>): number | null {
+  const [, name, args] = /^(\w+)\((.*)\)$/.exec(atom) ?? [];
+  if (!name || args === undefined) return env[atom] ?? null;
+  const [a, b] = split(args, ", ").map((x) => bound(x, env));
+  if (a === null || b === null || a === undefined || b === undefined) return null;
+  if (name === "floordiv") return Math.floor(a / b);
+  if (name === "mul") return a * b;
+  return name === "max" ? Math.max(a, b) : Math.min(a, b);
+}
+
+/** Splits outside parentheses. */
+function split(text: string, by: string): string[] {
+  const parts = [""];
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === "(") depth++;
+    if (text[i] === ")") depth--;
+    if (depth === 0 && text.startsWith(by, i)) {
+      parts.push("");
+      i += by.length - 1;
+    } else parts[parts.length - 1] += text[i];
+  }
+  return parts;
+}
+
+test("symbolic shapes, bound, are the shapes with numbers", () => {
+  let checked = 0;
+  for (let seed = 1; seed <= 10 * seeds; seed++) {
+    const { graph } = randomGraph(seed);
+    if (graph.nodes.some((n) => n.op === "Squeeze")) continue; // without axes, a symbol is taken for more than 1
+    const known = inferGraph(graph);
+    const env: Record<string, number> = {};
+    for (const t of graph.inputs)
+      t.shape = t.shape.map((d, i) => {
+        const name = `${t.name}_${i}`;
+        env[name] = d as number;
+        return d === 1 ? 1 : name; // a 1 may broadcast or be squeezed: the model says so
+      });
+    const symbolic = inferGraph(graph);
+    for (const t of graph.nodes.flatMap((n) => n.outputs)) {
+      const message = `${t.name}, seed ${seed}\n${print(graph)}`;
+      const [got, wanted] = [symbolic.get(t)?.shape ?? [], known.get(t)?.shape ?? []];
+      assert.equal(got.length, wanted.length, message);
+      got.forEach((d, i) => {
+        const v = bound(d, env);
+        if (v === null) return;
+        checked++;
+        assert.equal(v, wanted[i], `axis ${i} is ${d} of ${message}`);
+      });
+    }
+  }
+  assert.ok(checked > 10 * seeds);
 });
