@@ -128,15 +128,15 @@ function l2Normalization(c: Op): void {
   c.finishFloat("Div", [x, c.value("Max", [norm, c.floats("epsilon", 1e-6)], {}, x)]);
 }
 
-/** x · (bias + alpha · Σx²)^−beta; the sum runs over 2·radius + 1 channels, here an average pool of [1, N·H·W, C, 1]. */
+/** x · (bias + alpha · Σx²)^−beta; the sum runs over 2·radius + 1 channels, here an average pool of [N·H·W, C, 1, 1]. */
 function localResponse(c: Op): void {
   const x = c.input(0);
   const [radius, bias, alpha, beta] = [c.num(0), c.num(1, "f32"), c.num(2, "f32"), c.num(3, "f32")];
   if (x.dtype !== "float32") c.reject(`${x.dtype} activations are not supported`);
   if (radius < 0 || radius > 1024) c.fail(`a radius of ${radius}`);
   const size = 2 * radius + 1;
-  const flat = c.value("Reshape", [c.value("Square", [x])], { shape: [1, -1, c.dim(x, -1), 1] });
-  const window = { kernel: [1, size], padding: "explicit", pads: [0, radius, 0, radius], countPads: true };
+  const flat = c.value("Reshape", [c.value("Square", [x])], { shape: [-1, c.dim(x, -1), 1, 1] });
+  const window = { kernel: [size, 1], padding: "explicit", pads: [radius, 0, radius, 0], countPads: true };
   const mean = c.value("AvgPool2D", [flat], window);
   const scaled = c.value("Mul", [mean, c.floats("alpha", alpha * size)]);
   const power = c.value("Pow", [c.value("Add", [scaled, c.floats("bias", bias)]), c.floats("beta", -beta)]);

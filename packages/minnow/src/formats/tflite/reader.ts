@@ -232,7 +232,8 @@ function operatorName(t: Table): OperatorName {
 
 /**
  * Infers shapes and types. Where the graph only holds for the shapes in the file (a batch of one written
- * into its reshapes), open dimensions are closed to these.
+ * into its reshapes), open dimensions are closed to these. Shapes that the file declares for values are not
+ * compared: TFLite computes them again too, and files exist where they are stale.
  */
 function infer(graph: Graph, fixed: ReadonlyMap<Tensor, readonly number[]>): void {
   const declared = new Map(graph.nodes.flatMap((n) => n.outputs).map((t) => [t, t.dtype]));
