@@ -10,6 +10,7 @@ export type ErrorCode =
   | "bad_input" // what was given to run(): name, dtype, length or shape
   | "bad_option" // an option of load(), run() or convert()
   | "out_of_memory" // the plan does not fit `maxMemory`
+  | "too_much_work" // one run would take more operations than `maxOperations`
   | "index_out_of_range" // a gather, scatter or slice index outside its tensor, found while running
   | "aborted"
   | "disposed"

@@ -15,11 +15,13 @@ import type { Buffer, Program, Step, View } from "./program.js";
 export interface CompileOptions {
   /** false: every node its own step (compare, debugging). Default true. */
   fuse?: boolean;
+  /** Refuse programs whose run takes more element operations than this. */
+  maxOperations?: number;
 }
 
 /**
  * @throws ModelError bad_shape when dimensions stay unbound or do not fit, unsupported for operators
- * without an implementation
+ * without an implementation, too_much_work
  */
 export function compile(graph: Graph, binding: Binding = {}, options: CompileOptions = {}): Program {
   const known = inferGraph(graph, binding);
@@ -27,8 +29,23 @@ export function compile(graph: Graph, binding: Binding = {}, options: CompileOpt
   const lowered = lower(graph, known);
   if (options.fuse !== false) fuse(lowered);
   checkSizes(lowered.values);
-  const storage = place(lowered);
-  return finish(lowered, storage);
+  const operations = operationsOf(lowered);
+  if (operations > (options.maxOperations ?? Number.POSITIVE_INFINITY))
+    throw new ModelError("too_much_work", `one run takes ${operations} operations, maxOperations is ${options.maxOperations}`, {
+      hint: "raise maxOperations, or bind smaller dimensions",
+    });
+  return finish(lowered, place(lowered), operations);
+}
+
+/** Iterations of all loop nests; kernels without one count what they read and write. */
+function operationsOf(lowered: Lowered): number {
+  const size = (v: number): number => count(lowered.values[v]?.shape ?? []);
+  let sum = 0;
+  for (const k of lowered.kernels) {
+    if (k.nest) sum += count(k.nest.loops) * Math.max(1, count(k.nest.reduce));
+    else if (!k.alias) for (const v of [...readsOf(k), ...writesOf(k)]) sum += size(v);
+  }
+  return sum;
 }
 
 function checkShapes(known: Known): void {
@@ -46,7 +63,7 @@ function checkSize(name: string, dtype: DType, shape: readonly number[]): void {
     throw new ModelError("out_of_memory", `tensor ${name} [${shape}] would take ${bytes} bytes`, { tensor: name });
 }
 
-function finish(lowered: Lowered, storage: readonly Storage[]): Program {
+function finish(lowered: Lowered, storage: readonly Storage[], operations: number): Program {
   const kernels = lowered.kernels.filter((k) => !k.alias);
   const roots = new Map<number, Buffer>();
   const steps = kernels.length;
@@ -100,6 +117,7 @@ function finish(lowered: Lowered, storage: readonly Storage[]): Program {
     outputs: lowered.outputs.map((o) => ({ name: o.name, view: view(o.value) })),
     arenaBytes,
     boundBytes: bound(buffers),
+    operations,
     fusions: lowered.fusions,
   };
 }

@@ -65,6 +65,8 @@ export interface Program {
   readonly arenaBytes: number;
   /** Most live bytes at any step, in-place reuse credited: no plan can be smaller. */
   readonly boundBytes: number;
+  /** Loop iterations of one run, all steps: what it costs at most, in element operations. */
+  readonly operations: number;
   /** Step counts of what fusion did, by kind, for `info`. */
   readonly fusions: Readonly<Record<string, number>>;
 }

@@ -81,6 +81,7 @@ export interface DeviceModel {
 
 export interface DeviceOptions {
   readonly maxMemory: number;
+  readonly maxOperations?: number;
   readonly deterministic: boolean;
   readonly fuse: boolean;
 }

@@ -57,4 +57,5 @@ function checkOptions(o: LoadOptions): void {
   };
   positive("threads", o.threads, true);
   positive("maxMemory", o.maxMemory, false);
+  positive("maxOperations", o.maxOperations, false);
 }

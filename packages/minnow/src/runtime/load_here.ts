@@ -79,8 +79,8 @@ async function open(setup: Setup, graph: Graph, options: LoadOptions, emit: Emit
     }
     const made = await make();
     for (const s of skipped) emit?.({ type: "fallback", ms: 0, bytes: 0, ...s, to: made.name });
-    const { maxMemory = defaultMemory, deterministic = false, fuse = true } = options;
-    return { name: made.name, model: await made.open(graph, { maxMemory, deterministic, fuse }), fallbacks: skipped };
+    const { maxMemory = defaultMemory, maxOperations, deterministic = false, fuse = true } = options;
+    return { name: made.name, model: await made.open(graph, { maxMemory, maxOperations, deterministic, fuse }), fallbacks: skipped };
   }
   const why = skipped.map((s) => `${JSON.stringify(s.device)}: ${s.reason}`).join("; ");
   throw new ModelError("device", `none of the wished devices is here: ${why || "the list is empty"}`, {

@@ -13,7 +13,7 @@ export type Transport = Worker | NodePort;
 /** What of LoadOptions crosses over. */
 export type RemoteOptions = Pick<
   LoadOptions,
-  "device" | "threads" | "dims" | "shapes" | "outputs" | "maxMemory" | "deterministic" | "fuse"
+  "device" | "threads" | "dims" | "shapes" | "outputs" | "maxMemory" | "maxOperations" | "deterministic" | "fuse"
 >;
 
 export type Request =

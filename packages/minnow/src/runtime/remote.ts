@@ -113,7 +113,7 @@ export async function loadRemote(
   options: LoadOptions,
 ): Promise<Model> {
   const connection = new Connection(channelOf(transport), options);
-  const { device, threads, dims, shapes, outputs, maxMemory, deterministic, fuse } = options;
+  const { device, threads, dims, shapes, outputs, maxMemory, maxOperations, deterministic, fuse } = options;
   const asked: RemoteOptions = {
     ...(device !== undefined && { device: typeof device === "string" ? device : [...device] }),
     ...(threads !== undefined && { threads }),
@@ -121,6 +121,7 @@ export async function loadRemote(
     ...(shapes && { shapes: { ...shapes } }),
     ...(outputs && { outputs: [...outputs] }),
     ...(maxMemory !== undefined && { maxMemory }),
+    ...(maxOperations !== undefined && { maxOperations }),
     ...(deterministic !== undefined && { deterministic }),
     ...(fuse !== undefined && { fuse }),
   };

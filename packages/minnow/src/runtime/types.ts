@@ -122,6 +122,8 @@ export interface LoadOptions {
   outputs?: readonly string[];
   /** Bytes that the model may take; default 2 GiB. */
   maxMemory?: number;
+  /** Element operations that one run may take: for files from strangers. Default: no limit. */
+  maxOperations?: number;
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
   onEvent?: (event: ModelEvent) => void;

@@ -45,7 +45,7 @@ class WasmDeviceModel implements DeviceModel {
   }
 
   async plan(binding: Binding): Promise<Plan> {
-    const program = compile(this.graph, binding, { fuse: this.options.fuse });
+    const program = compile(this.graph, binding, { fuse: this.options.fuse, maxOperations: this.options.maxOperations });
     for (const port of [...program.inputs, ...program.outputs])
       if (port.view.dtype === "string")
         throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });
