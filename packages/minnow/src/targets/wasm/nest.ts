@@ -9,9 +9,9 @@ import type { Engine } from "./engine.js";
 import type { ArgWord, PlannedKernel } from "./kernel.js";
 import { clipRule, startOf } from "./nest_clip.js";
 import { emitNest, type NestExprs } from "./nest_emit.js";
-import { type Affine, normalize, type Normal, type Place } from "./nest_normal.js";
+import { type Affine, isArg, normalize, type Normal, type Place } from "./nest_normal.js";
 import { rangeOf } from "./nest_range.js";
-import { depends, laneKind, schedule, type Schedule } from "./nest_schedule.js";
+import { depends, laneKind, schedule, type Schedule, weight } from "./nest_schedule.js";
 import { planTranspose } from "./nest_transpose.js";
 import { type Clip, type Cursor, firstParameter, type PlaceCode, type Structure, type Word } from "./nest_structure.js";
 
@@ -109,7 +109,8 @@ class Planner {
     if (how.mode === "scalar") return 1;
     const indexed = n.operands.some((p, i) => p && laneKind(n, p, how.lane, (g) => this.clipped(i, g, how.lane)) === "indexed");
     if (indexed) return 1;
-    return n.combine?.startsWith("arg") ? 2 : 4;
+    if (isArg(n.combine)) return 2;
+    return weight(n.body ?? n.result) > 20 ? 2 : 4; // long expressions overlap by themselves
   }
 
   /** The lane loop in pieces, so that one row can be shared and no call takes long. */

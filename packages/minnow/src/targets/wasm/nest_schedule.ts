@@ -39,7 +39,8 @@ export function laneKind(n: Normal, p: Place, loop: number, clipped: (g: Place["
 /** Cost of one vector of an access, in vector instructions. */
 const accessCost: Record<LaneKind, number> = { row: 0.2, unit: 1, strided: 6, indexed: 24 };
 
-function weight(e: Expr): number {
+/** Instructions of an expression, roughly. */
+export function weight(e: Expr): number {
   const seen = new Set<Expr>();
   let total = 0;
   const visit = (x: Expr): void => {

@@ -52,7 +52,8 @@ export function epilogueOf(step: Step, nest: LoopNest, program: Buffers, options
   const numbers: { v: number; t: "f32" | "i32" }[] = [];
   const expr = hoist ? hoistNumbers(bare, numbers) : bare;
   const roles = operands.map((o) => `${o.operand}${o.role}:${o.walk.dtype}`);
-  const key = `${print(expr)}|${init ?? ""}|${roles}|${out.dtype}`;
+  const classes = numbers.map((n) => (isSmall(n) ? "s" : "l")).join("");
+  const key = `${print(expr)}|${classes}|${init ?? ""}|${roles}|${out.dtype}`;
   const common = { key, expr, operands, init, numbers, outPitch, outOffset: out.offset };
   return { ...common, outType: out.dtype, outBytes: out.bytes };
 }
@@ -109,6 +110,9 @@ function replaceChildren(x: Expr, change: (c: Expr) => Expr): Expr {
 
 /** Pseudo operands for hoisted numbers start here. */
 export const hoisted = 1 << 16;
+
+/** Bounds below 2^22 make rounding between them shorter (see expr.ts). */
+const isSmall = (n: { readonly v: number }): boolean => Math.abs(n.v) < 2 ** 22;
 
 function hoistNumbers(e: Expr, numbers: { v: number; t: "f32" | "i32" }[]): Expr {
   const memo = new Map<Expr, Expr>();
@@ -235,7 +239,10 @@ export class EpilogueCode {
     this.outBase = f.local("i32");
     this.address = f.local("i32");
     arg("out").get(start).i32(e.outBytes).op("i32.mul", "i32.add").set(this.outBase);
-    this.ready = prepareVector(f, e.expr, engine, (i) => i >= hoisted);
+    this.ready = prepareVector(f, e.expr, engine, (i) => {
+      const n = e.numbers[i - hoisted];
+      return n !== undefined && (isSmall(n) ? "small" : true);
+    });
   }
 
   /** Sets each row's accumulators to the first value; `acc` is rows of `vectors` locals. */
