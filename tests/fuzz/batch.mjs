@@ -1,0 +1,60 @@
+// One batch of mutants in a process of its own: node batch.mjs READER FIRST COUNT
+// Each mutant is read, optimised, inferred and planned; plans of ≤ 64 MB and 2·10⁸ operations run. Each
+// must end in an answer or a ModelError within a second. Prints one JSON line.
+import { ModelError } from "minnow";
+import { toGraph } from "../../packages/minnow/dist/convert.js";
+import { compile } from "../../packages/minnow/dist/compiler/compile.js";
+import { mutate, seededRng } from "../../packages/minnow/dist/formats/mutate.js";
+import { newArray } from "../../packages/minnow/dist/graph/dtype.js";
+import { WasmModel } from "../../packages/minnow/dist/targets/wasm/instance.js";
+import { corpus } from "./corpus.mjs";
+
+const [reader, first, count] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+const sources = await corpus(reader);
+const limit = 64 * 2 ** 20;
+const outcomes = {};
+const failures = [];
+let slowest = 0;
+const note = (what) => {
+  outcomes[what] = (outcomes[what] ?? 0) + 1;
+};
+
+async function attempt(seed) {
+  const rng = seededRng(seed);
+  const source = sources[Math.floor(rng() * sources.length)];
+  const mutant = mutate(source, rng);
+  const graph = await toGraph(mutant, { optimize: rng() < 0.5 });
+  const dims = {};
+  for (const t of graph.inputs) for (const d of t.shape) if (typeof d === "string") dims[d] = 1 + Math.floor(rng() * 3);
+  const program = compile(graph, { dims }, { maxOperations: 2e8 });
+  const constants = program.buffers.reduce((s, b) => s + (b.data?.byteLength ?? 0), 0);
+  if (program.arenaBytes + constants > limit) return "planned only";
+  const model = new WasmModel({ maxMemory: limit });
+  const bound = await model.bind(program);
+  const inputs = program.inputs.map(({ view }) => {
+    const a = newArray(view.dtype, view.shape.reduce((x, y) => x * y, 1));
+    for (let i = 0; i < a.length; i++) a[i] = typeof a[i] === "bigint" ? BigInt(Math.floor(rng() * 9)) : rng() * 9;
+    return a;
+  });
+  model.run(bound, inputs);
+  model.dispose();
+  return "answered";
+}
+
+const before = process.memoryUsage().rss;
+let peak = before;
+for (let seed = first; seed < first + count; seed++) {
+  process.send?.({ seed });
+  const start = performance.now();
+  try {
+    note(await attempt(seed));
+  } catch (e) {
+    if (e instanceof ModelError && e.code !== "internal") note(e.code);
+    else failures.push({ seed, error: String(e?.stack ?? e).split("\n").slice(0, 4).join(" | ") });
+  }
+  const ms = performance.now() - start;
+  slowest = Math.max(slowest, ms);
+  if (ms > 1000) failures.push({ seed, error: `took ${ms.toFixed(0)} ms` });
+  if (seed % 64 === 0) peak = Math.max(peak, process.memoryUsage().rss);
+}
+console.log(JSON.stringify({ outcomes, failures, slowest, peakMB: Math.round((peak - before) / 2 ** 20) }));
