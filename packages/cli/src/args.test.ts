@@ -11,15 +11,35 @@ import { info } from "./verbs/info.js";
 import { run } from "./verbs/run.js";
 
 const wrong = (verb: Verb, line: string, message: RegExp): void =>
-  assert.throws(() => parse(verb, line.split(" ").filter(Boolean)), (e: unknown) => e instanceof UsageError && message.test(e.message));
+  assert.throws(
+    () => parse(verb, line.split(" ").filter(Boolean)),
+    (e: unknown) => e instanceof UsageError && message.test(e.message),
+  );
 
 test("MindSpore's and TFLite's spellings are aliases", () => {
-  const a = parse(convert, ["--fmk=ONNX", "--modelFile=m.onnx", "--outputFile", "m", "--inputShape=a:1,3,224,224;b:1,8", "--fp16=off"]);
+  const a = parse(convert, [
+    "--fmk=ONNX",
+    "--modelFile=m.onnx",
+    "--outputFile",
+    "m",
+    "--inputShape=a:1,3,224,224;b:1,8",
+    "--fp16=off",
+  ]);
   assert.deepEqual(a.positionals, ["m.onnx"]);
   assert.equal(a.text("output"), "m");
   assert.deepEqual(shapesOf(a), { a: [1, 3, 224, 224], b: [1, 8] });
-  const b = parse(bench, ["--modelFile=m.ms", "--loopCount=10", "--warmUpLoopCount=3", "--numThreads=2", "--timeProfiling=true", "--inDataFile=x.bin"]);
-  assert.deepEqual([b.number("runs", 1), b.number("warmup", 0), b.flag("profile"), b.list("input")], [10, 3, true, ["x.bin"]]);
+  const b = parse(bench, [
+    "--modelFile=m.ms",
+    "--loopCount=10",
+    "--warmUpLoopCount=3",
+    "--numThreads=2",
+    "--timeProfiling=true",
+    "--inDataFile=x.bin",
+  ]);
+  assert.deepEqual(
+    [b.number("runs", 1), b.number("warmup", 0), b.flag("profile"), b.list("input")],
+    [10, 3, true, ["x.bin"]],
+  );
   assert.equal(loadOptionsOf(b).threads, 2);
   assert.equal(parse(bench, ["m", "--timeProfiling=false"]).flag("profile"), false);
   const c = parse(compare, ["--modelFile=m.onnx", "--benchmarkDataFile=dir", "--accuracyThreshold=0.5"]);
@@ -29,7 +49,19 @@ test("MindSpore's and TFLite's spellings are aliases", () => {
 });
 
 test("shapes, dimensions and load options", () => {
-  const a = parse(run, ["m", "x.jpg", "--shape", "in:0:1,2,3", "--shape=b:4", "--dim", "batch=2,seq=8", "--device", "NPU, cpu", "--max-memory", "64"]);
+  const a = parse(run, [
+    "m",
+    "x.jpg",
+    "--shape",
+    "in:0:1,2,3",
+    "--shape=b:4",
+    "--dim",
+    "batch=2,seq=8",
+    "--device",
+    "NPU, cpu",
+    "--max-memory",
+    "64",
+  ]);
   assert.deepEqual(shapesOf(a), { "in:0": [1, 2, 3], b: [4] });
   assert.deepEqual(dimsOf(a), { batch: 2, seq: 8 });
   const { device, maxMemory } = loadOptionsOf(a);
@@ -43,7 +75,10 @@ test("mistakes are named", () => {
   wrong(convert, "", /convert needs <model>/);
   wrong(convert, "a b", /"b" is too much/);
   wrong(info, "m --outputFile x", /--outputFile has no meaning here/);
-  assert.throws(() => parse(bench, ["m", "--runs", "none"]).number("runs", 1), /--runs is "none", not a whole number from 1 up/);
+  assert.throws(
+    () => parse(bench, ["m", "--runs", "none"]).number("runs", 1),
+    /--runs is "none", not a whole number from 1 up/,
+  );
   assert.throws(() => parse(run, ["m", "--fit", "zoom"]).choice("fit", ["stretch"]), /not stretch/);
 });
 

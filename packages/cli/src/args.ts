@@ -25,7 +25,7 @@ export interface Verb {
   readonly count: readonly [number, number];
   readonly options: Options;
   readonly examples: readonly string[];
-  run(args: Args): Promise<number | void>;
+  run(args: Args): Promise<number>;
 }
 
 /** Options that every verb has. */
@@ -85,14 +85,17 @@ export class Args {
     if (text === undefined) return undefined;
     const n = Number(text);
     if (text.trim() === "" || !Number.isFinite(n) || n < low || (whole && !Number.isInteger(n)))
-      throw new UsageError(`--${name} is ${JSON.stringify(text)}, not ${whole ? "a whole number" : "a number"} from ${low} up`);
+      throw new UsageError(
+        `--${name} is ${JSON.stringify(text)}, not ${whole ? "a whole number" : "a number"} from ${low} up`,
+      );
     return n;
   }
   choice<T extends string>(name: string, among: readonly T[]): T | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
     const found = among.find((x) => x.toLowerCase() === text.toLowerCase());
-    if (found === undefined) throw new UsageError(`--${name} is ${JSON.stringify(text)}, not ${among.join(", ")}`);
+    if (found === undefined)
+      throw new UsageError(`--${name} is ${JSON.stringify(text)}, not ${among.join(", ")}`);
     return found;
   }
 }
@@ -110,7 +113,11 @@ export function parse(verb: Verb, argv: readonly string[]): Args {
       options: Object.fromEntries(
         Object.entries(options).map(([name, o]) => [
           name,
-          { type: o.value ? ("string" as const) : ("boolean" as const), ...(o.short && { short: o.short }), ...(o.many && { multiple: true }) },
+          {
+            type: o.value ? ("string" as const) : ("boolean" as const),
+            ...(o.short && { short: o.short }),
+            ...(o.many && { multiple: true }),
+          },
         ]),
       ),
     });
@@ -121,7 +128,9 @@ export function parse(verb: Verb, argv: readonly string[]): Args {
   const [least, most] = verb.count;
   if (parsed.values.help !== true && (positionals.length < least || positionals.length > most))
     throw new UsageError(
-      positionals.length < least ? `${verb.name} needs ${verb.positional}` : `${verb.name} takes ${verb.positional}: ${JSON.stringify(positionals[most])} is too much`,
+      positionals.length < least
+        ? `${verb.name} needs ${verb.positional}`
+        : `${verb.name} takes ${verb.positional}: ${JSON.stringify(positionals[most])} is too much`,
     );
   return new Args(positionals, parsed.values);
 }
@@ -158,7 +167,8 @@ function translate(argv: readonly string[], options: Options): { args: string[];
 function nearer(message: string, names: readonly string[]): string {
   const first = (message.split(". ")[0] as string).replace(/\s+/g, " ");
   const wrong = /Unknown option '--?([^']+)'/.exec(message)?.[1];
-  const near = wrong && names.find((n) => n.startsWith(wrong) || wrong.startsWith(n) || sorted(n) === sorted(wrong));
+  const near =
+    wrong && names.find((n) => n.startsWith(wrong) || wrong.startsWith(n) || sorted(n) === sorted(wrong));
   return near ? `${first}: did you mean --${near}?` : first;
 }
 const sorted = (s: string): string => [...s].sort().join("");
@@ -166,7 +176,10 @@ const sorted = (s: string): string => [...s].sort().join("");
 export function helpOf(verb: Verb): string {
   const rows = Object.entries({ ...verb.options, ...common })
     .filter(([, o]) => !o.hidden)
-    .map(([name, o]) => [`  ${o.short ? `-${o.short}, ` : "    "}--${name}${o.value ? ` ${o.value}` : ""}`, o.help] as const);
+    .map(
+      ([name, o]) =>
+        [`  ${o.short ? `-${o.short}, ` : "    "}--${name}${o.value ? ` ${o.value}` : ""}`, o.help] as const,
+    );
   const width = Math.min(34, Math.max(...rows.map(([l]) => l.length)) + 2);
   const lines = rows.map(([left, right]) =>
     left.length < width ? left.padEnd(width) + right : `${left}\n${" ".repeat(width)}${right}`,

@@ -18,7 +18,8 @@ export function decodeBmp(bytes: Uint8Array): Picture {
     throw new Error(`BMP with ${bits} bits and compression ${compression} is not read; save it as PNG`);
   const height = Math.abs(rows);
   const pitch = Math.ceil((width * bits) / 32) * 4;
-  if (width < 1 || height < 1 || start + pitch * height > bytes.length) throw new Error("the BMP file is cut off");
+  if (width < 1 || height < 1 || start + pitch * height > bytes.length)
+    throw new Error("the BMP file is cut off");
   const palette = 14 + header;
   const data = new Uint8Array(width * height * 3);
   for (let y = 0, p = 0; y < height; y++) {

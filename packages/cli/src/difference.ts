@@ -29,7 +29,16 @@ export interface Difference {
   readonly want: number;
 }
 
-const bad = (reason: string): Difference => ({ ok: false, reason, max: Number.NaN, mean: Number.NaN, relative: Number.NaN, at: [], got: Number.NaN, want: Number.NaN });
+const bad = (reason: string): Difference => ({
+  ok: false,
+  reason,
+  max: Number.NaN,
+  mean: Number.NaN,
+  relative: Number.NaN,
+  at: [],
+  got: Number.NaN,
+  want: Number.NaN,
+});
 
 /**
  * Floats: every element within relative·peak or absolute. Quantised integers: 99 % within one step, all
@@ -57,7 +66,7 @@ export function difference(got: Numbers, want: Numbers, tolerance: Tolerance): D
   for (let i = 0; i < n; i++) {
     const x = a[i] as number;
     const y = b[i] as number;
-    const d = x === y || (x !== x && y !== y) ? 0 : Math.abs(Number(x) - Number(y));
+    const d = x === y || (Number.isNaN(x) && Number.isNaN(y)) ? 0 : Math.abs(Number(x) - Number(y));
     sum += d;
     if (d <= limit) near++;
     if (!(d <= max) || worst < 0) [max, worst] = [d, i];
@@ -84,7 +93,7 @@ function dequantize(t: Numbers): ArrayLike<number | bigint | string> {
   const channels = q.scale.length;
   return Float64Array.from({ length: t.data.length }, (_, i) => {
     const c = channels > 1 ? Math.floor(i / inner) % channels : 0;
-    return ((q.scale[c] as number) * (Number(t.data[i]) - (q.zeroPoint[c] ?? q.zeroPoint[0] ?? 0)));
+    return (q.scale[c] as number) * (Number(t.data[i]) - (q.zeroPoint[c] ?? q.zeroPoint[0] ?? 0));
   });
 }
 

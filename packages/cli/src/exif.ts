@@ -54,7 +54,13 @@ export function turn(picture: Picture, orientation: number): Picture {
 }
 
 /** Where pixel x, y of the upright picture is stored; width and height as stored. */
-function source(orientation: number, x: number, y: number, width: number, height: number): readonly [number, number] {
+function source(
+  orientation: number,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+): readonly [number, number] {
   switch (orientation) {
     case 2:
       return [width - 1 - x, y];

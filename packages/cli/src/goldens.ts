@@ -26,7 +26,11 @@ interface Entry {
 /** File names cannot hold all that tensor names can. */
 export const fileName = (tensor: string): string => tensor.replace(/[^\w.-]+/g, "_").slice(0, 120);
 
-export async function readGoldens(folder: string, model: Pick<Model, "inputs">, tensorNames: readonly string[]): Promise<Goldens> {
+export async function readGoldens(
+  folder: string,
+  model: Pick<Model, "inputs">,
+  tensorNames: readonly string[],
+): Promise<Goldens> {
   const files = await readdir(folder);
   if (files.includes("meta.json")) return readMeta(folder, model);
   const npy = files.filter((f) => f.endsWith(".npy"));
@@ -47,13 +51,19 @@ export async function readGoldens(folder: string, model: Pick<Model, "inputs">, 
   }
   const missing = model.inputs.filter((t) => !inputs[t.name]).map((t) => `${fileName(t.name)}.npy`);
   if (missing.length) throw new UsageError(`${folder} lacks the inputs ${missing.join(", ")}`);
-  if (tensors.length === 0) throw new UsageError(`no file in ${folder} is called after a tensor of the model`);
+  if (tensors.length === 0)
+    throw new UsageError(`no file in ${folder} is called after a tensor of the model`);
   return { inputs, tensors };
 }
 
 async function readMeta(folder: string, model: Pick<Model, "inputs">): Promise<Goldens> {
-  const meta = JSON.parse(await readFile(join(folder, "meta.json"), "utf8")) as { inputs?: Entry[]; outputs?: Entry[]; signature?: string };
-  if (!Array.isArray(meta.inputs) || !Array.isArray(meta.outputs)) throw new UsageError(`${folder}/meta.json has no inputs and outputs`);
+  const meta = JSON.parse(await readFile(join(folder, "meta.json"), "utf8")) as {
+    inputs?: Entry[];
+    outputs?: Entry[];
+    signature?: string;
+  };
+  if (!Array.isArray(meta.inputs) || !Array.isArray(meta.outputs))
+    throw new UsageError(`${folder}/meta.json has no inputs and outputs`);
   const inputs: Inputs = {};
   for (const [i, e] of meta.inputs.entries()) {
     const named = model.inputs.find((t) => t.name === e.name) ?? model.inputs[i];
@@ -80,7 +90,8 @@ async function readEntry(folder: string, e: Entry): Promise<Numbers> {
   const bytes = await readFile(join(folder, e.file));
   const buffer = new Uint8Array(bytes).buffer;
   const dtype = (e.dtype ?? e.dt) as DType;
-  if (dtype === "float16") return { data: Float32Array.from(new Uint16Array(buffer), half), shape: e.shape, dtype };
+  if (dtype === "float16")
+    return { data: Float32Array.from(new Uint16Array(buffer), half), shape: e.shape, dtype };
   const make = arrays[dtype];
   if (!make) throw new UsageError(`${folder}/${e.file}: ${dtype} is not read`);
   return { data: new make(buffer), shape: e.shape, dtype };

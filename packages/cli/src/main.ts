@@ -14,7 +14,8 @@ import { run } from "./verbs/run.js";
 const verbs: readonly Verb[] = [check, convert, info, run, bench, compare];
 
 const version = (): string =>
-  (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
+  (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
+    .version;
 
 function overview(): string {
   const width = Math.max(...verbs.map((v) => v.name.length)) + 2;
@@ -44,13 +45,16 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     }
     const verb = verbs.find((v) => v.name === name);
-    if (!verb) throw new UsageError(`there is no verb ${JSON.stringify(name)}: ${verbs.map((v) => v.name).join(", ")}`);
+    if (!verb)
+      throw new UsageError(
+        `there is no verb ${JSON.stringify(name)}: ${verbs.map((v) => v.name).join(", ")}`,
+      );
     const args = parse(verb, rest);
     if (args.flag("help")) {
       print(helpOf(verb));
       return 0;
     }
-    return (await verb.run(args)) ?? 0;
+    return await verb.run(args);
   } catch (e) {
     return fail(e, json);
   }
@@ -58,15 +62,19 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 function fail(e: unknown, json: boolean): number {
   const usage = e instanceof UsageError;
-  if (!usage && !(e instanceof ModelError) && !(e instanceof Error && "code" in e)) process.stderr.write(`${e instanceof Error ? e.stack : e}\n`);
+  if (!usage && !(e instanceof ModelError) && !(e instanceof Error && "code" in e))
+    process.stderr.write(`${e instanceof Error ? e.stack : e}\n`);
   const message = e instanceof Error ? e.message : String(e);
   if (json) {
-    const { code, op, tensor, hint, problems } = (e instanceof ModelError ? e : { code: usage ? "usage" : "internal" }) as Partial<ModelError>;
+    const { code, op, tensor, hint, problems } = (
+      e instanceof ModelError ? e : { code: usage ? "usage" : "internal" }
+    ) as Partial<ModelError>;
     printJson({ ok: false, error: { code, message, op, tensor, hint, problems } });
   } else {
     process.stderr.write(`minnow: ${message}\n`);
     if (e instanceof ModelError && e.problems?.length && !message.includes(e.problems[0]?.reason ?? ""))
-      for (const p of e.problems) process.stderr.write(`  ${p.op} ${p.node}: ${p.reason}${p.hint ? ` (${p.hint})` : ""}\n`);
+      for (const p of e.problems)
+        process.stderr.write(`  ${p.op} ${p.node}: ${p.reason}${p.hint ? ` (${p.hint})` : ""}\n`);
     if (usage) process.stderr.write("see minnow --help\n");
   }
   return usage ? 2 : 1;

@@ -19,7 +19,10 @@ export const loadOptions: Options = {
 /** "a:1,2;b:3" and repeated options; a name may hold colons, the last one counts. */
 export function shapesOf(args: Args): Record<string, number[]> {
   const out: Record<string, number[]> = {};
-  for (const text of args.list("shape").flatMap((s) => s.split(";")).filter(Boolean)) {
+  for (const text of args
+    .list("shape")
+    .flatMap((s) => s.split(";"))
+    .filter(Boolean)) {
     const m = /^(.+):(\d+(?:[,x]\d+)*|)$/.exec(text.trim());
     if (!m) throw new UsageError(`--shape ${JSON.stringify(text)} is not NAME:1,2,3`);
     out[m[1] as string] = m[2] ? (m[2] as string).split(/[,x]/).map(Number) : [];
@@ -29,7 +32,10 @@ export function shapesOf(args: Args): Record<string, number[]> {
 
 export function dimsOf(args: Args): Record<string, number> {
   const out: Record<string, number> = {};
-  for (const text of args.list("dim").flatMap((s) => s.split(/[,;]/)).filter(Boolean)) {
+  for (const text of args
+    .list("dim")
+    .flatMap((s) => s.split(/[,;]/))
+    .filter(Boolean)) {
     const m = /^(.+)[=:](\d+)$/.exec(text.trim());
     if (!m) throw new UsageError(`--dim ${JSON.stringify(text)} is not NAME=N`);
     out[m[1] as string] = Number(m[2]);
@@ -50,6 +56,13 @@ export function loadOptionsOf(args: Args, progress?: Progress): LoadOptions {
     ...(threads !== undefined && { threads }),
     ...(memory !== undefined && { maxMemory: memory * 2 ** 20 }),
     ...(args.flag("deterministic") && { deterministic: true }),
-    ...(progress && { onProgress: (p) => progress.bar(p.phase === "read" ? "reading" : `${p.phase}`, p.phase === "read" ? p.loaded : 0, p.phase === "read" ? p.total : 0) }),
+    ...(progress && {
+      onProgress: (p) =>
+        progress.bar(
+          p.phase === "read" ? "reading" : `${p.phase}`,
+          p.phase === "read" ? p.loaded : 0,
+          p.phase === "read" ? p.total : 0,
+        ),
+    }),
   };
 }

@@ -28,10 +28,10 @@ const numpy: Record<string, string> = {
   "<u2":
     "k05VTVBZAQB2AHsnZGVzY3InOiAnPHUyJywgJ2ZvcnRyYW5fb3JkZXInOiBGYWxzZSwgJ3NoYXBlJzogKDIsIDMpLCB9ICAgICAg" +
     "ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAAEAAgADAAQABQA=",
-  "scalar":
+  scalar:
     "k05VTVBZAQB2AHsnZGVzY3InOiAnPGY0JywgJ2ZvcnRyYW5fb3JkZXInOiBGYWxzZSwgJ3NoYXBlJzogKCksIH0gICAgICAgICAg" +
     "ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAOBA",
-  "fortran":
+  fortran:
     "k05VTVBZAQB2AHsnZGVzY3InOiAnPGY0JywgJ2ZvcnRyYW5fb3JkZXInOiBUcnVlLCAnc2hhcGUnOiAoMiwgMyksIH0gICAgICAg" +
     "ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAAAAAABAQAAAgD8AAIBAAAAAQAAA" +
     "oEA=",
@@ -41,7 +41,14 @@ const file = (name: string): Uint8Array => new Uint8Array(Buffer.from(numpy[name
 test("NumPy's files are read", () => {
   for (const name of ["<f4", "<f8", "|u1", "<i8", "<f2", "<u2"]) {
     const { data, shape } = readNpy(file(name));
-    assert.deepEqual([shape, Array.from(data as ArrayLike<number>, Number)], [[2, 3], [0, 1, 2, 3, 4, 5]], name);
+    assert.deepEqual(
+      [shape, Array.from(data as ArrayLike<number>, Number)],
+      [
+        [2, 3],
+        [0, 1, 2, 3, 4, 5],
+      ],
+      name,
+    );
   }
   assert.deepEqual(Array.from(readNpy(file("|b1")).data as Uint8Array), [0, 1, 1, 1, 1, 1]);
   assert.deepEqual(readNpy(file("scalar")), { data: Float32Array.of(7), shape: [] });
@@ -49,9 +56,18 @@ test("NumPy's files are read", () => {
 
 test("what is written is NumPy's own file, byte for byte", () => {
   const shape = [2, 3];
-  assert.deepEqual(Buffer.from(writeNpy({ data: Float32Array.of(0, 1, 2, 3, 4, 5), shape, dtype: "float32" })), Buffer.from(file("<f4")));
-  assert.deepEqual(Buffer.from(writeNpy({ data: Uint8Array.of(0, 1, 2, 3, 4, 5), shape, dtype: "uint8" })), Buffer.from(file("|u1")));
-  assert.deepEqual(Buffer.from(writeNpy({ data: BigInt64Array.of(0n, 1n, 2n, 3n, 4n, 5n), shape, dtype: "int64" })), Buffer.from(file("<i8")));
+  assert.deepEqual(
+    Buffer.from(writeNpy({ data: Float32Array.of(0, 1, 2, 3, 4, 5), shape, dtype: "float32" })),
+    Buffer.from(file("<f4")),
+  );
+  assert.deepEqual(
+    Buffer.from(writeNpy({ data: Uint8Array.of(0, 1, 2, 3, 4, 5), shape, dtype: "uint8" })),
+    Buffer.from(file("|u1")),
+  );
+  assert.deepEqual(
+    Buffer.from(writeNpy({ data: BigInt64Array.of(0n, 1n, 2n, 3n, 4n, 5n), shape, dtype: "int64" })),
+    Buffer.from(file("<i8")),
+  );
 });
 
 test("what is not read says so", () => {

@@ -1,5 +1,5 @@
 // NumPy's .npy files: magic, version, a header that is a Python literal, then the elements.
-import { type DType, type TensorData } from "minnow";
+import type { DType, TensorData } from "minnow";
 
 interface Kind {
   readonly bytes: number;
@@ -25,7 +25,11 @@ export function half(h: number): number {
   const sign = h & 0x8000 ? -1 : 1;
   const fraction = h & 1023;
   if (exponent === 0) return sign * fraction * 2 ** -24;
-  return exponent === 31 ? (fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY) : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  return exponent === 31
+    ? fraction
+      ? Number.NaN
+      : sign * Number.POSITIVE_INFINITY
+    : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 export interface NpyArray {
@@ -33,7 +37,8 @@ export interface NpyArray {
   readonly shape: number[];
 }
 
-export const isNpy = (b: Uint8Array): boolean => b[0] === 0x93 && String.fromCharCode(...b.subarray(1, 6)) === "NUMPY";
+export const isNpy = (b: Uint8Array): boolean =>
+  b[0] === 0x93 && String.fromCharCode(...b.subarray(1, 6)) === "NUMPY";
 
 /** @throws Error when it is broken or holds a type that no tensor has */
 export function readNpy(b: Uint8Array): NpyArray {
@@ -48,10 +53,15 @@ export function readNpy(b: Uint8Array): NpyArray {
   const kind = descr && Object.hasOwn(kinds, descr[2] as string) ? kinds[descr[2] as string] : undefined;
   if (!descr || !dims || !kind) throw new Error(`the .npy header ${header.trim().slice(0, 120)} is not read`);
   if (descr[1] === ">" && kind.bytes > 1) throw new Error("big-endian .npy files are not read");
-  if (/'fortran_order':\s*True/.test(header)) throw new Error("the .npy array is in Fortran order: save np.ascontiguousarray(x)");
-  const shape = (dims[1] as string).split(",").filter((s) => s.trim()).map(Number);
+  if (/'fortran_order':\s*True/.test(header))
+    throw new Error("the .npy array is in Fortran order: save np.ascontiguousarray(x)");
+  const shape = (dims[1] as string)
+    .split(",")
+    .filter((s) => s.trim())
+    .map(Number);
   const n = shape.reduce((a, d) => a * d, 1);
-  if (!Number.isSafeInteger(n) || n < 0 || start + n * kind.bytes > b.length) throw new Error("the .npy file is cut off");
+  if (!Number.isSafeInteger(n) || n < 0 || start + n * kind.bytes > b.length)
+    throw new Error("the .npy file is cut off");
   const data = kind.make(n);
   for (let i = 0; i < n; i++) (data as Float64Array)[i] = kind.read(v, start + i * kind.bytes) as number;
   return { data, shape };

@@ -1,10 +1,22 @@
 // What goes to the terminal: tables and sizes for people, one JSON object for programs, progress on
 // stderr only where a person watches.
 export const bytes = (n: number): string =>
-  n < 1000 ? `${n} B` : n < 999_500 ? `${(n / 1e3).toFixed(1)} KB` : n < 999_500_000 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e9).toFixed(2)} GB`;
+  n < 1000
+    ? `${n} B`
+    : n < 999_500
+      ? `${(n / 1e3).toFixed(1)} KB`
+      : n < 999_500_000
+        ? `${(n / 1e6).toFixed(1)} MB`
+        : `${(n / 1e9).toFixed(2)} GB`;
 
 export const counted = (n: number): string =>
-  n < 1e3 ? String(n) : n < 1e6 ? `${(n / 1e3).toFixed(1)} K` : n < 1e9 ? `${(n / 1e6).toFixed(1)} M` : `${(n / 1e9).toFixed(2)} G`;
+  n < 1e3
+    ? String(n)
+    : n < 1e6
+      ? `${(n / 1e3).toFixed(1)} K`
+      : n < 1e9
+        ? `${(n / 1e6).toFixed(1)} M`
+        : `${(n / 1e9).toFixed(2)} G`;
 
 export const ms = (t: number): string => `${t < 1 ? t.toFixed(3) : t < 100 ? t.toFixed(2) : t.toFixed(0)} ms`;
 export const shape = (s: readonly (number | string)[]): string => `[${s.join(", ")}]`;
@@ -25,7 +37,14 @@ export function table(rows: readonly (readonly string[])[], indent = "  "): stri
     }),
   );
   return rows
-    .map((row) => indent + row.map((c, i) => (numeric[i] ? c.padStart(widths[i] as number) : c.padEnd(widths[i] as number))).join("  ").trimEnd())
+    .map(
+      (row) =>
+        indent +
+        row
+          .map((c, i) => (numeric[i] ? c.padStart(widths[i] as number) : c.padEnd(widths[i] as number)))
+          .join("  ")
+          .trimEnd(),
+    )
     .join("\n");
 }
 
@@ -70,7 +89,11 @@ export class Progress {
   bar(what: string, done: number, total: number): void {
     const share = total > 0 ? Math.min(1, done / total) : 0;
     const filled = Math.round(share * 24);
-    this.show(total > 0 ? `${what} ${"█".repeat(filled)}${"░".repeat(24 - filled)} ${(100 * share).toFixed(0)} %` : what);
+    this.show(
+      total > 0
+        ? `${what} ${"█".repeat(filled)}${"░".repeat(24 - filled)} ${(100 * share).toFixed(0)} %`
+        : what,
+    );
   }
 
   clear(): void {

@@ -34,20 +34,23 @@ const files = {
 };
 const jpeg = bytes(
   "/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAD/2wBDAAIBAQEBAQIBAQECAgIC" +
-  "AgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsKDAkKCgr/2wBDAQICAgICAgUDAwUKBwYHCgoKCgoK" +
-  "CgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgr/wAARCAAIABADAREAAhEBAxEB/8QAHwAAAQUBAQEB" +
-  "AQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAk" +
-  "M2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKj" +
-  "pKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAA" +
-  "AAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl" +
-  "8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmq" +
-  "srO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwD876/nc/2QPmuv+hg/wvP/" +
-  "2Q==",
+    "AgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsKDAkKCgr/2wBDAQICAgICAgUDAwUKBwYHCgoKCgoK" +
+    "CgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgr/wAARCAAIABADAREAAhEBAxEB/8QAHwAAAQUBAQEB" +
+    "AQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAk" +
+    "M2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKj" +
+    "pKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAA" +
+    "AAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl" +
+    "8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmq" +
+    "srO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwD876/nc/2QPmuv+hg/wvP/" +
+    "2Q==",
 );
 
 const rgb = async (file: Uint8Array): Promise<{ size: number[]; pixels: number[] }> => {
   const { data, width, height, channels = 3 } = await decodePicture(file);
-  const pixels = Array.from({ length: width * height * 3 }, (_, i) => data[Math.floor(i / 3) * channels + (channels === 1 ? 0 : i % 3)] as number);
+  const pixels = Array.from(
+    { length: width * height * 3 },
+    (_, i) => data[Math.floor(i / 3) * channels + (channels === 1 ? 0 : i % 3)] as number,
+  );
   return { size: [width, height], pixels };
 };
 const want = Array.from({ length: 45 }, (_, i) => {
@@ -62,7 +65,10 @@ for (const name of ["png", "pnga", "png8", "bmp", "bmp8", "bmp32", "webp"] as co
 
 test("16-bit grey PNG becomes 8 bits", async () => {
   const { pixels } = await rgb(bytes(files.png16));
-  assert.deepEqual(pixels, Array.from({ length: 45 }, (_, i) => Math.round((Math.floor(i / 3) * 4000 * 255) / 65535)));
+  assert.deepEqual(
+    pixels,
+    Array.from({ length: 45 }, (_, i) => Math.round((Math.floor(i / 3) * 4000 * 255) / 65535)),
+  );
 });
 
 /** The same JPEG with another orientation written into its EXIF entry. */
@@ -99,7 +105,11 @@ test("EXIF orientation is read and applied", async () => {
   for (const [orientation, width, height, topLeft, topRight, bottomLeft] of cases) {
     const p = await decodePicture(oriented(orientation));
     assert.deepEqual([p.width, p.height], [width, height], `orientation ${orientation}`);
-    const corners = [await at(orientation, 0, 0), await at(orientation, width - 1, 0), await at(orientation, 0, height - 1)];
+    const corners = [
+      await at(orientation, 0, 0),
+      await at(orientation, width - 1, 0),
+      await at(orientation, 0, height - 1),
+    ];
     assert.deepEqual(corners, [topLeft, topRight, bottomLeft], `orientation ${orientation}`);
   }
 });
@@ -110,12 +120,16 @@ test("broken files fail with an error, never hang", async () => {
       const cut = file.slice(0, n);
       const flipped = file.slice();
       flipped[n] = (flipped[n] as number) ^ 0x55;
-      for (const f of [cut, flipped]) await decodePicture(f).catch((e: unknown) => assert.ok(e !== undefined));
+      for (const f of [cut, flipped])
+        await decodePicture(f).catch((e: unknown) => assert.ok(e !== undefined));
     }
 });
 
 test("formats are told by content", () => {
-  assert.deepEqual(Object.values(files).map((f) => pictureFormat(bytes(f))), ["png", "png", "png", "png", "bmp", "bmp", "bmp", "webp"]);
+  assert.deepEqual(
+    Object.values(files).map((f) => pictureFormat(bytes(f))),
+    ["png", "png", "png", "png", "bmp", "bmp", "bmp", "webp"],
+  );
   assert.equal(pictureFormat(jpeg), "jpeg");
   assert.equal(pictureFormat(new TextEncoder().encode("hello there, no picture")), undefined);
 });

@@ -25,7 +25,12 @@ export async function decodePicture(bytes: Uint8Array): Promise<Picture> {
   switch (format) {
     case "jpeg": {
       const { default: jpeg } = await import("jpeg-js");
-      const { data, width, height } = jpeg.decode(bytes, { useTArray: true, formatAsRGBA: true, maxMemoryUsageInMB: 2048, maxResolutionInMP: 256 });
+      const { data, width, height } = jpeg.decode(bytes, {
+        useTArray: true,
+        formatAsRGBA: true,
+        maxMemoryUsageInMB: 2048,
+        maxResolutionInMP: 256,
+      });
       return turn({ data, width, height, channels: 4 }, jpegOrientation(bytes));
     }
     case "png":
@@ -42,7 +47,8 @@ export async function decodePicture(bytes: Uint8Array): Promise<Picture> {
 async function decodePng(bytes: Uint8Array): Promise<Picture> {
   const { decode, convertIndexedToRgb } = await import("fast-png");
   const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 33 || header.getUint32(16) * header.getUint32(20) > maxPixels) throw new Error("the PNG header is broken");
+  if (bytes.length < 33 || header.getUint32(16) * header.getUint32(20) > maxPixels)
+    throw new Error("the PNG header is broken");
   const png = decode(bytes);
   const { width, height } = png;
   if (png.palette) {
@@ -54,7 +60,9 @@ async function decodePng(bytes: Uint8Array): Promise<Picture> {
   const to = from < 3 ? 1 : 3; // alpha is dropped
   const data = new Uint8Array(width * height * to);
   for (let i = 0, p = 0; p < data.length; i += from)
-    for (let c = 0; c < to; c++) data[p++] = png.depth === 8 ? (png.data[i + c] as number) : Math.round(((png.data[i + c] as number) * 255) / max);
+    for (let c = 0; c < to; c++)
+      data[p++] =
+        png.depth === 8 ? (png.data[i + c] as number) : Math.round(((png.data[i + c] as number) * 255) / max);
   return { data, width, height, channels: to };
 }
 

@@ -8,7 +8,12 @@ import { note, shape as show } from "./output.js";
 import { decodePicture, pictureFormat } from "./picture.js";
 
 export const inputOptions: Options = {
-  input: { value: "[NAME=]FILE", many: true, short: "i", help: "picture, .npy, raw binary, random, zeros, or numbers 1,2,3" },
+  input: {
+    value: "[NAME=]FILE",
+    many: true,
+    short: "i",
+    help: "picture, .npy, raw binary, random, zeros, or numbers 1,2,3",
+  },
   seed: { value: "N", help: "of random inputs (default 1)" },
   mean: { value: "M", help: "pictures: (pixel − mean) / std, one number or one a channel" },
   std: { value: "S", help: "pictures: see mean; default: the model's own, else 0…1" },
@@ -18,7 +23,15 @@ export const inputOptions: Options = {
 };
 
 export interface InputGiven {
-  readonly data: Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Int32Array | BigInt64Array | string[];
+  readonly data:
+    | Float32Array
+    | Float64Array
+    | Int8Array
+    | Uint8Array
+    | Int16Array
+    | Int32Array
+    | BigInt64Array
+    | string[];
   readonly shape: readonly number[];
 }
 export type Inputs = Record<string, InputGiven>;
@@ -28,7 +41,11 @@ const concrete = (spec: TensorSpec): number[] => spec.shape.map((d) => (typeof d
 const count = (s: readonly number[]): number => s.reduce((a, b) => a * b, 1);
 
 /** Pictures, files and words on the command line, by input name; the rest is random. */
-export async function gatherInputs(model: Pick<Model, "inputs" | "metadata">, given: readonly string[], args: Args): Promise<{ inputs: Inputs; from: Record<string, string> }> {
+export async function gatherInputs(
+  model: Pick<Model, "inputs" | "metadata">,
+  given: readonly string[],
+  args: Args,
+): Promise<{ inputs: Inputs; from: Record<string, string> }> {
   const inputs: Inputs = {};
   const from: Record<string, string> = {};
   for (const text of given) {
@@ -39,7 +56,10 @@ export async function gatherInputs(model: Pick<Model, "inputs" | "metadata">, gi
   const seed = args.number("seed", 0) ?? 1;
   model.inputs.forEach((spec, i) => {
     if (inputs[spec.name]) return;
-    inputs[spec.name] = { data: randomData(spec.dtype, count(concrete(spec)), seed + i), shape: concrete(spec) };
+    inputs[spec.name] = {
+      data: randomData(spec.dtype, count(concrete(spec)), seed + i),
+      shape: concrete(spec),
+    };
     from[spec.name] = "random";
   });
   return { inputs, from };
@@ -53,16 +73,25 @@ function target(model: Pick<Model, "inputs">, text: string, taken: Inputs): [Ten
     if (spec) return [spec, text.slice(at + 1)];
   }
   const free = model.inputs.find((t) => !taken[t.name]);
-  if (!free) throw new UsageError(`${JSON.stringify(text)} is one input too many: the model has ${model.inputs.map((t) => t.name).join(", ")}`);
+  if (!free)
+    throw new UsageError(
+      `${JSON.stringify(text)} is one input too many: the model has ${model.inputs.map((t) => t.name).join(", ")}`,
+    );
   return [free, text];
 }
 
-async function readInput(model: Pick<Model, "inputs" | "metadata">, spec: TensorSpec, source: string, args: Args): Promise<InputGiven> {
+async function readInput(
+  model: Pick<Model, "inputs" | "metadata">,
+  spec: TensorSpec,
+  source: string,
+  args: Args,
+): Promise<InputGiven> {
   const size = concrete(spec);
   const word = /^(random|zeros|ones)$/.exec(source)?.[1];
   if (word) {
     const n = count(size);
-    if (word === "random") return { data: randomData(spec.dtype, n, args.number("seed", 0) ?? 1), shape: size };
+    if (word === "random")
+      return { data: randomData(spec.dtype, n, args.number("seed", 0) ?? 1), shape: size };
     return { data: arrayOf(spec.dtype, n, () => (word === "ones" ? 1 : 0)), shape: size };
   }
   if (/^[-+.\d][-+.\deE]*(,[-+.\deE]+)*$/.test(source)) return numbers(spec, source.split(",").map(Number));
@@ -70,7 +99,9 @@ async function readInput(model: Pick<Model, "inputs" | "metadata">, spec: Tensor
   try {
     bytes = await readFile(source);
   } catch (e) {
-    throw new UsageError(`cannot read the input ${source}: ${(e as { code?: string }).code === "ENOENT" ? "no such file" : String(e)}`);
+    throw new UsageError(
+      `cannot read the input ${source}: ${(e as { code?: string }).code === "ENOENT" ? "no such file" : String(e)}`,
+    );
   }
   if (isNpy(bytes)) return matchType(spec, readNpy(bytes));
   if (pictureFormat(bytes)) return picture(model, spec, bytes, source, args);
@@ -78,7 +109,10 @@ async function readInput(model: Pick<Model, "inputs" | "metadata">, spec: Tensor
 }
 
 function numbers(spec: TensorSpec, values: readonly number[]): InputGiven {
-  return { data: arrayOf(spec.dtype, values.length, (i) => values[i] as number), shape: shapeFor(spec, values.length) };
+  return {
+    data: arrayOf(spec.dtype, values.length, (i) => values[i] as number),
+    shape: shapeFor(spec, values.length),
+  };
 }
 
 /** .npy files of another width: numbers are numbers. */
@@ -86,7 +120,13 @@ function matchType(spec: TensorSpec, { data, shape }: NpyArray): InputGiven {
   return { data: arrayOf(spec.dtype, data.length, (i) => data[i] as number | bigint), shape };
 }
 
-async function picture(model: Pick<Model, "inputs" | "metadata">, spec: TensorSpec, bytes: Uint8Array, source: string, args: Args): Promise<InputGiven> {
+async function picture(
+  model: Pick<Model, "inputs" | "metadata">,
+  spec: TensorSpec,
+  bytes: Uint8Array,
+  source: string,
+  args: Args,
+): Promise<InputGiven> {
   const pixels = await decodePicture(bytes).catch((e: unknown) => {
     throw new UsageError(`cannot read the picture ${source}: ${e instanceof Error ? e.message : e}`);
   });
@@ -95,7 +135,8 @@ async function picture(model: Pick<Model, "inputs" | "metadata">, spec: TensorSp
     const text = args.text(name);
     if (text === undefined) return undefined;
     const values = text.split(",").map(Number);
-    if (values.some((x) => !Number.isFinite(x))) throw new UsageError(`--${name} is ${JSON.stringify(text)}, not numbers`);
+    if (values.some((x) => !Number.isFinite(x)))
+      throw new UsageError(`--${name} is ${JSON.stringify(text)}, not numbers`);
     return values;
   };
   const mean = list("mean");
@@ -116,17 +157,31 @@ async function picture(model: Pick<Model, "inputs" | "metadata">, spec: TensorSp
     ...(!said && own.dtype === "float32" && { range: [0, 1] as const }),
   };
   if (!said && own.dtype === "float32")
-    note(args, `${spec.name}: the model says nothing of normalisation; pixels become 0…1 (set --mean and --std)`);
+    note(
+      args,
+      `${spec.name}: the model says nothing of normalisation; pixels become 0…1 (set --mean and --std)`,
+    );
   const { data, shape } = fromPixels(pixels, options);
   return { data, shape };
 }
 
-const sizes: Partial<Record<DType, number>> = { float32: 4, float16: 2, int8: 1, uint8: 1, bool: 1, int4: 1, int16: 2, int32: 4, int64: 8 };
+const sizes: Partial<Record<DType, number>> = {
+  float32: 4,
+  float16: 2,
+  int8: 1,
+  uint8: 1,
+  bool: 1,
+  int4: 1,
+  int16: 2,
+  int32: 4,
+  int64: 8,
+};
 
 function raw(spec: TensorSpec, bytes: Uint8Array, source: string): InputGiven {
   const size = sizes[spec.dtype];
   if (!size) throw new UsageError(`${source}: ${spec.dtype} has no raw form`);
-  if (bytes.length % size) throw new UsageError(`${source} has ${bytes.length} bytes, not a multiple of ${size} (${spec.dtype})`);
+  if (bytes.length % size)
+    throw new UsageError(`${source} has ${bytes.length} bytes, not a multiple of ${size} (${spec.dtype})`);
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read: Partial<Record<DType, (at: number) => number | bigint>> = {
     float32: (at) => v.getFloat32(at, true),
@@ -154,7 +209,9 @@ function shapeFor(spec: TensorSpec, n: number): number[] {
   return spec.shape.map((d) => (typeof d === "number" ? d : n / known));
 }
 
-const makers: Readonly<Record<Exclude<DType, "string">, new (n: number) => Exclude<InputGiven["data"], string[]>>> = {
+const makers: Readonly<
+  Record<Exclude<DType, "string">, new (n: number) => Exclude<InputGiven["data"], string[]>>
+> = {
   float32: Float32Array,
   float16: Float32Array,
   int8: Int8Array,
@@ -187,7 +244,11 @@ export function randomData(dtype: DType, n: number, seed: number): InputGiven["d
     return (state >>> 0) / 2 ** 32;
   };
   for (let i = 0; i < 8; i++) next();
-  const span: Partial<Record<DType, readonly [number, number]>> = { int8: [-128, 256], uint8: [0, 256], int4: [-8, 16] };
+  const span: Partial<Record<DType, readonly [number, number]>> = {
+    int8: [-128, 256],
+    uint8: [0, 256],
+    int4: [-8, 16],
+  };
   const [low, width] = span[dtype] ?? [0, 2];
   if (dtype === "float32" || dtype === "float16") return arrayOf(dtype, n, next);
   return arrayOf(dtype, n, () => Math.floor(low + next() * width));

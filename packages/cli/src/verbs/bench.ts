@@ -21,7 +21,11 @@ export const bench: Verb = {
     ...loadOptions,
     ...wideOptions,
   },
-  examples: ["bench m.minnow", "bench m.onnx --shape x:1,3,320,320 --runs 100 --profile", "bench m.tflite --json > before.json"],
+  examples: [
+    "bench m.minnow",
+    "bench m.onnx --shape x:1,3,320,320 --runs 100 --profile",
+    "bench m.tflite --json > before.json",
+  ],
   async run(args) {
     await tryWide(args);
     const progress = Progress.for(args);
@@ -47,7 +51,9 @@ export const bench: Verb = {
       progress.bar("running", times.length, wanted);
     }
     const peak = process.resourceUsage().maxRSS * 1024;
-    const profile = args.flag("profile") ? await model.profile(inputs, { runs: Math.min(20, times.length) }) : undefined;
+    const profile = args.flag("profile")
+      ? await model.profile(inputs, { runs: Math.min(20, times.length) })
+      : undefined;
     progress.clear();
     const report = model.report();
     const macs = report.operators.reduce((a, o) => a + o.macs, 0);
@@ -71,6 +77,7 @@ export const bench: Verb = {
     };
     if (args.flag("json")) printJson(result);
     else show(args, result, profile);
+    return 0;
   },
 };
 
@@ -91,14 +98,27 @@ export function statistics(times: readonly number[]): Statistics {
   const s = [...times].sort((a, b) => a - b);
   const at = (q: number): number => s[Math.min(s.length - 1, Math.ceil(q * s.length) - 1)] as number;
   const middle = s.length >> 1;
-  const median = s.length % 2 ? (s[middle] as number) : ((s[middle - 1] as number) + (s[middle] as number)) / 2;
+  const median =
+    s.length % 2 ? (s[middle] as number) : ((s[middle - 1] as number) + (s[middle] as number)) / 2;
   return { median, min: s[0] as number, max: s.at(-1) as number, p95: at(0.95) };
 }
 
 type Result = {
-  engine: string; device: string; shapes: Record<string, readonly number[]>; load_ms: number; compile_ms: number; first_ms: number;
-  steady_ms: Statistics; runs: number; gflops: number; notes: readonly string[];
-  memory: { model: { total: number; weights: number; arena: number; scratch: number }; rss_peak: number; rss_idle: number };
+  engine: string;
+  device: string;
+  shapes: Record<string, readonly number[]>;
+  load_ms: number;
+  compile_ms: number;
+  first_ms: number;
+  steady_ms: Statistics;
+  runs: number;
+  gflops: number;
+  notes: readonly string[];
+  memory: {
+    model: { total: number; weights: number; arena: number; scratch: number };
+    rss_peak: number;
+    rss_idle: number;
+  };
 };
 
 function show(_args: Args, r: Result, profile: Profile | undefined): void {
@@ -109,11 +129,22 @@ function show(_args: Args, r: Result, profile: Profile | undefined): void {
     table(
       [
         ["engine", `${r.engine}; ${r.device}, one thread`],
-        ["shapes", Object.entries(r.shapes).map(([n, d]) => `${n} ${shape(d)}`).join(", ")],
+        [
+          "shapes",
+          Object.entries(r.shapes)
+            .map(([n, d]) => `${n} ${shape(d)}`)
+            .join(", "),
+        ],
         ["load", `${ms(r.load_ms)}, of which compiling ${ms(r.compile_ms)}`],
         ["first run", ms(r.first_ms)],
-        ["steady", `median ${ms(s.median)}, min ${ms(s.min)}, max ${ms(s.max)}, p95 ${ms(s.p95)} (${r.runs} runs)${r.gflops ? `, ${r.gflops.toFixed(1)} GFLOPS` : ""}`],
-        ["memory", `${bytes(m.total)}: weights ${bytes(m.weights)}, arena ${bytes(m.arena)}, scratch ${bytes(m.scratch)}`],
+        [
+          "steady",
+          `median ${ms(s.median)}, min ${ms(s.min)}, max ${ms(s.max)}, p95 ${ms(s.p95)} (${r.runs} runs)${r.gflops ? `, ${r.gflops.toFixed(1)} GFLOPS` : ""}`,
+        ],
+        [
+          "memory",
+          `${bytes(m.total)}: weights ${bytes(m.weights)}, arena ${bytes(m.arena)}, scratch ${bytes(m.scratch)}`,
+        ],
         ["process", `peak ${bytes(r.memory.rss_peak)}, ${bytes(r.memory.rss_idle)} before loading`],
         ...r.notes.map((n) => ["note", n]),
       ],

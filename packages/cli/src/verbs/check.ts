@@ -42,28 +42,63 @@ export const check: Verb = {
       const free = [...new Set(model.inputs.flatMap((t) => t.shape.filter((d) => typeof d === "string")))];
       if (report.operators.length === 0)
         remark = `dimensions ${free.join(", ")} are free: give --shape or --dim to have the plan checked too`;
-      else remark = `planned for ${Object.entries(report.shapes).map(([n, s]) => `${n} ${shape(s)}`).join(", ")}: ${bytes(report.memory.total)} on ${report.device}`;
+      else
+        remark = `planned for ${Object.entries(report.shapes)
+          .map(([n, s]) => `${n} ${shape(s)}`)
+          .join(", ")}: ${bytes(report.memory.total)} on ${report.device}`;
       const kernels = new Map(report.operators.map((o) => [o.op, list(o.kernels)]));
       for (const [op, count] of [...counts].sort((a, b) => b[1] - a[1]))
-        rows.push({ op, count, supported: true, ...(kernels.has(op) && { kernels: kernels.get(op) as string }) });
+        rows.push({
+          op,
+          count,
+          supported: true,
+          ...(kernels.has(op) && { kernels: kernels.get(op) as string }),
+        });
     } catch (e) {
       if (!(e instanceof ModelError)) throw e;
       error = e;
-      problems.push(...(e.problems ?? [{ op: e.op ?? "", node: e.tensor ?? "", reason: e.message, ...(e.hint && { hint: e.hint }) }]));
+      problems.push(
+        ...(e.problems ?? [
+          { op: e.op ?? "", node: e.tensor ?? "", reason: e.message, ...(e.hint && { hint: e.hint }) },
+        ]),
+      );
     }
     progress.clear();
     const ok = error === undefined;
     if (args.flag("json")) {
-      printJson({ ok, model: path, format, operators: rows, problems, ...(error && { error: { code: error.code, message: error.message } }), ...(remark && { remark }) });
+      printJson({
+        ok,
+        model: path,
+        format,
+        operators: rows,
+        problems,
+        ...(error && { error: { code: error.code, message: error.message } }),
+        ...(remark && { remark }),
+      });
       return ok ? 0 : 1;
     }
     if (ok) {
-      print(table([["operator", "count", "cpu", "kernels"], ...rows.map((r) => [r.op, String(r.count), "yes", r.kernels ?? (remark.startsWith("planned") ? "fused or without copy" : "")])]));
+      print(
+        table([
+          ["operator", "count", "cpu", "kernels"],
+          ...rows.map((r) => [
+            r.op,
+            String(r.count),
+            "yes",
+            r.kernels ?? (remark.startsWith("planned") ? "fused or without copy" : ""),
+          ]),
+        ]),
+      );
       print(`\n${path} runs. ${remark}`);
       return 0;
     }
     print(`${path} does not run (${error?.code}):`);
-    print(table([["operator", "where", "why", "what to do"], ...problems.map((p) => [p.op, p.node, p.reason, p.hint ?? ""])]));
+    print(
+      table([
+        ["operator", "where", "why", "what to do"],
+        ...problems.map((p) => [p.op, p.node, p.reason, p.hint ?? ""]),
+      ]),
+    );
     return 1;
   },
 };

@@ -30,7 +30,8 @@ interface Other {
 
 export const compare: Verb = {
   name: "compare",
-  summary: "Compare a model with another file, another device or goldens; name the first tensor that differs.",
+  summary:
+    "Compare a model with another file, another device or goldens; name the first tensor that differs.",
   positional: "<model> <other model | device | folder>",
   count: [1, 2],
   options: {
@@ -42,12 +43,17 @@ export const compare: Verb = {
     accuracy: { value: "P", help: "tolerance in per cent", hidden: true },
     goldens: { value: "DIR", help: "folder of goldens", hidden: true },
   },
-  examples: ["compare m.minnow m.onnx", "compare m.tflite reference --layers", "compare m.onnx ./goldens --json"],
+  examples: [
+    "compare m.minnow m.onnx",
+    "compare m.tflite reference --layers",
+    "compare m.onnx ./goldens --json",
+  ],
   async run(args) {
     const progress = Progress.for(args);
     const path = args.positionals[0] as string;
     const against = args.positionals[1] ?? args.text("goldens");
-    if (against === undefined) throw new UsageError("compare needs something to compare with: a model, a device or a folder");
+    if (against === undefined)
+      throw new UsageError("compare needs something to compare with: a model, a device or a folder");
     const options = loadOptionsOf(args);
     const bytes = await readModel(path, progress);
     const a = new Side(path, bytes, options);
@@ -70,7 +76,15 @@ export const compare: Verb = {
     progress.clear();
     const first = layers.find((r) => !r.ok);
     const ok = !differs && !first;
-    const result = { ok, a: path, b: b.label, tolerance, outputs, first: first ?? null, ...(args.flag("layers") && { layers }) };
+    const result = {
+      ok,
+      a: path,
+      b: b.label,
+      tolerance,
+      outputs,
+      first: first ?? null,
+      ...(args.flag("layers") && { layers }),
+    };
     if (args.flag("json")) printJson(result);
     else report(path, b.label, outputs, layers, first, args.flag("layers"));
     return ok ? 0 : 1;
@@ -113,12 +127,14 @@ class Side {
   async tensors(names: readonly string[], inputs: Inputs): Promise<Map<string, Numbers>> {
     const plain = await this.model();
     const own = new Set(this.outputs);
-    if (names.every((n) => own.has(n))) return numbers(await plain.run(byPlace(inputs, plain.inputs)), plain.outputs);
+    if (names.every((n) => own.has(n)))
+      return numbers(await plain.run(byPlace(inputs, plain.inputs)), plain.outputs);
     const out = new Map<string, Numbers>();
     for (const part of parts(names)) {
       const model = await load(this.bytes, { ...this.options, outputs: part });
       try {
-        for (const [n, v] of numbers(await model.run(byPlace(inputs, model.inputs)), model.outputs)) out.set(n, v);
+        for (const [n, v] of numbers(await model.run(byPlace(inputs, model.inputs)), model.outputs))
+          out.set(n, v);
       } finally {
         await model.dispose();
       }
@@ -149,12 +165,20 @@ function byPlace(inputs: Inputs, specs: readonly TensorSpec[]): Inputs {
 }
 
 const numbers = (outputs: ModelOutputs, specs: readonly TensorSpec[]): Map<string, Numbers> =>
-  new Map(specs.flatMap((t) => {
-    const v = outputs[t.name];
-    return v ? [[t.name, { ...v, quantization: t.quantization }] as const] : [];
-  }));
+  new Map(
+    specs.flatMap((t) => {
+      const v = outputs[t.name];
+      return v ? [[t.name, { ...v, quantization: t.quantization }] as const] : [];
+    }),
+  );
 
-async function otherOf(text: string, args: Args, a: Side, options: LoadOptions, progress: Progress): Promise<Other> {
+async function otherOf(
+  text: string,
+  args: Args,
+  a: Side,
+  options: LoadOptions,
+  progress: Progress,
+): Promise<Other> {
   const kind = await stat(text).catch(() => null);
   if (kind?.isDirectory()) {
     const { inputs, tensors } = await readGoldens(text, await a.model(), [...a.names, ...a.outputs]);
@@ -163,7 +187,10 @@ async function otherOf(text: string, args: Args, a: Side, options: LoadOptions, 
     return { label: text, inputs, names, outputs: names, tensors: async () => values };
   }
   if (!kind && devices.includes(text)) {
-    const side = new Side(text, await readModel(args.positionals[0] as string, progress), { ...options, device: text });
+    const side = new Side(text, await readModel(args.positionals[0] as string, progress), {
+      ...options,
+      device: text,
+    });
     await side.model();
     return sideAsOther(side, text);
   }
@@ -188,9 +215,21 @@ function pairOutputs(a: Side, b: Other): (readonly [string, string])[] {
   return a.outputs.map((n, i) => [n, b.outputs[i] as string]);
 }
 
-async function compareTensors(a: Side, b: Other, pairs: readonly (readonly [string, string])[], inputs: Inputs, tolerance: Tolerance): Promise<Row[]> {
-  const got = await a.tensors(pairs.map(([n]) => n), inputs);
-  const want = await b.tensors(pairs.map(([, n]) => n), inputs);
+async function compareTensors(
+  a: Side,
+  b: Other,
+  pairs: readonly (readonly [string, string])[],
+  inputs: Inputs,
+  tolerance: Tolerance,
+): Promise<Row[]> {
+  const got = await a.tensors(
+    pairs.map(([n]) => n),
+    inputs,
+  );
+  const want = await b.tensors(
+    pairs.map(([, n]) => n),
+    inputs,
+  );
   return pairs.flatMap(([x, y]) => {
     const [g, w] = [got.get(x), want.get(y)];
     const op = a.ops.get(x);
@@ -198,7 +237,14 @@ async function compareTensors(a: Side, b: Other, pairs: readonly (readonly [stri
   });
 }
 
-function report(a: string, b: string, outputs: readonly Row[], layers: readonly Row[], first: Row | undefined, all: boolean): void {
+function report(
+  a: string,
+  b: string,
+  outputs: readonly Row[],
+  layers: readonly Row[],
+  first: Row | undefined,
+  all: boolean,
+): void {
   print(`${a}  against  ${b}\n`);
   print(rowsOf(all ? layers : [], "layer"));
   print(rowsOf(outputs, "output"));
@@ -207,8 +253,14 @@ function report(a: string, b: string, outputs: readonly Row[], layers: readonly 
     print(`\nthe first tensor that differs is ${first.tensor}${first.op ? ` (${first.op})` : ""}: ${at}`);
     return;
   }
-  if (outputs.every((r) => r.ok)) print(`\nequal within the tolerance${layers.length ? `, and so are ${layers.length} inner tensors` : ""}`);
-  else print(`\nno single layer differs (${layers.length} compared): the difference comes from fused kernels, or from tensors that only one side has`);
+  if (outputs.every((r) => r.ok))
+    print(
+      `\nequal within the tolerance${layers.length ? `, and so are ${layers.length} inner tensors` : ""}`,
+    );
+  else
+    print(
+      `\nno single layer differs (${layers.length} compared): the difference comes from fused kernels, or from tensors that only one side has`,
+    );
 }
 
 function rowsOf(rows: readonly Row[], what: string): string {
@@ -216,7 +268,12 @@ function rowsOf(rows: readonly Row[], what: string): string {
   const e = (x: number): string => (x === 0 ? "0" : x.toExponential(2));
   return table([
     [what, "operator", "max", "mean", "relative", ""],
-    ...rows.map((r) => [short(r.tensor), r.op ?? "", ...(r.reason ? ["", "", ""] : [e(r.max), e(r.mean), e(r.relative)]), r.ok ? "ok" : (r.reason ?? "DIFFERS")]),
+    ...rows.map((r) => [
+      short(r.tensor),
+      r.op ?? "",
+      ...(r.reason ? ["", "", ""] : [e(r.max), e(r.mean), e(r.relative)]),
+      r.ok ? "ok" : (r.reason ?? "DIFFERS"),
+    ]),
   ]);
 }
 

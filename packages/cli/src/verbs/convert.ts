@@ -50,6 +50,7 @@ export const convert: Verb = {
     await writeWhole(out, file);
     progress.clear();
     report(args, { source, out, from: data.length, to: file.length, ms: performance.now() - start, events });
+    return 0;
   },
 };
 
@@ -64,8 +65,10 @@ function outputOf(args: Args, source: string): string {
 }
 
 function mindspore(args: Args): { optimize: boolean; training: boolean } {
-  if (args.text("weights")) throw new UsageError("--weightFile belongs to Caffe models, which this version does not read");
-  if (args.choice("fp16", ["on", "off"]) === "on") throw new UsageError("--fp16=on: this version does not store weights as float16");
+  if (args.text("weights"))
+    throw new UsageError("--weightFile belongs to Caffe models, which this version does not read");
+  if (args.choice("fp16", ["on", "off"]) === "on")
+    throw new UsageError("--fp16=on: this version does not store weights as float16");
   const level = args.choice("optimize", ["none", "general", "gpu_oriented", "ascend_oriented"]);
   const training = args.flag("training") || args.choice("trainModel", ["true", "false"]) === "true";
   return { optimize: !args.flag("no-optimize") && level !== "none", training };
@@ -109,11 +112,28 @@ function report(args: Args, d: Done): void {
   }
   if (args.flag("json")) {
     const { source, out: output, from, to } = d;
-    printJson({ ok: true, source, output, source_bytes: from, bytes: to, ms: d.ms, nodes: { source: nodes[0], written: nodes.at(-1) }, passes: Object.fromEntries(passes) });
+    printJson({
+      ok: true,
+      source,
+      output,
+      source_bytes: from,
+      bytes: to,
+      ms: d.ms,
+      nodes: { source: nodes[0], written: nodes.at(-1) },
+      passes: Object.fromEntries(passes),
+    });
     return;
   }
-  print(`${d.out}: ${bytes(d.to)} from ${bytes(d.from)}, ${nodes[0]} operators → ${nodes.at(-1)}, in ${ms(d.ms)}`);
+  print(
+    `${d.out}: ${bytes(d.to)} from ${bytes(d.from)}, ${nodes[0]} operators → ${nodes.at(-1)}, in ${ms(d.ms)}`,
+  );
   if (!args.flag("verbose")) return;
   if (passes.size === 0) print("no pass changed anything");
-  else print(table([["pass", "rewrites", "ms"], ...[...passes].map(([n, p]) => [n, String(p.rewrites), p.ms.toFixed(1)])]));
+  else
+    print(
+      table([
+        ["pass", "rewrites", "ms"],
+        ...[...passes].map(([n, p]) => [n, String(p.rewrites), p.ms.toFixed(1)]),
+      ]),
+    );
 }

@@ -22,7 +22,11 @@ export const info: Verb = {
     const progress = Progress.for(args);
     const path = args.positionals[0] as string;
     const data = await readModel(path, progress);
-    const graph = toGraph(data, { shapes: shapesOf(args), dims: dimsOf(args), ...(args.flag("source") && { optimize: false }) });
+    const graph = toGraph(data, {
+      shapes: shapesOf(args),
+      dims: dimsOf(args),
+      ...(args.flag("source") && { optimize: false }),
+    });
     const constants = new Set(graph.nodes.flatMap((n) => n.inputs.filter((t) => t?.kind === "constant")));
     let parameters = 0;
     let weightBytes = 0;
@@ -43,50 +47,100 @@ export const info: Verb = {
     if (args.flag("json")) {
       const { memory, arena, fusions, notes, threads } = report;
       printJson({
-        ok: true, model: path, format, producer, description, bytes: data.length,
-        inputs: model.inputs, outputs: model.outputs,
-        parameters, weight_bytes: weightBytes, operators, nodes: graph.nodes.length, passes,
-        ...(planned && { macs, memory, arena: args.flag("memory") ? arena : { bytes: arena.bytes, bound: arena.bound }, fusions }),
-        notes, threads, metadata: graph.meta, ...(args.flag("graph") && { graph: printGraph(graph) }),
+        ok: true,
+        model: path,
+        format,
+        producer,
+        description,
+        bytes: data.length,
+        inputs: model.inputs,
+        outputs: model.outputs,
+        parameters,
+        weight_bytes: weightBytes,
+        operators,
+        nodes: graph.nodes.length,
+        passes,
+        ...(planned && {
+          macs,
+          memory,
+          arena: args.flag("memory") ? arena : { bytes: arena.bytes, bound: arena.bound },
+          fusions,
+        }),
+        notes,
+        threads,
+        metadata: graph.meta,
+        ...(args.flag("graph") && { graph: printGraph(graph) }),
       });
-      return;
+      return 0;
     }
     const rows = [
       ["format", [format, producer].filter(Boolean).join(", ")],
       ["file", bytes(data.length)],
-      ...model.inputs.map((t) => ["input", `${t.name}  ${t.dtype} ${shape(t.shape)}${quant(t.quantization)}`]),
-      ...model.outputs.map((t) => ["output", `${t.name}  ${t.dtype} ${shape(t.shape)}${quant(t.quantization)}`]),
+      ...model.inputs.map((t) => [
+        "input",
+        `${t.name}  ${t.dtype} ${shape(t.shape)}${quant(t.quantization)}`,
+      ]),
+      ...model.outputs.map((t) => [
+        "output",
+        `${t.name}  ${t.dtype} ${shape(t.shape)}${quant(t.quantization)}`,
+      ]),
       ["parameters", `${counted(parameters)} in ${bytes(weightBytes)}`],
-      ["operators", `${graph.nodes.length}: ${list(Object.fromEntries(Object.entries(operators).sort((a, b) => b[1] - a[1])))}`],
+      [
+        "operators",
+        `${graph.nodes.length}: ${list(Object.fromEntries(Object.entries(operators).sort((a, b) => b[1] - a[1])))}`,
+      ],
     ];
     if (Object.keys(passes).length) rows.push(["passes", list(passes)]);
     if (planned) {
       const { total, weights, arena, scratch } = report.memory;
       rows.push(["MACs", counted(macs)]);
       rows.push(["fusion", list(report.fusions)]);
-      rows.push(["memory", `${bytes(total)}: weights ${bytes(weights)}, arena ${bytes(arena)} (bound ${bytes(report.arena.bound)}), scratch ${bytes(scratch)}`]);
+      rows.push([
+        "memory",
+        `${bytes(total)}: weights ${bytes(weights)}, arena ${bytes(arena)} (bound ${bytes(report.arena.bound)}), scratch ${bytes(scratch)}`,
+      ]);
     } else rows.push(["memory", "known once --shape or --dim bind the free dimensions"]);
-    for (const [name, labels] of Object.entries(graph.meta.labels ?? {})) rows.push(["labels", `${labels.length} for ${name}: ${labels.slice(0, 4).join(", ")}, …`]);
+    for (const [name, labels] of Object.entries(graph.meta.labels ?? {}))
+      rows.push(["labels", `${labels.length} for ${name}: ${labels.slice(0, 4).join(", ")}, …`]);
     for (const n of report.notes) rows.push(["note", n]);
     print(table(rows, ""));
     if (args.flag("graph")) print(`\n${printGraph(graph)}`);
     if (args.flag("memory") && planned) print(`\n${arenaTable(report.arena)}`);
+    return 0;
   },
 };
 
 const quant = (q: { scale: readonly number[]; zeroPoint: readonly number[] } | undefined): string =>
-  !q ? "" : q.scale.length > 1 ? `, ${q.scale.length} scales` : `, real = ${Number((q.scale[0] as number).toPrecision(6))} · (q − ${q.zeroPoint[0]})`;
+  !q
+    ? ""
+    : q.scale.length > 1
+      ? `, ${q.scale.length} scales`
+      : `, real = ${Number((q.scale[0] as number).toPrecision(6))} · (q − ${q.zeroPoint[0]})`;
 
 /** Buffers by offset, with a picture of their lives. */
-function arenaTable(arena: { bytes: number; bound: number; buffers: readonly { label: string; offset: number; bytes: number; first: number; last: number }[] }): string {
+function arenaTable(arena: {
+  bytes: number;
+  bound: number;
+  buffers: readonly { label: string; offset: number; bytes: number; first: number; last: number }[];
+}): string {
   const end = Math.max(1, ...arena.buffers.map((b) => b.last));
   const width = Math.min(48, end + 1);
   const column = (step: number): number => Math.round((Math.max(0, step) / end) * (width - 1));
   const life = (b: { first: number; last: number }): string =>
-    Array.from({ length: width }, (_, i) => (i >= column(b.first) && i <= column(b.last) ? "█" : "·")).join("");
+    Array.from({ length: width }, (_, i) => (i >= column(b.first) && i <= column(b.last) ? "█" : "·")).join(
+      "",
+    );
   const rows = [...arena.buffers]
     .sort((a, b) => a.offset - b.offset || a.first - b.first)
-    .map((b) => [String(b.offset), String(b.bytes), `${b.first}…${b.last}`, life(b), b.label.length > 60 ? `…${b.label.slice(-59)}` : b.label]);
-  const over = arena.bound ? ` (${(arena.bytes / arena.bound).toFixed(3)} × the most that is alive at once)` : "";
+    .map((b) => [
+      String(b.offset),
+      String(b.bytes),
+      `${b.first}…${b.last}`,
+      life(b),
+      b.label.length > 60 ? `…${b.label.slice(-59)}` : b.label,
+    ]);
+  const over = arena.bound
+    ? ` (${(arena.bytes / arena.bound).toFixed(3)} × the most that is alive at once)`
+    : "";
   return `arena of ${bytes(arena.bytes)}${over}\n${table([["offset", "bytes", "steps", "life", "tensor"], ...rows])}`;
 }

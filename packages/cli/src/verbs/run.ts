@@ -28,7 +28,11 @@ export const run: Verb = {
     ...loadOptions,
     ...wideOptions,
   },
-  examples: ["run mobilenet.tflite photo.jpg", "run net.onnx photo.png --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4", "run net.onnx -i ids=1,2,3 -o out/"],
+  examples: [
+    "run mobilenet.tflite photo.jpg",
+    "run net.onnx photo.png --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4",
+    "run net.onnx -i ids=1,2,3 -o out/",
+  ],
   async run(args) {
     await tryWide(args);
     const progress = Progress.for(args);
@@ -38,9 +42,16 @@ export const run: Verb = {
     const names = labels === undefined ? undefined : await readLabels(labels);
     const start = performance.now();
     const bytes = await readModel(path, progress);
-    await using model = await load(bytes, { ...loadOptionsOf(args, progress), ...(outputs && { outputs: outputs.split(",") }) });
+    await using model = await load(bytes, {
+      ...loadOptionsOf(args, progress),
+      ...(outputs && { outputs: outputs.split(",") }),
+    });
     const loaded = performance.now();
-    const { inputs, from } = await gatherInputs(model, [...args.positionals.slice(1), ...args.list("input")], args);
+    const { inputs, from } = await gatherInputs(
+      model,
+      [...args.positionals.slice(1), ...args.list("input")],
+      args,
+    );
     const signature = args.text("signature");
     const before = performance.now();
     const results = await model.run(inputs, { ...(signature !== undefined && { signature }) });
@@ -48,23 +59,35 @@ export const run: Verb = {
     progress.clear();
     const written = await write(args, results, inputs);
     const top = args.number("top", 0) ?? 5;
-    const specs = Object.keys(results).map((name, i) => model.outputs.find((t) => t.name === name || t.aliases.includes(name)) ?? (model.outputs[i] as TensorSpec));
-    const ranked = Object.values(results).map((v, i) => ranking(v, specs[i] as TensorSpec, model.metadata, { labels: names, top }));
+    const specs = Object.keys(results).map(
+      (name, i) =>
+        model.outputs.find((t) => t.name === name || t.aliases.includes(name)) ??
+        (model.outputs[i] as TensorSpec),
+    );
+    const ranked = Object.values(results).map((v, i) =>
+      ranking(v, specs[i] as TensorSpec, model.metadata, { labels: names, top }),
+    );
     if (args.flag("json"))
       printJson({
         ok: true,
         inputs: from,
         load_ms: loaded - start,
         run_ms: runMs,
-        outputs: Object.fromEntries(Object.entries(results).map(([name, v], i) => [name, summary(v, specs[i], ranked[i] ?? undefined)])),
+        outputs: Object.fromEntries(
+          Object.entries(results).map(([name, v], i) => [name, summary(v, specs[i], ranked[i] ?? undefined)]),
+        ),
         ...(written.length && { written }),
       });
     else {
-      for (const [name, source] of Object.entries(from)) print(`${name} ${shape(inputs[name]?.shape ?? [])} from ${source}`);
+      for (const [name, source] of Object.entries(from))
+        print(`${name} ${shape(inputs[name]?.shape ?? [])} from ${source}`);
       print(`loaded in ${ms(loaded - start)}, ran in ${ms(runMs)} on ${model.report().device}\n`);
-      Object.entries(results).forEach(([name, v], i) => print(describe(name, v, specs[i], ranked[i] ?? null)));
+      Object.entries(results).forEach(([name, v], i) =>
+        print(describe(name, v, specs[i], ranked[i] ?? null)),
+      );
       for (const f of written) print(`wrote ${f}`);
     }
+    return 0;
   },
 };
 
@@ -91,14 +114,29 @@ function summary(v: TensorValue, spec: TensorSpec | undefined, top: unknown): Su
     sum += x;
   }
   const stats = real.length ? { min, max, mean: sum / real.length } : {};
-  return { dtype, shape: dims, ...stats, ...(data.length <= 1000 && { data }), ...(top !== undefined && { top }) };
+  return {
+    dtype,
+    shape: dims,
+    ...stats,
+    ...(data.length <= 1000 && { data }),
+    ...(top !== undefined && { top }),
+  };
 }
 
-function describe(name: string, v: TensorValue, spec: TensorSpec | undefined, top: ReturnType<typeof ranking>): string {
+function describe(
+  name: string,
+  v: TensorValue,
+  spec: TensorSpec | undefined,
+  top: ReturnType<typeof ranking>,
+): string {
   const s = summary(v, spec, undefined);
   const n = (x: number | undefined): string => (x === undefined ? "" : String(Number(x.toPrecision(5))));
   const head = `${name}  ${v.dtype} ${shape(v.shape)}`;
-  if (top) return [head, ...top.map((r) => `  ${r.score.toFixed(4).padStart(9)}  ${r.label ?? `class ${r.index}`}`)].join("\n");
+  if (top)
+    return [
+      head,
+      ...top.map((r) => `  ${r.score.toFixed(4).padStart(9)}  ${r.label ?? `class ${r.index}`}`),
+    ].join("\n");
   if (Array.isArray(v.data)) return `${head}  ${v.data.slice(0, few).join(", ")}`;
   if (v.data.length <= few) return `${head}  ${Array.from(realValues(v, spec), n).join(", ")}`;
   return `${head}  min ${n(s.min)}, max ${n(s.max)}, mean ${n(s.mean)}`;
@@ -109,7 +147,8 @@ async function write(args: Args, results: ModelOutputs, inputs: Inputs): Promise
   if (out === undefined) return [];
   const entries = Object.entries(results);
   if (out.endsWith(".npy")) {
-    if (entries.length > 1) throw new UsageError(`the model has ${entries.length} outputs: give a folder to -o`);
+    if (entries.length > 1)
+      throw new UsageError(`the model has ${entries.length} outputs: give a folder to -o`);
     await mkdir(dirname(out), { recursive: true });
     await writeFile(out, writeNpy(entries[0]?.[1] as TensorValue));
     return [out];
@@ -130,5 +169,9 @@ async function write(args: Args, results: ModelOutputs, inputs: Inputs): Promise
 
 function dtypeOf(data: Inputs[string]["data"]): TensorValue["dtype"] {
   const name = data.constructor.name.toLowerCase();
-  return name === "array" ? "string" : name.startsWith("bigint") ? "int64" : (name.replace("array", "") as TensorValue["dtype"]);
+  return name === "array"
+    ? "string"
+    : name.startsWith("bigint")
+      ? "int64"
+      : (name.replace("array", "") as TensorValue["dtype"]);
 }

@@ -29,7 +29,10 @@ export interface PixelOptions {
   range?: readonly [number, number];
   dtype?: "float32" | "uint8" | "int8";
   /** uint8, int8: stored = round(value / scale) + zeroPoint. Without it: the pixel, int8 minus 128. */
-  quantization?: { readonly scale: number | readonly number[]; readonly zeroPoint: number | readonly number[] };
+  quantization?: {
+    readonly scale: number | readonly number[];
+    readonly zeroPoint: number | readonly number[];
+  };
   /** Filled and returned as `data`, instead of a new array. */
   into?: Out;
 }
@@ -48,9 +51,15 @@ export interface Fitted<T extends Out = Out> {
 /**
  * @throws ModelError bad_option (sizes, crop outside the picture, wrong `into`), bad_input (pixels)
  */
-export function fromPixels(source: PixelSource, options: PixelOptions & { dtype: "uint8" }): Fitted<Uint8Array>;
+export function fromPixels(
+  source: PixelSource,
+  options: PixelOptions & { dtype: "uint8" },
+): Fitted<Uint8Array>;
 export function fromPixels(source: PixelSource, options: PixelOptions & { dtype: "int8" }): Fitted<Int8Array>;
-export function fromPixels(source: PixelSource, options?: PixelOptions & { dtype?: "float32" }): Fitted<Float32Array>;
+export function fromPixels(
+  source: PixelSource,
+  options?: PixelOptions & { dtype?: "float32" },
+): Fitted<Float32Array>;
 export function fromPixels(source: PixelSource, options: PixelOptions): Fitted;
 export function fromPixels(source: PixelSource, options: PixelOptions = {}): Fitted {
   const size = sizeOf(source);
@@ -98,7 +107,8 @@ function sizeOption(name: string, value: number): number {
 }
 
 function cropOf(r: Rect, size: { width: number; height: number }): Rect {
-  const inside = r.x >= 0 && r.y >= 0 && r.x + r.width <= size.width + 1e-6 && r.y + r.height <= size.height + 1e-6;
+  const inside =
+    r.x >= 0 && r.y >= 0 && r.x + r.width <= size.width + 1e-6 && r.y + r.height <= size.height + 1e-6;
   if (!(inside && r.width > 0 && r.height > 0))
     throw new ModelError(
       "bad_option",
@@ -117,13 +127,19 @@ function placement(crop: Rect, width: number, height: number, o: PixelOptions): 
   if (fit === "cover") {
     const s = Math.max(sx, sy);
     const [w, h] = [width / s, height / s];
-    return { from: { x: crop.x + (crop.width - w) / 2, y: crop.y + (crop.height - h) / 2, width: w, height: h }, to: whole };
+    return {
+      from: { x: crop.x + (crop.width - w) / 2, y: crop.y + (crop.height - h) / 2, width: w, height: h },
+      to: whole,
+    };
   }
   const s = Math.min(sx, sy);
   const w = Math.min(width, Math.max(1, Math.round(crop.width * s)));
   const h = Math.min(height, Math.max(1, Math.round(crop.height * s)));
   const half = o.align === "start" ? 0 : 0.5;
-  return { from: crop, to: { x: Math.floor((width - w) * half), y: Math.floor((height - h) * half), width: w, height: h } };
+  return {
+    from: crop,
+    to: { x: Math.floor((width - w) * half), y: Math.floor((height - h) * half), width: w, height: h },
+  };
 }
 
 function channelMap(order: "rgb" | "bgr" | "gray", channels: number): ChannelMap {
@@ -157,12 +173,24 @@ function outputFor(o: PixelOptions, length: number): Out {
   if (!make) throw new ModelError("bad_option", `dtype is ${String(o.dtype)}, not float32, uint8 or int8`);
   if (!o.into) return new make(length);
   if (!(o.into instanceof make) || o.into.length !== length)
-    throw new ModelError("bad_option", `into is ${o.into.constructor.name} of ${o.into.length}, not ${make.name} of ${length}`);
+    throw new ModelError(
+      "bad_option",
+      `into is ${o.into.constructor.name} of ${o.into.length}, not ${make.name} of ${length}`,
+    );
   return o.into;
 }
 
 /** One channel of one row. Typed arrays of small integers wrap, so those are clamped here. */
-function writeRow(out: Out, at: number, step: number, row: Float32Array, c: number, depth: number, a: number, b: number): void {
+function writeRow(
+  out: Out,
+  at: number,
+  step: number,
+  row: Float32Array,
+  c: number,
+  depth: number,
+  a: number,
+  b: number,
+): void {
   if (out instanceof Float32Array) {
     for (let i = c; i < row.length; i += depth, at += step) out[at] = a * (row[i] as number) + b;
     return;
@@ -171,11 +199,16 @@ function writeRow(out: Out, at: number, step: number, row: Float32Array, c: numb
   const high = low + 255;
   for (let i = c; i < row.length; i += depth, at += step) {
     const v = Math.round(a * (row[i] as number) + b);
-    out[at] = v < low ? low : v > high ? high : v;
+    out[at] = Math.min(Math.max(v, low), high);
   }
 }
 
-function fillBars(data: Out, fill: number | readonly number[], channels: readonly Affine[], planar: boolean): void {
+function fillBars(
+  data: Out,
+  fill: number | readonly number[],
+  channels: readonly Affine[],
+  planar: boolean,
+): void {
   const depth = channels.length;
   const plane = data.length / depth;
   channels.forEach(({ a, b }, c) => {

@@ -4,5 +4,5 @@ export { fromPixels } from "./from_pixels.js";
 export type { Fit, Fitted, PixelOptions } from "./from_pixels.js";
 export { pixelOptions } from "./options.js";
 export { type Picture, type PixelSource, toPicture } from "./source.js";
-export { type Filter, type Rect } from "./resample.js";
+export type { Filter, Rect } from "./resample.js";
 export { type Ranked, topK } from "./top_k.js";

@@ -14,7 +14,9 @@ interface ImageModel {
   readonly inputs: readonly ImageInput[];
   readonly metadata?: {
     readonly layout?: "NCHW" | "NHWC";
-    readonly normalization?: Readonly<Record<string, { readonly mean: readonly number[]; readonly std: readonly number[] }>>;
+    readonly normalization?: Readonly<
+      Record<string, { readonly mean: readonly number[]; readonly std: readonly number[] }>
+    >;
   };
 }
 
@@ -26,14 +28,20 @@ const depths = [1, 3];
  * @throws ModelError bad_option when there is no such input
  */
 export function pixelOptions(model: ImageModel, name?: string): PixelOptions {
-  const input = model.inputs.find((t) => (name === undefined ? t.shape.length === 4 && layoutOf(t, model) : t.name === name));
+  const input = model.inputs.find((t) =>
+    name === undefined ? t.shape.length === 4 && layoutOf(t, model) : t.name === name,
+  );
   const layout = input && layoutOf(input, model);
   if (!input || !layout)
-    throw new ModelError("bad_option", name === undefined ? "the model has no image input" : `${name} is not an image input`);
+    throw new ModelError(
+      "bad_option",
+      name === undefined ? "the model has no image input" : `${name} is not an image input`,
+    );
   const [h, w, c] = layout === "NCHW" ? [2, 3, 1] : [1, 2, 3];
   const { shape, dtype, quantization: q } = input;
   const norm = model.metadata?.normalization?.[input.name];
-  const size = (i: number): number | undefined => (typeof shape[i] === "number" ? (shape[i] as number) : undefined);
+  const size = (i: number): number | undefined =>
+    typeof shape[i] === "number" ? (shape[i] as number) : undefined;
   return {
     layout,
     ...(size(w) !== undefined && { width: size(w) as number }),

@@ -48,7 +48,11 @@ export function makeTaps(filter: Filter, from: number, length: number, size: num
     weights[2 * i] = high === low ? 1 : 1 - (at - left);
     weights[2 * i + 1] = high === low ? 0 : at - left;
   }
-  return { taps: high === low ? 1 : 2, first, weights: high === low ? new Float32Array(out).fill(1) : weights };
+  return {
+    taps: high === low ? 1 : 2,
+    first,
+    weights: high === low ? new Float32Array(out).fill(1) : weights,
+  };
 }
 
 /** Weights = how much of the source pixel the output pixel covers. */
@@ -129,7 +133,14 @@ export class RowResampler {
   }
 
   /** row[·, c] = (or +=) scale · resampled source channel */
-  private stretch(y: number, row: Float32Array, c: number, channel: number, scale: number, set: boolean): void {
+  private stretch(
+    y: number,
+    row: Float32Array,
+    c: number,
+    channel: number,
+    scale: number,
+    set: boolean,
+  ): void {
     const { data, channels, across } = this;
     const { taps, first, weights } = across;
     const step = this.map.length;

@@ -78,7 +78,10 @@ export function pixelsOf(source: PixelSource, wanted: Rect): Pixels {
   if (isPicture(source)) {
     const channels = (source as Picture).channels ?? source.data.length / (width * height);
     if (![1, 3, 4].includes(channels) || source.data.length !== width * height * channels)
-      throw new ModelError("bad_input", `${source.data.length} bytes are not ${width}×${height} pixels of 1, 3 or 4`);
+      throw new ModelError(
+        "bad_input",
+        `${source.data.length} bytes are not ${width}×${height} pixels of 1, 3 or 4`,
+      );
     return { data: source.data, width, height, channels, x: 0, y: 0 };
   }
   const x = Math.floor(wanted.x);
@@ -93,7 +96,12 @@ export function pixelsOf(source: PixelSource, wanted: Rect): Pixels {
 
 /** From a point of the network's input to the picture, in pixels. */
 export function toPicture(
-  fitted: { readonly scaleX: number; readonly scaleY: number; readonly offsetX: number; readonly offsetY: number },
+  fitted: {
+    readonly scaleX: number;
+    readonly scaleY: number;
+    readonly offsetX: number;
+    readonly offsetY: number;
+  },
   x: number,
   y: number,
 ): [number, number] {

@@ -9,7 +9,10 @@ import type { TensorData } from "./types.js";
 test("into allocates no buffer; without it only the outputs' own", needsNpm(models.faces), async () => {
   await using model = await load(npmFile(models.faces) as string);
   const x = new Float32Array(128 * 128 * 3);
-  const into = Object.fromEntries(Object.entries(await model.run(x)).map(([n, v]) => [n, v.data])) as Record<string, TensorData>;
+  const into = Object.fromEntries(Object.entries(await model.run(x)).map(([n, v]) => [n, v.data])) as Record<
+    string,
+    TensorData
+  >;
   const size = Object.values(into).reduce((a, d) => a + (d as Float32Array).byteLength, 0);
   const buffers = async (runs: number, options: object): Promise<number> => {
     await model.run(x, options);

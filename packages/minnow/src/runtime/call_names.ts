@@ -20,8 +20,14 @@ export class ModelNames {
 
   constructor(private readonly graph: Graph) {
     const signatures = Object.values(graph.meta.signatures ?? {});
-    const inputs = acceptedNames(graph.inputs, signatures.map((s) => s.inputs));
-    const outputs = acceptedNames(graph.outputs, signatures.map((s) => s.outputs));
+    const inputs = acceptedNames(
+      graph.inputs,
+      signatures.map((s) => s.inputs),
+    );
+    const outputs = acceptedNames(
+      graph.outputs,
+      signatures.map((s) => s.outputs),
+    );
     this.inputs = graph.inputs.map((t, i) => specOf(t, inputs, i));
     this.outputs = graph.outputs.map((t, i) => specOf(t, outputs, i));
     this.plain = {

@@ -43,7 +43,15 @@ const mirrored = (inputs: readonly Tensor[]): Tensor[] =>
   inputs.map((t, i) => ({ name: `y${i}`, dtype: t.dtype, shape: t.shape, kind: "value" }));
 
 export function fakeDevice(options: FakeOptions = {}): { device: Device; log: FakeLog } {
-  const log: FakeLog = { plans: [], released: 0, disposed: 0, running: 0, overlap: 0, inputs: [], outputs: [] };
+  const log: FakeLog = {
+    plans: [],
+    released: 0,
+    disposed: 0,
+    running: 0,
+    overlap: 0,
+    inputs: [],
+    outputs: [],
+  };
   const device: Device = { name: "fake", open: (graph) => new FakeModel(graph, log, options) };
   return { device, log };
 }
@@ -138,7 +146,8 @@ class FakeModel implements DeviceModel {
 
 function double(x: RawArray, y: RawArray): void {
   if (Array.isArray(x)) x.forEach((s, i) => ((y as string[])[i] = s + s));
-  else if (x instanceof Uint16Array) (y as Uint16Array).set(x); // float16: bits as they are
+  else if (x instanceof Uint16Array)
+    (y as Uint16Array).set(x); // float16: bits as they are
   else if (x instanceof BigInt64Array) x.forEach((n, i) => ((y as BigInt64Array)[i] = 2n * n));
   else (x as Float32Array).forEach((n, i) => ((y as TypedArray)[i] = 2 * n));
 }

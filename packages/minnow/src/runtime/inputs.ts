@@ -35,7 +35,8 @@ export function matchNames(given: ModelInputs, ports: readonly Tensor[], wanted:
   const problems: string[] = [];
   for (const name of Object.keys(record)) {
     const i = names.get(name);
-    if (i === undefined) problems.push(`unknown input ${JSON.stringify(name)}: ${suggestion(name, [...required.values()])}`);
+    if (i === undefined)
+      problems.push(`unknown input ${JSON.stringify(name)}: ${suggestion(name, [...required.values()])}`);
     else if (out[i] !== undefined) problems.push(`input ${JSON.stringify(ports[i]?.name)} was given twice`);
     else out[i] = record[name] as InputValue;
   }
@@ -66,7 +67,11 @@ export interface Matched {
 }
 
 /** Concrete shapes of all inputs. Those that say their shape go first: they settle dimensions. */
-export function matchShapes(values: readonly InputValue[], ports: readonly Tensor[], overrides: Overrides): Matched {
+export function matchShapes(
+  values: readonly InputValue[],
+  ports: readonly Tensor[],
+  overrides: Overrides,
+): Matched {
   const dims: Dims = new Map();
   const flat = ports.map((t, i) => about(t, () => flatten(values[i])));
   const shapes: (readonly number[])[] = new Array(ports.length);
@@ -91,7 +96,8 @@ export function matchShapes(values: readonly InputValue[], ports: readonly Tenso
 }
 
 const same = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
-const allowed = (o: Overrides, i: number, fits: (s: Shape) => boolean): Shape | undefined => o.get(i)?.find(fits);
+const allowed = (o: Overrides, i: number, fits: (s: Shape) => boolean): Shape | undefined =>
+  o.get(i)?.find(fits);
 
 /** Says which input a complaint is about and what that input takes. */
 export function about<T>(t: Tensor, work: () => T): T {

@@ -8,7 +8,12 @@ function model(): Uint8Array {
   const n = 1024;
   const g = new Graph();
   const x = { ...value("x", "float32", [1, n]), kind: "input" as const };
-  const w = constant("w", "float32", [n, n], Float32Array.from({ length: n * n }, (_, i) => ((i * 7) % 13) / 13));
+  const w = constant(
+    "w",
+    "float32",
+    [n, n],
+    Float32Array.from({ length: n * n }, (_, i) => ((i * 7) % 13) / 13),
+  );
   const y = value("y", "float32", [1, n]);
   const z = value("z", "float32", [1, n]);
   g.inputs = [x];

@@ -42,10 +42,14 @@ async function startWorker({ web, file }: WorkerStart): Promise<Transport> {
   try {
     return web();
   } catch (cause) {
-    throw new ModelError("device", `no worker could be started: ${cause instanceof Error ? cause.message : cause}`, {
-      hint: "give a Worker of your own: { worker: new Worker(…) }",
-      cause,
-    });
+    throw new ModelError(
+      "device",
+      `no worker could be started: ${cause instanceof Error ? cause.message : cause}`,
+      {
+        hint: "give a Worker of your own: { worker: new Worker(…) }",
+        cause,
+      },
+    );
   }
 }
 
@@ -53,7 +57,10 @@ function checkOptions(o: LoadOptions): void {
   if (o === null || typeof o !== "object") throw new ModelError("bad_option", "options must be an object");
   const positive = (name: string, v: number | undefined, whole: boolean): void => {
     if (v !== undefined && !(whole ? Number.isInteger(v) && v > 0 : v > 0))
-      throw new ModelError("bad_option", `${name} is ${String(v)}, not a positive ${whole ? "integer" : "number"}`);
+      throw new ModelError(
+        "bad_option",
+        `${name} is ${String(v)}, not a positive ${whole ? "integer" : "number"}`,
+      );
   };
   positive("threads", o.threads, true);
   positive("maxMemory", o.maxMemory, false);

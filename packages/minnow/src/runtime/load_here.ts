@@ -36,13 +36,22 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
       device: device.model,
       deviceName: device.name,
       emit,
-      choice: { format: graph.meta.format ?? "", threads: threadsOf(options.threads), fallbacks: device.fallbacks },
+      choice: {
+        format: graph.meta.format ?? "",
+        threads: threadsOf(options.threads),
+        fallbacks: device.fallbacks,
+      },
     });
     options.onProgress?.({ phase: "compile", loaded: 0, total: 1 });
     await model.prepare();
     throwIfAborted(options.signal);
     options.onProgress?.({ phase: "ready", loaded: 1, total: 1 });
-    emit?.({ type: "load", ms: performance.now() - start, bytes: bytes.length, format: graph.meta.format ?? "" });
+    emit?.({
+      type: "load",
+      ms: performance.now() - start,
+      bytes: bytes.length,
+      format: graph.meta.format ?? "",
+    });
     return model;
   } catch (e) {
     opened?.dispose();
@@ -66,7 +75,12 @@ interface Opened {
 }
 
 /** The first wished device that exists here; those skipped are told. */
-async function open(setup: Setup, graph: Graph, options: LoadOptions, emit: Emit | undefined): Promise<Opened> {
+async function open(
+  setup: Setup,
+  graph: Graph,
+  options: LoadOptions,
+  emit: Emit | undefined,
+): Promise<Opened> {
   const { device = "auto" } = options;
   const wishes = typeof device === "string" ? [device] : device;
   const names = [...new Set(wishes.flatMap((d) => (d === "auto" ? setup.auto : [d])))];
@@ -74,13 +88,20 @@ async function open(setup: Setup, graph: Graph, options: LoadOptions, emit: Emit
   for (const wish of names) {
     const make = Object.hasOwn(setup.devices, wish) ? setup.devices[wish] : undefined;
     if (!make) {
-      skipped.push({ device: wish, reason: known.has(wish) ? "not available in this version" : "unknown device" });
+      skipped.push({
+        device: wish,
+        reason: known.has(wish) ? "not available in this version" : "unknown device",
+      });
       continue;
     }
     const made = await make();
     for (const s of skipped) emit?.({ type: "fallback", ms: 0, bytes: 0, ...s, to: made.name });
     const { maxMemory = defaultMemory, maxOperations, deterministic = false, fuse = true } = options;
-    return { name: made.name, model: await made.open(graph, { maxMemory, maxOperations, deterministic, fuse }), fallbacks: skipped };
+    return {
+      name: made.name,
+      model: await made.open(graph, { maxMemory, maxOperations, deterministic, fuse }),
+      fallbacks: skipped,
+    };
   }
   const why = skipped.map((s) => `${JSON.stringify(s.device)}: ${s.reason}`).join("; ");
   throw new ModelError("device", `none of the wished devices is here: ${why || "the list is empty"}`, {

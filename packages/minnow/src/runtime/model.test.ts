@@ -1,7 +1,7 @@
 // What a user may give to run() and gets back: names, shapes, dtypes, `into`, and every way to be wrong.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Graph } from "../graph/graph.js";
+import type { Graph } from "../graph/graph.js";
 import { floatToHalf } from "../graph/dtype.js";
 import { ModelError } from "../error.js";
 import { fakeGraph, fakeSetup, type FakeLog, noWorker, port } from "./fake.test.helper.js";
@@ -35,7 +35,12 @@ test("float32 takes typed arrays, numbers, nested arrays and { data, shape }", a
     Float32Array.of(1, 2, 3, 4),
     Float64Array.of(1, 2, 3, 4),
     [1, 2, 3, 4],
-    [[[1, 2], [3, 4]]],
+    [
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ],
     { data: [1, 2, 3, 4], shape: [1, 2, 2] },
     { data: Float32Array.of(1, 2, 3, 4), shape: [1, 2, 2] },
   ];
@@ -49,11 +54,19 @@ test("float32 takes typed arrays, numbers, nested arrays and { data, shape }", a
 
 test("other dtypes are taken as their arrays or plain values and come back as documented", async () => {
   const cases: [Parameters<typeof port>[1], unknown[], unknown][] = [
-    ["int8", [Int8Array.of(-3, 0, 60), [-3, 0, 60], Int32Array.of(-3, 0, 60), [-3n, 0n, 60n]], Int8Array.of(-6, 0, 120)],
+    [
+      "int8",
+      [Int8Array.of(-3, 0, 60), [-3, 0, 60], Int32Array.of(-3, 0, 60), [-3n, 0n, 60n]],
+      Int8Array.of(-6, 0, 120),
+    ],
     ["uint8", [Uint8Array.of(1, 2, 3), Uint8ClampedArray.of(1, 2, 3), [1, 2, 3]], Uint8Array.of(2, 4, 6)],
     ["int16", [Int16Array.of(-300, 0, 300), [-300, 0, 300]], Int16Array.of(-600, 0, 600)],
     ["int32", [Int32Array.of(-70000, 0, 1), [-70000, 0, 1], Uint8Array.of(1, 2, 3)], null],
-    ["int64", [BigInt64Array.of(-1n, 0n, 2n ** 40n), [-1, 0, 2 ** 40], [-1n, 0n, 2n ** 40n]], BigInt64Array.of(-2n, 0n, 2n ** 41n)],
+    [
+      "int64",
+      [BigInt64Array.of(-1n, 0n, 2n ** 40n), [-1, 0, 2 ** 40], [-1n, 0n, 2n ** 40n]],
+      BigInt64Array.of(-2n, 0n, 2n ** 41n),
+    ],
     ["float16", [Float32Array.of(1, -0.5, 65504), [1, -0.5, 65504]], Float32Array.of(1, -0.5, 65504)],
     ["string", [["a", "b", "c"]], ["aa", "bb", "cc"]],
   ];
@@ -105,7 +118,9 @@ test("wrong elements are named", async () => {
 });
 
 test("missing and unknown names are told at once, with what was meant", async () => {
-  const { model } = await open(() => fakeGraph([port("image", "float32", [2, 2]), port("mask", "bool", [2])]));
+  const { model } = await open(() =>
+    fakeGraph([port("image", "float32", [2, 2]), port("mask", "bool", [2])]),
+  );
   const { message } = await fails(model, { imgae: [1, 2, 3, 4], msk: [true, false] });
   assert.match(message, /unknown input "imgae": did you mean "image"\?/);
   assert.match(message, /unknown input "msk": did you mean "mask"\?/);
@@ -118,8 +133,14 @@ test("missing and unknown names are told at once, with what was meant", async ()
 test("wrong lengths and shapes say what was expected and what came", async () => {
   const { model } = await one("float32", [1, 2, 3]);
   assert.match((await fails(model, [1, 2])).message, /input "x" has 2 elements, not 6 \(\[1, 2, 3\]\)/);
-  assert.match((await fails(model, { data: [1, 2, 3, 4, 5, 6], shape: [2, 3] })).message, /has shape \[2, 3\], not \[1, 2, 3\]/);
-  assert.match((await fails(model, { data: [1, 2], shape: [6] })).message, /shape \[6\] holds 6 elements, data has 2/);
+  assert.match(
+    (await fails(model, { data: [1, 2, 3, 4, 5, 6], shape: [2, 3] })).message,
+    /has shape \[2, 3\], not \[1, 2, 3\]/,
+  );
+  assert.match(
+    (await fails(model, { data: [1, 2], shape: [6] })).message,
+    /shape \[6\] holds 6 elements, data has 2/,
+  );
   assert.match((await fails(model, { data: [1], shape: [-1] })).message, /not a list of sizes/);
   assert.equal((await fails(model, [1])).tensor, "x");
 });
@@ -127,7 +148,10 @@ test("wrong lengths and shapes say what was expected and what came", async () =>
 test("short names, aliases and signatures", async () => {
   const graph = (): Graph => {
     const g = fakeGraph(
-      [port("serving_default_image:0", "float32", [2]), port("net/mask:0", "float32", [1], { aliases: ["m"] })],
+      [
+        port("serving_default_image:0", "float32", [2]),
+        port("net/mask:0", "float32", [1], { aliases: ["m"] }),
+      ],
       [
         { name: "StatefulPartitionedCall:0", dtype: "float32", shape: [2], kind: "value" },
         { name: "StatefulPartitionedCall:1", dtype: "float32", shape: [1], kind: "value" },
@@ -142,13 +166,21 @@ test("short names, aliases and signatures", async () => {
     return g;
   };
   const { model } = await open(graph);
-  for (const [a, b] of [["serving_default_image:0", "net/mask:0"], ["image", "mask"], ["pixels", "keep"], ["serving_default_image", "m"]] as const) {
+  for (const [a, b] of [
+    ["serving_default_image:0", "net/mask:0"],
+    ["image", "mask"],
+    ["pixels", "keep"],
+    ["serving_default_image", "m"],
+  ] as const) {
     const out = await model.run({ [a]: [1, 2], [b]: [3] });
     assert.deepEqual(Object.keys(out), ["StatefulPartitionedCall:0", "StatefulPartitionedCall:1"]);
   }
   const out = await model.run({ pixels: [1, 2], keep: [3] }, { signature: "serve" });
   assert.deepEqual({ ...out }, { scores: { data: Float32Array.of(2, 4), shape: [2], dtype: "float32" } });
-  await assert.rejects(model.run({ pixels: [1, 2], keep: [3] }, { signature: "sevre" }), /did you mean "serve"/);
+  await assert.rejects(
+    model.run({ pixels: [1, 2], keep: [3] }, { signature: "sevre" }),
+    /did you mean "serve"/,
+  );
   assert.match((await fails(model, { StatefulPartitionedCall: [1] })).message, /unknown input/);
 });
 
@@ -160,7 +192,12 @@ test("an ambiguous short name is refused", async () => {
 
 test("an input called data is not mistaken for { data, shape }", async () => {
   const { model } = await open(() => fakeGraph([port("data", "float32", [2])]));
-  for (const x of [[1, 2], { data: [1, 2] }, { data: { data: [1, 2], shape: [2] } }, { data: [1, 2], shape: [2] }])
+  for (const x of [
+    [1, 2],
+    { data: [1, 2] },
+    { data: { data: [1, 2], shape: [2] } },
+    { data: [1, 2], shape: [2] },
+  ])
     assert.deepEqual((await model.run(x as ModelInputs)).y0?.data, Float32Array.of(2, 4));
 });
 
@@ -175,7 +212,10 @@ test("symbolic dimensions are settled by shapes, lengths and other inputs", asyn
   assert.deepEqual(log.plans[0]?.dims, { batch: 2, seq: 3 });
   const { message } = await fails(model, { ids: [1, 2], mask: [1, 2] });
   assert.match(message, /2 elements but batch, seq of \[batch, seq\] are open.*dims/);
-  assert.match((await fails(model, { ids, mask: { data: [1, 2, 3], shape: [1, 3] } })).message, /has shape \[1, 3\], not \[2, 3\]/);
+  assert.match(
+    (await fails(model, { ids, mask: { data: [1, 2, 3], shape: [1, 3] } })).message,
+    /has shape \[1, 3\], not \[2, 3\]/,
+  );
   const bound = await open(() => fakeGraph([port("ids", "int32", ["batch", "seq"])]), { dims: { batch: 2 } });
   assert.deepEqual(bound.model.inputs[0]?.shape, [2, "seq"]);
   assert.deepEqual((await bound.model.run([1, 2, 3, 4, 5, 6])).y0?.shape, [2, 3]);
@@ -225,7 +265,10 @@ test("into fills the caller's arrays and gives the same record again", async () 
   assert.equal(log.outputs[0], into.y0);
   assert.equal(await model.run([4, 5, 6], { into }), first);
   assert.deepEqual(into.y0, Float32Array.of(8, 10, 12));
-  await assert.rejects(model.run([1, 2, 3], { into: { y0: new Float32Array(2) } }), /needs a Float32Array of 3, not Float32Array of 2/);
+  await assert.rejects(
+    model.run([1, 2, 3], { into: { y0: new Float32Array(2) } }),
+    /needs a Float32Array of 3, not Float32Array of 2/,
+  );
   await assert.rejects(model.run([1, 2, 3], { into: { y0: new Int32Array(3) } }), /needs a Float32Array/);
   await assert.rejects(model.run([1, 2, 3], { into: { y: new Float32Array(3) } }), /unknown output "y"/);
   const half = await one("float16");
@@ -237,5 +280,7 @@ test("into fills the caller's arrays and gives the same record again", async () 
 test("specs: names, shapes, quantisation", async () => {
   const quant = { scale: [0.5], zeroPoint: [3], axis: 0 };
   const { model } = await open(() => fakeGraph([port("in/x:0", "uint8", ["n", 4], { quant })]));
-  assert.deepEqual(model.inputs, [{ name: "in/x:0", shape: ["n", 4], dtype: "uint8", quantization: quant, aliases: ["x", "in/x"] }]);
+  assert.deepEqual(model.inputs, [
+    { name: "in/x:0", shape: ["n", 4], dtype: "uint8", quantization: quant, aliases: ["x", "in/x"] },
+  ]);
 });

@@ -174,7 +174,13 @@ export class LocalModel implements Model {
     this.slots.set(keyOf(shapes), slot);
     this.current = slot;
     const ms = performance.now() - start;
-    this.parts.emit?.({ type: "compile", ms, bytes: device.memory().total, shapes: byName, kernels: device.kernels() });
+    this.parts.emit?.({
+      type: "compile",
+      ms,
+      bytes: device.memory().total,
+      shapes: byName,
+      kernels: device.kernels(),
+    });
     return slot;
   }
 
@@ -188,12 +194,19 @@ export class LocalModel implements Model {
       const t = i === undefined ? undefined : this.tensors[i];
       if (i === undefined || !t)
         throw new ModelError("bad_input", `resize: unknown input ${JSON.stringify(name)}`, {
-          hint: suggestion(name, this.tensors.map((x) => x.name)),
+          hint: suggestion(
+            name,
+            this.tensors.map((x) => x.name),
+          ),
         });
       about(t, () => {
         checkShape(shape);
         if (shape.length !== t.shape.length) throw new ValueError(`cannot have rank ${shape.length}`);
-        matchShape(t.shape.map((d, k) => (typeof d === "number" ? (shape[k] as number) : d)), shape, dims);
+        matchShape(
+          t.shape.map((d, k) => (typeof d === "number" ? (shape[k] as number) : d)),
+          shape,
+          dims,
+        );
       });
       shapes[i] = [...shape];
       if (t.shape.some((d, k) => typeof d === "number" && d !== shape[k])) admitted.set(i, [...shape]);
@@ -212,7 +225,9 @@ export class LocalModel implements Model {
     const shape = substitute(t.shape, dims);
     if (isConcrete(shape)) return shape;
     const open = shape.filter((d) => typeof d === "string").join(", ");
-    throw new ModelError("bad_input", `resize: ${open} of input ${JSON.stringify(t.name)} stay open`, { tensor: t.name });
+    throw new ModelError("bad_input", `resize: ${open} of input ${JSON.stringify(t.name)} stay open`, {
+      tensor: t.name,
+    });
   }
 }
 

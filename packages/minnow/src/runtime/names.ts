@@ -32,7 +32,10 @@ function collect(groups: readonly (readonly (readonly [string, number])[])[]): M
 /** A side of a signature: its own name → tensor name. */
 export type SignatureSide = Readonly<Record<string, string>>;
 
-export function acceptedNames(ports: readonly Tensor[], signatures: readonly SignatureSide[]): Map<string, number> {
+export function acceptedNames(
+  ports: readonly Tensor[],
+  signatures: readonly SignatureSide[],
+): Map<string, number> {
   const exact = ports.map((t, i) => [t.name, i] as const);
   const aliases = ports.flatMap((t, i) => (t.aliases ?? []).map((a) => [a, i] as const));
   const known = collect([exact, aliases]);
@@ -42,7 +45,10 @@ export function acceptedNames(ports: readonly Tensor[], signatures: readonly Sig
       return i === undefined ? [] : [[own, i] as const];
     }),
   );
-  const short = [...exact, ...aliases].flatMap(([n, i]) => [[shortName(n), i] as const, [n.replace(/:\d+$/, ""), i] as const]);
+  const short = [...exact, ...aliases].flatMap(([n, i]) => [
+    [shortName(n), i] as const,
+    [n.replace(/:\d+$/, ""), i] as const,
+  ]);
   return collect([exact, aliases, signed, short]);
 }
 

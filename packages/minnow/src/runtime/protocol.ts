@@ -13,13 +13,32 @@ export type Transport = Worker | NodePort;
 /** What of LoadOptions crosses over. */
 export type RemoteOptions = Pick<
   LoadOptions,
-  "device" | "threads" | "dims" | "shapes" | "outputs" | "maxMemory" | "maxOperations" | "deterministic" | "fuse"
+  | "device"
+  | "threads"
+  | "dims"
+  | "shapes"
+  | "outputs"
+  | "maxMemory"
+  | "maxOperations"
+  | "deterministic"
+  | "fuse"
 >;
 
 export type Request =
-  | { readonly call: "load"; readonly bytes: Uint8Array; readonly options: RemoteOptions; readonly events: boolean; readonly progress: boolean }
+  | {
+      readonly call: "load";
+      readonly bytes: Uint8Array;
+      readonly options: RemoteOptions;
+      readonly events: boolean;
+      readonly progress: boolean;
+    }
   | { readonly call: "run"; readonly inputs: ModelInputs; readonly signature: string | undefined }
-  | { readonly call: "profile"; readonly inputs: ModelInputs; readonly signature: string | undefined; readonly runs: number | undefined }
+  | {
+      readonly call: "profile";
+      readonly inputs: ModelInputs;
+      readonly signature: string | undefined;
+      readonly runs: number | undefined;
+    }
   | { readonly call: "resize"; readonly shapes: Readonly<Record<string, readonly number[]>> }
   | { readonly call: "dispose" };
 
@@ -29,7 +48,9 @@ export interface Loaded {
   readonly metadata: Metadata;
 }
 
-export type ToWorker = ({ readonly minnow: number } & Request) | { readonly minnow: number; readonly call: "abort" };
+export type ToWorker =
+  | ({ readonly minnow: number } & Request)
+  | { readonly minnow: number; readonly call: "abort" };
 
 export interface WireError {
   readonly code: ErrorCode;
@@ -42,7 +63,11 @@ export interface WireError {
 }
 
 export type FromWorker =
-  | { readonly minnow: number; readonly value: Loaded | ModelOutputs | ProfileData | null; readonly report?: ReportData }
+  | {
+      readonly minnow: number;
+      readonly value: Loaded | ModelOutputs | ProfileData | null;
+      readonly report?: ReportData;
+    }
   | { readonly minnow: number; readonly error: WireError }
   | { readonly minnow: "event"; readonly event: ModelEvent }
   | { readonly minnow: "progress"; readonly progress: Progress };

@@ -20,7 +20,11 @@ class ReferenceModel implements DeviceModel {
   plan(binding: Binding): Plan {
     const { graph } = this;
     const known = inferGraph(graph, binding);
-    const port = (t: Tensor): PlanPort => ({ name: t.name, dtype: known.get(t)?.dtype ?? t.dtype, shape: shapeOf(t, known) });
+    const port = (t: Tensor): PlanPort => ({
+      name: t.name,
+      dtype: known.get(t)?.dtype ?? t.dtype,
+      shape: shapeOf(t, known),
+    });
     const inputs = graph.inputs.map(port);
     const outputs = graph.outputs.map(port);
     return {
@@ -58,7 +62,9 @@ class ReferenceModel implements DeviceModel {
 function shapeOf(t: Tensor, known: Known): readonly number[] {
   const shape = known.get(t)?.shape ?? t.shape;
   if (isConcrete(shape)) return shape;
-  throw new ModelError("unsupported", `the shape of ${t.name}, [${shape.join(", ")}], depends on data`, { tensor: t.name });
+  throw new ModelError("unsupported", `the shape of ${t.name}, [${shape.join(", ")}], depends on data`, {
+    tensor: t.name,
+  });
 }
 
 function step(n: Graph["nodes"][number], known: Known): PlannedStep {
@@ -79,6 +85,7 @@ function step(n: Graph["nodes"][number], known: Known): PlannedStep {
 }
 
 function numbersOf(data: RawArray, name: string): ArrayLike<number | bigint> {
-  if (Array.isArray(data)) throw new ModelError("unsupported", `tensor ${name} holds strings`, { tensor: name });
+  if (Array.isArray(data))
+    throw new ModelError("unsupported", `tensor ${name} holds strings`, { tensor: name });
   return data as ArrayLike<number | bigint>;
 }

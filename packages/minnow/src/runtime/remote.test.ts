@@ -20,7 +20,9 @@ interface Rig {
 async function open(graph: () => Graph, options: LoadOptions = {}, fake: FakeOptions = {}): Promise<Rig> {
   const { setup, log } = fakeSetup(graph, fake);
   const { port1, port2 } = new MessageChannel();
-  const answer = server(setup, (message, transfer = []) => port2.postMessage(message, transfer as ArrayBuffer[]));
+  const answer = server(setup, (message, transfer = []) =>
+    port2.postMessage(message, transfer as ArrayBuffer[]),
+  );
   port2.on("message", answer);
   let terminated = false;
   let died: ((reason: unknown) => void) | undefined;
@@ -76,7 +78,10 @@ test("inputs are copied, or handed over when asked; views send only what they sh
 test("the caller's bytes stay the caller's", async () => {
   const { setup } = fakeSetup(simple);
   const { port1, port2 } = new MessageChannel();
-  port2.on("message", server(setup, (m, transfer = []) => port2.postMessage(m, transfer as ArrayBuffer[])));
+  port2.on(
+    "message",
+    server(setup, (m, transfer = []) => port2.postMessage(m, transfer as ArrayBuffer[])),
+  );
   const worker: NodePort = {
     postMessage: (m, transfer = []) => port1.postMessage(m, transfer as ArrayBuffer[]),
     on: (event, listener) => void (event === "message" && port1.on("message", listener)),
@@ -124,6 +129,9 @@ test("a worker that dies fails what waits for it", async () => {
   const { model, kill } = await open(simple, {}, { wait: () => new Promise((r) => setTimeout(r, 5)) });
   const run = model.run([1, 2]);
   kill();
-  await assert.rejects(run, (e: ModelError) => e.code === "internal" && /worker failed: shot/.test(e.message));
+  await assert.rejects(
+    run,
+    (e: ModelError) => e.code === "internal" && /worker failed: shot/.test(e.message),
+  );
   await assert.rejects(model.run([1, 2]), { code: "disposed" });
 });

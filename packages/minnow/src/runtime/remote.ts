@@ -59,7 +59,11 @@ class Connection {
     );
   }
 
-  request(request: Request, transfer: readonly Transferable[] = [], signal?: AbortSignal): Promise<{ value: unknown }> {
+  request(
+    request: Request,
+    transfer: readonly Transferable[] = [],
+    signal?: AbortSignal,
+  ): Promise<{ value: unknown }> {
     return new Promise((resolve, reject) => {
       if (this.dead !== null) return reject(new ModelError("disposed", this.dead));
       throwIfAborted(signal);
@@ -70,10 +74,12 @@ class Connection {
         reject(new ModelError("aborted", "the call was aborted", { cause: signal?.reason }));
       };
       signal?.addEventListener("abort", abort, { once: true });
-      const settled = <A extends unknown[]>(f: (...a: A) => void) => (...a: A): void => {
-        signal?.removeEventListener("abort", abort);
-        f(...a);
-      };
+      const settled =
+        <A extends unknown[]>(f: (...a: A) => void) =>
+        (...a: A): void => {
+          signal?.removeEventListener("abort", abort);
+          f(...a);
+        };
       this.pending.set(minnow, { resolve: settled(resolve), reject: settled(reject) });
       this.channel.post({ minnow, ...request }, transfer);
     });
@@ -165,7 +171,11 @@ class RemoteModel implements Model {
     const { signal, signature, into, transfer = false } = options;
     this.check();
     const [sent, buffers] = outbound(inputs, transfer);
-    const { value } = await this.connection.request({ call: "run", inputs: sent, signature }, buffers, signal);
+    const { value } = await this.connection.request(
+      { call: "run", inputs: sent, signature },
+      buffers,
+      signal,
+    );
     const record: ModelOutputs = Object.assign(Object.create(null), value);
     if (into) for (const [name, array] of Object.entries(into)) fill(record, name, array);
     return record;
@@ -226,7 +236,9 @@ function outbound(inputs: ModelInputs, transfer: boolean): [ModelInputs, Transfe
   const single = isValue(inputs) || inputs === null || typeof inputs !== "object";
   const sent = single
     ? one(inputs)
-    : Object.fromEntries(Object.entries(inputs as Record<string, InputValue>).map(([k, v]) => [k, sendable(k, v, one)]));
+    : Object.fromEntries(
+        Object.entries(inputs as Record<string, InputValue>).map(([k, v]) => [k, sendable(k, v, one)]),
+      );
   return [sent as ModelInputs, [...buffers]];
 }
 
@@ -240,9 +252,12 @@ function sendable(name: string, v: unknown, one: (v: unknown) => unknown): unkno
 function fill(record: ModelOutputs, name: string, array: TensorData): void {
   const got = record[name];
   if (!got)
-    throw new ModelError("bad_input", `into: unknown output ${JSON.stringify(name)}`, { hint: `known: ${Object.keys(record).join(", ")}` });
+    throw new ModelError("bad_input", `into: unknown output ${JSON.stringify(name)}`, {
+      hint: `known: ${Object.keys(record).join(", ")}`,
+    });
   checkInto(name, array, got.data, got.data.length);
-  if (Array.isArray(array)) for (let i = 0; i < array.length; i++) array[i] = (got.data as string[])[i] as string;
+  if (Array.isArray(array))
+    for (let i = 0; i < array.length; i++) array[i] = (got.data as string[])[i] as string;
   else (array as Uint8Array).set(got.data as Uint8Array);
   record[name] = { ...got, data: array } satisfies TensorValue;
 }

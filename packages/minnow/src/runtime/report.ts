@@ -42,7 +42,10 @@ export interface Report extends ReportData {
 
 /** Steps of a plan by operator. */
 export function operatorRows(plan: Plan, device: string): OperatorRow[] {
-  const rows = new Map<string, { count: number; macs: number; kernels: Record<string, number>; fused: Record<string, number> }>();
+  const rows = new Map<
+    string,
+    { count: number; macs: number; kernels: Record<string, number>; fused: Record<string, number> }
+  >();
   for (const s of plan.steps) {
     const row = rows.get(s.op) ?? { count: 0, macs: 0, kernels: {}, fused: {} };
     rows.set(s.op, row);
@@ -51,7 +54,9 @@ export function operatorRows(plan: Plan, device: string): OperatorRow[] {
     row.kernels[s.kernel] = (row.kernels[s.kernel] ?? 0) + 1;
     for (const f of s.fused) row.fused[f] = (row.fused[f] ?? 0) + 1;
   }
-  return [...rows].map(([op, r]) => ({ op, device, ...r })).sort((a, b) => b.count - a.count || (a.op < b.op ? -1 : 1));
+  return [...rows]
+    .map(([op, r]) => ({ op, device, ...r }))
+    .sort((a, b) => b.count - a.count || (a.op < b.op ? -1 : 1));
 }
 
 /** Adds the table to the data; JSON and structured clone see the data alone. */
@@ -73,7 +78,14 @@ const list = (record: Readonly<Record<string, number>>): string =>
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((c, i) => (widths[i] = Math.max(widths[i] ?? 0, c.length)));
-  return rows.map((row) => row.map((c, i) => c.padEnd(widths[i] as number)).join("  ").trimEnd()).join("\n");
+  return rows
+    .map((row) =>
+      row
+        .map((c, i) => c.padEnd(widths[i] as number))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 function formatReport(r: ReportData): string {
@@ -84,7 +96,10 @@ function formatReport(r: ReportData): string {
   const facts: string[][] = [
     ["device", r.device],
     ["threads", `${r.threads.used}${r.threads.reason && ` (${r.threads.reason})`}`],
-    ["memory", `${megabytes(m.total)}: weights ${megabytes(m.weights)}, arena ${megabytes(m.arena)}, scratch ${megabytes(m.scratch)}`],
+    [
+      "memory",
+      `${megabytes(m.total)}: weights ${megabytes(m.weights)}, arena ${megabytes(m.arena)}, scratch ${megabytes(m.scratch)}`,
+    ],
     ["plans", `${r.plans}, kernels ${r.kernels}`],
   ];
   if (shapes.length) facts.push(["shapes", shapes.join(", ")]);
@@ -92,6 +107,8 @@ function formatReport(r: ReportData): string {
   if (Object.keys(r.fusions).length) facts.push(["fusion", list(r.fusions)]);
   for (const n of r.notes) facts.push(["note", n]);
   for (const f of r.fallbacks) facts.push(["fallback", `${f.device} → ${r.device}: ${f.reason}`]);
-  const operators = rows.length ? `${table([head, ...rows])}\n\n` : "no shapes are bound yet, so nothing is planned\n\n";
+  const operators = rows.length
+    ? `${table([head, ...rows])}\n\n`
+    : "no shapes are bound yet, so nothing is planned\n\n";
   return operators + table(facts);
 }

@@ -88,16 +88,22 @@ export function server(setup: Setup, post: Post): (message: ToWorker) => void {
     aborts.set(m.minnow, abort);
     call(m, abort.signal)
       .then(
-        (answer) => post(answer, m.call === "run" && "value" in answer ? buffersOf(answer.value as ModelOutputs) : []),
+        (answer) =>
+          post(answer, m.call === "run" && "value" in answer ? buffersOf(answer.value as ModelOutputs) : []),
         (e: unknown) => post({ minnow: m.minnow, error: packError(asModelError(e, m.call)) }),
       )
       .finally(() => aborts.delete(m.minnow));
   };
 }
 
-const options = (signature: string | undefined, signal: AbortSignal): { signature?: string; signal: AbortSignal } =>
+const options = (
+  signature: string | undefined,
+  signal: AbortSignal,
+): { signature?: string; signal: AbortSignal } =>
   signature === undefined ? { signal } : { signature, signal };
 
 const buffersOf = (outputs: ModelOutputs): Transferable[] => [
-  ...new Set(Object.values(outputs).flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer as ArrayBuffer]))),
+  ...new Set(
+    Object.values(outputs).flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer as ArrayBuffer])),
+  ),
 ];

@@ -23,7 +23,8 @@ export function matchShape(declared: Shape, given: readonly number[], dims: Dims
     if (!isSymbol(d)) return;
     const size = given[i] as number;
     const known = dims.get(d);
-    if (known !== undefined && known !== size) throw new ValueError(`has shape ${show(given)}: ${d} is ${known} already`);
+    if (known !== undefined && known !== size)
+      throw new ValueError(`has shape ${show(given)}: ${d} is ${known} already`);
     dims.set(d, size);
   });
 }

@@ -99,7 +99,10 @@ export class Slot {
       const i = names.outputs.get(name);
       if (i === undefined)
         throw new ModelError("bad_input", `into: unknown output ${JSON.stringify(name)}`, {
-          hint: suggestion(name, names.given.map(([n]) => n)),
+          hint: suggestion(
+            name,
+            names.given.map(([n]) => n),
+          ),
         });
       const { dtype, shape } = this.plan.outputs[i] as PlanPort;
       checkInto(name, array, newOutput(dtype, 0), count(shape));
@@ -112,8 +115,13 @@ export class Slot {
 /** @throws ModelError bad_input unless `array` is of the kind of `like` and has `length` elements */
 export function checkInto(name: string, array: TensorData, like: TensorData, length: number): void {
   if (array?.constructor === like.constructor && array.length === length) return;
-  const came = array === null || array === undefined ? String(array) : `${array.constructor.name} of ${array.length}`;
-  throw new ModelError("bad_input", `into: output ${JSON.stringify(name)} needs a ${like.constructor.name} of ${length}, not ${came}`, {
-    tensor: name,
-  });
+  const came =
+    array === null || array === undefined ? String(array) : `${array.constructor.name} of ${array.length}`;
+  throw new ModelError(
+    "bad_input",
+    `into: output ${JSON.stringify(name)} needs a ${like.constructor.name} of ${length}, not ${came}`,
+    {
+      tensor: name,
+    },
+  );
 }

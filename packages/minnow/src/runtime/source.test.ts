@@ -53,7 +53,10 @@ after(async () => {
 });
 
 const fails = async (source: ModelSource, message: RegExp, signal?: AbortSignal): Promise<ModelError> => {
-  const e = await readSource(source, { signal }).then(() => assert.fail("did not fail"), (x: unknown) => x);
+  const e = await readSource(source, { signal }).then(
+    () => assert.fail("did not fail"),
+    (x: unknown) => x,
+  );
   assert.ok(e instanceof ModelError, String(e));
   assert.match(e.message, message);
   return e;
@@ -74,14 +77,20 @@ test("paths, URLs, bytes, buffers, blobs and responses", async () => {
     await fetch(`${base}/model`),
     "data:application/octet-stream;base64,AAEC",
   ];
-  for (const source of sources.slice(0, -1)) assert.deepEqual(Buffer.from(await readSource(source)), Buffer.from(want));
+  for (const source of sources.slice(0, -1))
+    assert.deepEqual(Buffer.from(await readSource(source)), Buffer.from(want));
   assert.deepEqual([...(await readSource(sources.at(-1) as string))], [0, 1, 2]);
 });
 
 test("progress tells bytes and, where known, the total", async () => {
   const seen: Progress[] = [];
   await readSource(`${base}/model`, { onProgress: (p) => seen.push(p) });
-  assert.ok(seen.every((p, i) => p.phase === "read" && p.total === want.length && (i === 0 || p.loaded >= (seen[i - 1]?.loaded ?? 0))));
+  assert.ok(
+    seen.every(
+      (p, i) =>
+        p.phase === "read" && p.total === want.length && (i === 0 || p.loaded >= (seen[i - 1]?.loaded ?? 0)),
+    ),
+  );
   assert.equal(seen.at(-1)?.loaded, want.length);
   const open: Progress[] = [];
   await readSource(`${base}/chunked`, { onProgress: (p) => open.push(p) });

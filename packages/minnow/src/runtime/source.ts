@@ -35,7 +35,8 @@ function read(source: ModelSource, options: ReadOptions): Promise<Uint8Array> | 
   if (isBuffer(source)) return new Uint8Array(source);
   if (typeof source === "string" || source instanceof URL) return readNamed(source, options);
   if (typeof Response !== "undefined" && source instanceof Response) return readResponse(source, options);
-  if (typeof Blob !== "undefined" && source instanceof Blob) return pump(source.stream(), source.size, options);
+  if (typeof Blob !== "undefined" && source instanceof Blob)
+    return pump(source.stream(), source.size, options);
   throw new ModelError("bad_option", `cannot load from ${describe(source)}`, {
     hint: "give a path, a URL, bytes, a Blob or a Response",
   });
@@ -49,17 +50,31 @@ async function readNamed(source: string | URL, options: ReadOptions): Promise<Ui
   const text = String(source);
   if (/^file:/i.test(text)) return readFileBytes(new URL(text), options.signal);
   if (!isUrl(text) && isNode()) return readFileBytes(text, options.signal);
-  return readResponse(await fetch(text, { ...(options.signal && { signal: options.signal }) }), options, text);
+  return readResponse(
+    await fetch(text, { ...(options.signal && { signal: options.signal }) }),
+    options,
+    text,
+  );
 }
 
-async function readResponse(response: Response, options: ReadOptions, name = response.url): Promise<Uint8Array> {
+async function readResponse(
+  response: Response,
+  options: ReadOptions,
+  name = response.url,
+): Promise<Uint8Array> {
   const { status } = response;
   if (!response.ok)
-    throw new ModelError("io", `cannot read ${name}: the server answered ${`${status} ${response.statusText}`.trim()}`, {
-      hint: status === 404 ? "is the file where the page can fetch it?" : "",
-    });
+    throw new ModelError(
+      "io",
+      `cannot read ${name}: the server answered ${`${status} ${response.statusText}`.trim()}`,
+      {
+        hint: status === 404 ? "is the file where the page can fetch it?" : "",
+      },
+    );
   if (response.bodyUsed)
-    throw new ModelError("io", "the body of the Response has been read already", { hint: "give response.clone()" });
+    throw new ModelError("io", "the body of the Response has been read already", {
+      hint: "give response.clone()",
+    });
   const encoded = response.headers.get("content-encoding");
   const total = encoded ? 0 : Number(response.headers.get("content-length") ?? 0);
   const bytes = response.body
@@ -80,7 +95,11 @@ function isPage(bytes: Uint8Array): boolean {
 const maxTrusted = 2 ** 31; // a length that is believed before the bytes have come
 
 /** Reads a stream; `total` (0 = unknown) is only a promise of the sender. */
-async function pump(stream: ReadableStream<Uint8Array>, total: number, options: ReadOptions): Promise<Uint8Array> {
+async function pump(
+  stream: ReadableStream<Uint8Array>,
+  total: number,
+  options: ReadOptions,
+): Promise<Uint8Array> {
   const reader = stream.getReader();
   const exact = total > 0 && total <= maxTrusted ? new Uint8Array(total) : null;
   const chunks: Uint8Array[] = [];

@@ -53,11 +53,17 @@ export function fixShapes(graph: Graph, { shapes = {}, dims = {} }: GraphChanges
   for (const [name, shape] of Object.entries(shapes)) {
     const t = graph.inputs.find((x) => x.name === name || x.aliases?.includes(name));
     if (!t)
-      throw new ModelError("bad_option", `shapes: no input is named ${JSON.stringify(name)}`, { hint: suggestion(name, names) });
-    if (shape.length !== t.shape.length || !shape.every(isSize))
-      throw new ModelError("bad_option", `shapes: [${shape}] does not fit input ${JSON.stringify(name)} [${t.shape.join(", ")}]`, {
-        tensor: t.name,
+      throw new ModelError("bad_option", `shapes: no input is named ${JSON.stringify(name)}`, {
+        hint: suggestion(name, names),
       });
+    if (shape.length !== t.shape.length || !shape.every(isSize))
+      throw new ModelError(
+        "bad_option",
+        `shapes: [${shape}] does not fit input ${JSON.stringify(name)} [${t.shape.join(", ")}]`,
+        {
+          tensor: t.name,
+        },
+      );
     t.shape = [...shape];
   }
   const symbols = new Set(graph.inputs.flatMap((t) => t.shape.filter((d) => typeof d === "string")));
@@ -71,7 +77,8 @@ export function fixShapes(graph: Graph, { shapes = {}, dims = {} }: GraphChanges
     if (!isSize(size)) throw new ModelError("bad_option", `dims: ${name} is ${size}, not a size`);
     sizes.set(key, size);
   }
-  for (const t of graph.inputs) t.shape = t.shape.map((d) => (typeof d === "string" ? (sizes.get(d) ?? d) : d));
+  for (const t of graph.inputs)
+    t.shape = t.shape.map((d) => (typeof d === "string" ? (sizes.get(d) ?? d) : d));
   const changed = Object.keys(shapes).length + sizes.size > 0;
   if (changed) annotate(graph);
   return changed;

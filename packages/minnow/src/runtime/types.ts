@@ -95,9 +95,22 @@ export type ModelEvent =
       readonly shapes: Record<string, readonly number[]>;
       readonly kernels: number;
     }
-  | { readonly type: "fallback"; readonly ms: number; readonly bytes: number; readonly device: string; readonly to: string; readonly reason: string }
+  | {
+      readonly type: "fallback";
+      readonly ms: number;
+      readonly bytes: number;
+      readonly device: string;
+      readonly to: string;
+      readonly reason: string;
+    }
   | { readonly type: "run"; readonly ms: number; readonly bytes: number }
-  | { readonly type: "error"; readonly ms: number; readonly bytes: number; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly type: "error";
+      readonly ms: number;
+      readonly bytes: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };
 
 export interface Progress {
   readonly phase: "read" | "parse" | "compile" | "ready";

@@ -29,7 +29,8 @@ export const isValue = (x: unknown): boolean =>
 /** Flattens nested arrays and checks `{ data, shape }`. */
 export function flatten(value: InputValue | undefined | null): FlatValue {
   if (isTyped(value)) return { data: value };
-  if (Array.isArray(value)) return Array.isArray(value[0]) ? flattenNested(value) : { data: value as unknown[] };
+  if (Array.isArray(value))
+    return Array.isArray(value[0]) ? flattenNested(value) : { data: value as unknown[] };
   if (isValue(value)) return { data: [value] };
   if (value && typeof value === "object" && "data" in value) {
     const { data } = flatten(value.data as InputValue);
@@ -54,9 +55,11 @@ function flattenNested(value: readonly unknown[]): FlatValue {
   for (let level: unknown = value; Array.isArray(level); level = level[0]) shape.push(level.length);
   const data: unknown[] = [];
   const walk = (list: readonly unknown[], depth: number): void => {
-    if (list.length !== shape[depth]) throw new ValueError(`nested arrays have different lengths (${list.length} and ${shape[depth]})`);
+    if (list.length !== shape[depth])
+      throw new ValueError(`nested arrays have different lengths (${list.length} and ${shape[depth]})`);
     for (const x of list) {
-      if (Array.isArray(x) !== depth + 1 < shape.length) throw new ValueError("nested arrays have different depths");
+      if (Array.isArray(x) !== depth + 1 < shape.length)
+        throw new ValueError("nested arrays have different depths");
       if (Array.isArray(x)) walk(x, depth + 1);
       else data.push(x);
     }
@@ -70,7 +73,8 @@ export function describeValue(value: unknown): string {
   if (isTyped(value)) return `${value.constructor.name} of ${value.length}`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (value === null || value === undefined) return String(value);
-  if (typeof value === "object") return `an object with ${Object.keys(value).slice(0, 6).join(", ") || "nothing"}`;
+  if (typeof value === "object")
+    return `an object with ${Object.keys(value).slice(0, 6).join(", ") || "nothing"}`;
   return `a ${typeof value}`;
 }
 
@@ -150,13 +154,16 @@ const stagingLength = (dtype: DType, n: number): number => (dtype === "int4" ? M
 
 function stringsOf(data: AnyTypedArray | readonly unknown[]): string[] {
   if (isTyped(data)) throw wrongType(data, "string");
-  for (const s of data) if (typeof s !== "string") throw new ValueError(`has ${describeValue(s)} among strings`);
+  for (const s of data)
+    if (typeof s !== "string") throw new ValueError(`has ${describeValue(s)} among strings`);
   return data as string[];
 }
 
 const isFloatArray = (x: unknown): boolean => {
   const name = Object.prototype.toString.call(x);
-  return name === "[object Float32Array]" || name === "[object Float64Array]" || name === "[object Float16Array]";
+  return (
+    name === "[object Float32Array]" || name === "[object Float64Array]" || name === "[object Float16Array]"
+  );
 };
 
 function toFloat(data: AnyTypedArray | readonly unknown[], put: (i: number, x: number) => void): void {

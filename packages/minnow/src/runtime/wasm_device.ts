@@ -9,13 +9,25 @@ import type { Binding } from "../ops/infer.js";
 import type { Engine } from "../targets/wasm/engine.js";
 import { type BoundProgram, WasmModel } from "../targets/wasm/instance.js";
 import { probeEngine } from "../targets/wasm/probe.js";
-import type { ArenaPlan, Device, DeviceModel, DeviceOptions, MemoryUse, Plan, PlannedStep, RawArray, StepHook } from "./device.js";
+import type {
+  ArenaPlan,
+  Device,
+  DeviceModel,
+  DeviceOptions,
+  MemoryUse,
+  Plan,
+  PlannedStep,
+  RawArray,
+  StepHook,
+} from "./device.js";
 
 export const wasmDevice: Device = {
   name: "wasm",
   open(graph: Graph, options: DeviceOptions): DeviceModel {
     if (typeof WebAssembly === "undefined")
-      throw new ModelError("device", "this engine has no WebAssembly", { hint: "is it switched off, or forbidden by a CSP?" });
+      throw new ModelError("device", "this engine has no WebAssembly", {
+        hint: "is it switched off, or forbidden by a CSP?",
+      });
     return new WasmDeviceModel(graph, options, engineFor(options));
   },
 };
@@ -45,7 +57,10 @@ class WasmDeviceModel implements DeviceModel {
   }
 
   async plan(binding: Binding): Promise<Plan> {
-    const program = compile(this.graph, binding, { fuse: this.options.fuse, maxOperations: this.options.maxOperations });
+    const program = compile(this.graph, binding, {
+      fuse: this.options.fuse,
+      maxOperations: this.options.maxOperations,
+    });
     for (const port of [...program.inputs, ...program.outputs])
       if (port.view.dtype === "string")
         throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });
@@ -100,7 +115,12 @@ class WasmPlan implements Plan {
   }
 
   run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): void {
-    this.wasm.run(this.bound, inputs as readonly TypedArray[], outputs as readonly TypedArray[], onStep ? { onStep } : {});
+    this.wasm.run(
+      this.bound,
+      inputs as readonly TypedArray[],
+      outputs as readonly TypedArray[],
+      onStep ? { onStep } : {},
+    );
   }
 
   release(): void {

@@ -7,7 +7,11 @@ import type { ModelError } from "../error.js";
 
 const path = npmFile(models.faces);
 const built = import.meta.url.endsWith(".js");
-const skip = !built ? "runs on the build, not on the sources" : path ? false : "the demo's models are not installed";
+const skip = !built
+  ? "runs on the build, not on the sources"
+  : path
+    ? false
+    : "the demo's models are not installed";
 
 test("a model in a thread gives the bits that it gives here", { skip }, async () => {
   await using here = await load(path as string);
@@ -26,6 +30,12 @@ test("a model in a thread gives the bits that it gives here", { skip }, async ()
 });
 
 test("errors of loading cross over", { skip }, async () => {
-  await assert.rejects(load(new TextEncoder().encode("no model at all"), { worker: true }), (e: ModelError) => e.code === "unknown_format");
-  await assert.rejects(load(path as string, { worker: true, maxMemory: 1000 }), (e: ModelError) => e.code === "out_of_memory");
+  await assert.rejects(
+    load(new TextEncoder().encode("no model at all"), { worker: true }),
+    (e: ModelError) => e.code === "unknown_format",
+  );
+  await assert.rejects(
+    load(path as string, { worker: true, maxMemory: 1000 }),
+    (e: ModelError) => e.code === "out_of_memory",
+  );
 });
