@@ -28,7 +28,8 @@ export function readTarGz(path: string): Map<string, Uint8Array> {
     const name = longName || `${prefix && `${prefix}/`}${text(at, 100)}`;
     const type = String.fromCharCode(tar[at + 156] ?? 0);
     longName = type === "L" ? text(at + 512, size) : ""; // GNU's way with names beyond 100
-    if (type === "0" || type === "\0") files.set(name.replace(/^\.\//, ""), new Uint8Array(tar.subarray(at + 512, at + 512 + size)));
+    if (type === "0" || type === "\0")
+      files.set(name.replace(/^\.\//, ""), new Uint8Array(tar.subarray(at + 512, at + 512 + size)));
     at += 512 + Math.ceil(size / 512) * 512;
   }
   return files;
@@ -38,7 +39,10 @@ export interface Case {
   readonly name: string;
   readonly model: Uint8Array;
   /** TensorProto bytes by data set, in order. */
-  readonly sets: readonly { readonly inputs: readonly Uint8Array[]; readonly outputs: readonly Uint8Array[] }[];
+  readonly sets: readonly {
+    readonly inputs: readonly Uint8Array[];
+    readonly outputs: readonly Uint8Array[];
+  }[];
 }
 
 /** The ONNX backend cases of an archive: <group>/<case>/model.onnx and test_data_set_<n>/{input,output}_<i>.pb. */

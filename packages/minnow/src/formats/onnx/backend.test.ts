@@ -18,7 +18,9 @@ const differs: Record<string, string> = {
 
 const archive = shared("op-level/onnx-backend-1.23.tar.gz");
 
-async function runAll(target: Target): Promise<{ passed: number; unsupported: Map<string, number>; wrong: string[] }> {
+async function runAll(
+  target: Target,
+): Promise<{ passed: number; unsupported: Map<string, number>; wrong: string[] }> {
   const unsupported = new Map<string, number>();
   const wrong: string[] = [];
   let passed = 0;
@@ -42,11 +44,16 @@ const targets: Record<keyof typeof passing, Target> = {
 };
 
 for (const name of ["reference", "wasm"] as const)
-  test(`ONNX backend cases on ${name}`, { skip: archive ? false : "shared/testdata is not here" }, async (t) => {
+  test(`ONNX backend cases on ${name}`, {
+    skip: archive ? false : "shared/testdata is not here",
+  }, async (t) => {
     const { passed, unsupported, wrong } = await runAll(targets[name]);
     const refused = [...unsupported.values()].reduce((a, b) => a + b, 0);
-    t.diagnostic(`${passed} passed, ${refused} unsupported for ${unsupported.size} reasons, ${wrong.length} wrong`);
-    for (const [reason, n] of [...unsupported].sort((a, b) => b[1] - a[1]).slice(0, 12)) t.diagnostic(`  ${n} × ${reason}`);
+    t.diagnostic(
+      `${passed} passed, ${refused} unsupported for ${unsupported.size} reasons, ${wrong.length} wrong`,
+    );
+    for (const [reason, n] of [...unsupported].sort((a, b) => b[1] - a[1]).slice(0, 12))
+      t.diagnostic(`  ${n} × ${reason}`);
     assert.deepEqual(wrong, []);
     assert.ok(passed >= passing[name], `${passed} of ${passing[name]} cases pass`);
   });

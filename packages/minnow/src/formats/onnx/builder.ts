@@ -59,7 +59,12 @@ export class Builder {
     let t = this.#int64.get(key);
     if (!t) {
       const data = BigInt64Array.from(values, (v) => clampInt64(v));
-      t = this.constant(`int64 ${scalar ? values[0] : `[${values}]`}`.slice(0, 40), "int64", scalar ? [] : [values.length], data);
+      t = this.constant(
+        `int64 ${scalar ? values[0] : `[${values}]`}`.slice(0, 40),
+        "int64",
+        scalar ? [] : [values.length],
+        data,
+      );
       this.#int64.set(key, t);
     }
     return t;
@@ -134,9 +139,19 @@ export class Builder {
 }
 
 const moves: ReadonlySet<string> = new Set(
-  ["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather", "Expand", "Tile"].concat(
-    ["MaxPool2D", "ReduceMax", "SpaceToDepth", "DepthToSpace"],
-  ),
+  [
+    "Identity",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Slice",
+    "Split",
+    "Gather",
+    "Expand",
+    "Tile",
+  ].concat(["MaxPool2D", "ReduceMax", "SpaceToDepth", "DepthToSpace"]),
 );
 
 function unique(base: string, taken: Set<string>): string {

@@ -26,9 +26,27 @@ const text = new TextDecoder();
 
 /** ONNX operators that only move what they read, so that quantised numbers keep their parameters. */
 const carriesQuant: ReadonlySet<string> = new Set(
-  ["Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather", "Expand"].concat(
-    ["Tile", "MaxPool", "GlobalMaxPool", "SpaceToDepth", "DepthToSpace", "QLinearConv", "QLinearMatMul"],
-  ),
+  [
+    "Identity",
+    "Dropout",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Slice",
+    "Split",
+    "Gather",
+    "Expand",
+  ].concat([
+    "Tile",
+    "MaxPool",
+    "GlobalMaxPool",
+    "SpaceToDepth",
+    "DepthToSpace",
+    "QLinearConv",
+    "QLinearMatMul",
+  ]),
 );
 
 export class Call {
@@ -82,7 +100,8 @@ export class Call {
   x(i: number): Tensor {
     const t = this.raw(i);
     // `quant` gives stored numbers a real meaning, which ONNX's integer arithmetic does not know
-    if (t.quant && !carriesQuant.has(this.op)) this.unsupported("arithmetic on quantised numbers is not supported");
+    if (t.quant && !carriesQuant.has(this.op))
+      this.unsupported("arithmetic on quantised numbers is not supported");
     return this.builder.compute(t);
   }
 
@@ -126,7 +145,8 @@ export class Call {
     const a = this.#attributes.get(name);
     if (!a) return undefined;
     if (a.refAttrName) this.unsupported(`attribute ${name} refers to a function's attribute`);
-    if (a.type !== undefined && a.type !== 0 && a.type !== type) this.bad(`attribute ${name} has type ${a.type}, not ${type}`);
+    if (a.type !== undefined && a.type !== 0 && a.type !== type)
+      this.bad(`attribute ${name} has type ${a.type}, not ${type}`);
     return a;
   }
 

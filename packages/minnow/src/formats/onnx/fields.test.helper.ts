@@ -29,7 +29,8 @@ export function parseFields(bytes: Uint8Array, nested: Nested = modelFields): Fi
     const inner = nested[number];
     if (inner && wire === WireType.LengthDelimited)
       out.push({ number, wire, fields: parseFields(r.bytes(), inner), bytes: new Uint8Array(0) });
-    else out.push({ number, wire, bytes: wire === WireType.LengthDelimited ? r.bytes() : r.skip(wire, number) });
+    else
+      out.push({ number, wire, bytes: wire === WireType.LengthDelimited ? r.bytes() : r.skip(wire, number) });
   }
   return out;
 }
@@ -49,13 +50,17 @@ export function writeFields(fields: readonly Field[], w = new BinaryWriter()): B
 
 /** All fields at a path of field numbers. */
 export const at = (fields: readonly Field[], ...path: number[]): Field[] =>
-  path.reduce<readonly Field[]>((list, n, i) => (i === 0 ? list : list.flatMap((f) => f.fields ?? [])).filter((f) => f.number === n), fields) as Field[];
+  path.reduce<readonly Field[]>(
+    (list, n, i) => (i === 0 ? list : list.flatMap((f) => f.fields ?? [])).filter((f) => f.number === n),
+    fields,
+  ) as Field[];
 
 /** The model with inputs and outputs of double (type 11) declared as float (1). */
 export function doublesAsFloats(model: Uint8Array): Uint8Array {
   const fields = parseFields(model);
   for (const list of [11, 12])
-    for (const f of at(fields, 7, list, 2, 1, 1)) if (f.bytes.length === 1 && f.bytes[0] === 11) f.bytes = Uint8Array.of(1);
+    for (const f of at(fields, 7, list, 2, 1, 1))
+      if (f.bytes.length === 1 && f.bytes[0] === 11) f.bytes = Uint8Array.of(1);
   return writeFields(fields).finish();
 }
 

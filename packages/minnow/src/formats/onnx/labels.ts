@@ -56,7 +56,10 @@ function numbered(entries: [string, unknown][]): unknown[] | undefined {
 }
 
 /** The output whose last dimensions count as many classes; else the only one. */
-export function labelledOutput(outputs: readonly { name: string; shape: Shape }[], n: number): string | undefined {
+export function labelledOutput(
+  outputs: readonly { name: string; shape: Shape }[],
+  n: number,
+): string | undefined {
   const fits = outputs.find((t) => t.shape.includes(n)) ?? (outputs.length === 1 ? outputs[0] : undefined);
   return fits?.name;
 }

@@ -12,7 +12,14 @@ export interface TensorSpec {
   int64s?: readonly number[];
   external?: boolean;
 }
-export type AttrSpec = number | string | readonly number[] | { float: number } | { floats: readonly number[] } | { tensor: TensorSpec } | { graph: true };
+export type AttrSpec =
+  | number
+  | string
+  | readonly number[]
+  | { float: number }
+  | { floats: readonly number[] }
+  | { tensor: TensorSpec }
+  | { graph: true };
 export interface NodeSpec {
   op: string;
   name?: string;
@@ -42,15 +49,21 @@ const block = (w: BinaryWriter, field: number, write: (w: BinaryWriter) => void)
   write(w);
   w.join();
 };
-const text = (w: BinaryWriter, field: number, s: string): BinaryWriter => w.tag(field, WireType.LengthDelimited).string(s);
-const int = (w: BinaryWriter, field: number, n: number): BinaryWriter => w.tag(field, WireType.Varint).int64(BigInt(n));
+const text = (w: BinaryWriter, field: number, s: string): BinaryWriter =>
+  w.tag(field, WireType.LengthDelimited).string(s);
+const int = (w: BinaryWriter, field: number, n: number): BinaryWriter =>
+  w.tag(field, WireType.Varint).int64(BigInt(n));
+
+function each(list: readonly number[] | undefined, write: (v: number) => BinaryWriter): void {
+  for (const v of list ?? []) write(v);
+}
 
 function tensor(w: BinaryWriter, t: TensorSpec): void {
   for (const d of t.dims) int(w, 1, d);
   int(w, 2, t.type ?? 1);
-  if (t.floats) block(w, 4, (p) => t.floats?.forEach((v) => p.float(v)));
-  if (t.int32s) block(w, 5, (p) => t.int32s?.forEach((v) => p.int32(v)));
-  if (t.int64s) block(w, 7, (p) => t.int64s?.forEach((v) => p.int64(BigInt(v))));
+  if (t.floats) block(w, 4, (p) => each(t.floats, (v) => p.float(v)));
+  if (t.int32s) block(w, 5, (p) => each(t.int32s, (v) => p.int32(v)));
+  if (t.int64s) block(w, 7, (p) => each(t.int64s, (v) => p.int64(BigInt(v))));
   if (t.name !== undefined) text(w, 8, t.name);
   if (t.raw) w.tag(9, WireType.LengthDelimited).bytes(t.raw);
   if (t.external) int(w, 14, 1);
@@ -62,8 +75,10 @@ function attribute(w: BinaryWriter, name: string, v: AttrSpec): void {
   if (typeof v === "number") int(type(2), 3, v);
   else if (typeof v === "string") text(type(3), 4, v);
   else if ("float" in v) type(1).tag(2, WireType.Bit32).float(v.float);
-  else if ("floats" in v) v.floats.forEach((f, i) => (i === 0 ? type(6) : w).tag(7, WireType.Bit32).float(f));
-  else if ("tensor" in v) block(type(4), 5, (p) => tensor(p, v.tensor));
+  else if ("floats" in v) {
+    type(6);
+    each(v.floats, (f) => w.tag(7, WireType.Bit32).float(f));
+  } else if ("tensor" in v) block(type(4), 5, (p) => tensor(p, v.tensor));
   else if ("graph" in v) block(type(5), 6, () => {});
   else {
     type(7);

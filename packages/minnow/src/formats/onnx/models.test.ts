@@ -65,7 +65,9 @@ for (const [file, [tensors, elements]] of Object.entries(expected)) {
     const known = inferGraph(graph, shape ? { shapes: { [graph.inputs[0]?.name ?? ""]: shape } } : {});
     const byName = new Map([...known].map(([t, info]) => [t.name, info.shape]));
     for (const t of graph.outputs) if (!shape) assert.deepEqual(t.shape, byName.get(t.name));
-    const names = (decodeModel(bytes).graph?.node ?? []).filter((n) => n.opType !== "Constant").map((n) => n.output[0] as string);
+    const names = (decodeModel(bytes).graph?.node ?? [])
+      .filter((n) => n.opType !== "Constant")
+      .map((n) => n.output[0] as string);
     const shapes = names.map((n) => byName.get(n) ?? assert.fail(`tensor ${n} is lost`));
     const sizes = shapes.map((s) => (isConcrete(s) ? count(s) : assert.fail(`a shape is [${s}]`)));
     assert.deepEqual([names.length, sizes.reduce((a, b) => a + b, 0)], [tensors, elements]);

@@ -34,7 +34,11 @@ const byHand = modelBytes({
 type Mutate = typeof mutate;
 
 /** Half of the mutants are damaged as bytes, half as messages. */
-function tryMutants(seeds: readonly Uint8Array[], n: number, seed: number): { read: number; refused: Map<string, number> } {
+function tryMutants(
+  seeds: readonly Uint8Array[],
+  n: number,
+  seed: number,
+): { read: number; refused: Map<string, number> } {
   const rng = seededRng(seed);
   const refused = new Map<string, number>();
   let read = 0;
@@ -46,7 +50,8 @@ function tryMutants(seeds: readonly Uint8Array[], n: number, seed: number): { re
       readOnnx(bytes);
       read++;
     } catch (e) {
-      if (!(e instanceof ModelError)) throw new Error(`mutant ${i} of seed ${seed}: ${(e as Error).stack}`, { cause: e });
+      if (!(e instanceof ModelError))
+        throw new Error(`mutant ${i} of seed ${seed}: ${(e as Error).stack}`, { cause: e });
       assert.notEqual(e.code, "internal", e.message);
       refused.set(e.code, (refused.get(e.code) ?? 0) + 1);
     }
@@ -63,8 +68,12 @@ test("mutants of a hand-written model", (t) => {
 });
 
 const archive = shared("op-level/onnx-backend-1.23.tar.gz");
-test("mutants of ONNX's cases and a small network", { skip: archive ? false : "shared/testdata is not here" }, (t) => {
-  const seeds = readCases(archive as string).map((c) => c.model).filter((m) => m.length < 4096);
+test("mutants of ONNX's cases and a small network", {
+  skip: archive ? false : "shared/testdata is not here",
+}, (t) => {
+  const seeds = readCases(archive as string)
+    .map((c) => c.model)
+    .filter((m) => m.length < 4096);
   const { read, refused } = tryMutants(seeds, 6000, 2);
   t.diagnostic(`${read} read, refused: ${JSON.stringify([...refused])}`);
   const mnist = new Uint8Array(readFileSync(shared("onnx/mnist.onnx") as string));

@@ -4,7 +4,23 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Rng } from "../mutate.js";
 import { type Field, parseFields, writeFields } from "./fields.test.helper.js";
 
-const absurd = [0n, 1n, 2n, 3n, 7n, -1n, -2n, 255n, 65536n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)];
+const absurd = [
+  0n,
+  1n,
+  2n,
+  3n,
+  7n,
+  -1n,
+  -2n,
+  255n,
+  65536n,
+  2n ** 31n - 1n,
+  2n ** 31n,
+  2n ** 32n,
+  2n ** 53n,
+  2n ** 63n - 1n,
+  -(2n ** 63n),
+];
 
 /** One to three fields of the model changed. */
 export function mutateModel(bytes: Uint8Array, rng: Rng): Uint8Array {
@@ -24,7 +40,8 @@ export function mutateModel(bytes: Uint8Array, rng: Rng): Uint8Array {
     const kind = below(8);
     if (kind === 0) list.splice(at, 1);
     else if (kind === 1) for (let i = 1 + below(20); i > 0; i--) list.splice(at, 0, f);
-    else if (f.wire === WireType.Varint) f.bytes = new BinaryWriter().int64(absurd[below(absurd.length)] as bigint).finish();
+    else if (f.wire === WireType.Varint)
+      f.bytes = new BinaryWriter().int64(absurd[below(absurd.length)] as bigint).finish();
     else if (f.wire === WireType.LengthDelimited && !f.fields) {
       const other = (lists[below(lists.length)] as Field[]).find((g) => g.wire === f.wire && !g.fields);
       if (kind < 5 && other) f.bytes = other.bytes;

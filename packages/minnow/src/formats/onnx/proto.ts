@@ -60,7 +60,10 @@ export interface DimProto {
 export interface ValueInfoProto {
   readonly name?: string;
   readonly type?: {
-    readonly tensorType?: { readonly elemType?: number; readonly shape?: { readonly dim: readonly DimProto[] } };
+    readonly tensorType?: {
+      readonly elemType?: number;
+      readonly shape?: { readonly dim: readonly DimProto[] };
+    };
     readonly sequenceType?: true;
     readonly mapType?: true;
     readonly optionalType?: true;

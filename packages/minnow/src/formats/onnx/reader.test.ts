@@ -35,7 +35,10 @@ test("names, types and dynamic dims", () => {
     inputs: [{ name: "x", shape: ["batch size", null, 3] }],
     outputs: [{ name: "y" }],
   });
-  assert.deepEqual(g.nodes.map((n) => n.name), ["Relu_0", "twice", "twice_1"]);
+  assert.deepEqual(
+    g.nodes.map((n) => n.name),
+    ["Relu_0", "twice", "twice_1"],
+  );
   assert.deepEqual(g.outputs[0]?.shape, ["batch_size", "x_1", 3]);
   assert.equal(g.name, "test");
   assert.equal(g.meta.format, "onnx");
@@ -50,7 +53,10 @@ test("nodes are sorted", () => {
     inputs: [x],
     outputs: [y],
   });
-  assert.deepEqual(g.nodes.map((n) => n.op), ["Neg", "Relu"]);
+  assert.deepEqual(
+    g.nodes.map((n) => n.op),
+    ["Neg", "Relu"],
+  );
 });
 
 test("initialisers that are also inputs are constants; raw data is a view", () => {
@@ -72,7 +78,10 @@ test("initialisers that are also inputs are constants; raw data is a view", () =
       initializers: [{ name: "w", type: 3, dims: [2], raw: Uint8Array.of(1, 255) }],
     }),
   );
-  assert.deepEqual(g.inputs.map((t) => t.name), ["x"]);
+  assert.deepEqual(
+    g.inputs.map((t) => t.name),
+    ["x"],
+  );
   const w = g.nodes[0]?.inputs[0];
   assert.deepEqual([...(w?.data ?? [])], [1, -1]);
   assert.ok((w?.data?.buffer.byteLength ?? 0) > 2, "it lies in the file");
@@ -85,8 +94,14 @@ test("float16: storage at the doors and in constants, float32 between", () => {
     outputs: [{ ...y, type: 10 }],
     initializers: [{ name: "w", type: 10, dims: [1], int32s: [0x3c00] }],
   });
-  assert.deepEqual(g.nodes.map((n) => n.op), ["Cast", "Cast", "Add", "Cast"]);
-  assert.deepEqual([g.inputs[0]?.dtype, g.outputs[0]?.dtype, g.outputs[0]?.name], ["float16", "float16", "y"]);
+  assert.deepEqual(
+    g.nodes.map((n) => n.op),
+    ["Cast", "Cast", "Add", "Cast"],
+  );
+  assert.deepEqual(
+    [g.inputs[0]?.dtype, g.outputs[0]?.dtype, g.outputs[0]?.name],
+    ["float16", "float16", "y"],
+  );
   const out = evaluate(g, { x: { data: Uint16Array.of(0x4000, 0xc000), shape: [1, 2] } });
   assert.deepEqual([...(out.get(g.outputs[0] as never)?.data ?? [])], [3, -1]);
 });
@@ -163,9 +178,17 @@ test("everything unsupported is reported at once", () => {
 
 test("graphs that cannot be", () => {
   const io = { inputs: [x], outputs: [y] };
-  fails({ nodes: [{ op: "Relu", inputs: ["q"], outputs: ["y"] }], ...io }, "bad_graph", /"q", which nothing defines/);
+  fails(
+    { nodes: [{ op: "Relu", inputs: ["q"], outputs: ["y"] }], ...io },
+    "bad_graph",
+    /"q", which nothing defines/,
+  );
   fails({ nodes: [relu, relu], ...io }, "bad_graph", /"y" is defined twice/);
-  fails({ nodes: [{ op: "Relu", inputs: ["y"], outputs: ["x"] }, relu], ...io }, "bad_graph", /defined twice/);
+  fails(
+    { nodes: [{ op: "Relu", inputs: ["y"], outputs: ["x"] }, relu], ...io },
+    "bad_graph",
+    /defined twice/,
+  );
   fails(
     {
       nodes: [
@@ -185,9 +208,21 @@ test("graphs that cannot be", () => {
 
 test("tensors must hold what their dims say", () => {
   const io = { nodes: [relu], inputs: [x], outputs: [y] };
-  fails({ ...io, initializers: [{ name: "w", dims: [3], raw: float32(1, 2) }] }, "bad_file", /8 bytes of data, its shape \[3\] needs 12/);
-  fails({ ...io, initializers: [{ name: "w", dims: [3], floats: [1] }] }, "bad_file", /1 numbers, its shape needs 3/);
-  fails({ ...io, initializers: [{ name: "w", type: 7, dims: [2], int64s: [1, 2, 3] }] }, "bad_file", /3 numbers/);
+  fails(
+    { ...io, initializers: [{ name: "w", dims: [3], raw: float32(1, 2) }] },
+    "bad_file",
+    /8 bytes of data, its shape \[3\] needs 12/,
+  );
+  fails(
+    { ...io, initializers: [{ name: "w", dims: [3], floats: [1] }] },
+    "bad_file",
+    /1 numbers, its shape needs 3/,
+  );
+  fails(
+    { ...io, initializers: [{ name: "w", type: 7, dims: [2], int64s: [1, 2, 3] }] },
+    "bad_file",
+    /3 numbers/,
+  );
   fails({ ...io, initializers: [{ name: "w", dims: [-1], floats: [1] }] }, "bad_file", /a dimension is -1/);
   fails({ ...io, initializers: [{ name: "w", dims: [2 ** 40, 2 ** 40] }] }, "bad_file", /its shape is/);
   fails({ ...io, initializers: [{ name: "w", dims: [2 ** 40] }] }, "bad_file", /0 numbers/);
@@ -195,13 +230,24 @@ test("tensors must hold what their dims say", () => {
 
 test("bytes that are not ONNX", () => {
   for (const bytes of [[], [1], [0xff, 0xff, 0xff, 0xff], [0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f]])
-    assert.throws(() => readOnnx(Uint8Array.from(bytes)), (e: unknown) => e instanceof ModelError && e.code === "bad_file");
+    assert.throws(
+      () => readOnnx(Uint8Array.from(bytes)),
+      (e: unknown) => e instanceof ModelError && e.code === "bad_file",
+    );
 });
 
 test("tensor data in every encoding", () => {
   const constant = (type: number, spec: object) => {
     const g = read({
-      nodes: [{ op: "Constant", inputs: [], outputs: ["c"], attrs: { value: { tensor: { type, dims: [2], ...spec } } } }, relu],
+      nodes: [
+        {
+          op: "Constant",
+          inputs: [],
+          outputs: ["c"],
+          attrs: { value: { tensor: { type, dims: [2], ...spec } } },
+        },
+        relu,
+      ],
       inputs: [x],
       outputs: [y, { name: "c" }],
     });
@@ -213,8 +259,16 @@ test("tensor data in every encoding", () => {
   assert.deepEqual(constant(7, { int64s: [-7, 2 ** 52] }), ["int64", -7n, 2n ** 52n]);
   assert.deepEqual(constant(9, { int32s: [0, 3] }), ["bool", 0, 1]);
   assert.deepEqual(constant(9, { raw: Uint8Array.of(2, 0) }), ["bool", 1, 0]);
-  assert.deepEqual(constant(11, { raw: new Uint8Array(Float64Array.of(0.5, -1).buffer) }), ["float32", 0.5, -1]);
+  assert.deepEqual(constant(11, { raw: new Uint8Array(Float64Array.of(0.5, -1).buffer) }), [
+    "float32",
+    0.5,
+    -1,
+  ]);
   assert.deepEqual(constant(16, { raw: Uint8Array.of(0x80, 0x3f, 0, 0xc0) }), ["float32", 1, -2]);
   assert.deepEqual(constant(4, { raw: Uint8Array.of(1, 2, 0xff, 0xff) }), ["int32", 513, 65535]);
-  assert.deepEqual(constant(12, { raw: Uint8Array.of(1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff) }), ["int64", 1n, 2n ** 32n - 1n]);
+  assert.deepEqual(constant(12, { raw: Uint8Array.of(1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff) }), [
+    "int64",
+    1n,
+    2n ** 32n - 1n,
+  ]);
 });

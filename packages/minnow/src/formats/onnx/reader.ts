@@ -54,7 +54,12 @@ class Reader {
 
   read(): Graph {
     if (this.opset > newestOpset)
-      this.problem("", "model", `operator set ${this.opset} is newer than ${newestOpset}`, "export it with an older opset");
+      this.problem(
+        "",
+        "model",
+        `operator set ${this.opset} is newer than ${newestOpset}`,
+        "export it with an older opset",
+      );
     if (this.proto.sparseInitializer) this.problem("", "model", "sparse initialisers are not supported");
     this.readInitializers();
     for (const v of this.proto.input) if (!this.tensors.has(v.name ?? "")) this.readInput(v);
@@ -77,7 +82,10 @@ class Reader {
   readInitializers(): void {
     for (const t of this.proto.initializer) {
       const name = t.name ?? "";
-      if (this.tensors.has(name)) throw new ModelError("bad_graph", `tensor ${JSON.stringify(name)} is defined twice`, { tensor: name });
+      if (this.tensors.has(name))
+        throw new ModelError("bad_graph", `tensor ${JSON.stringify(name)} is defined twice`, {
+          tensor: name,
+        });
       try {
         const { dtype, shape, data } = readTensor(t);
         this.tensors.set(name, { name, dtype, shape, kind: "constant", data });
@@ -94,7 +102,11 @@ class Reader {
     const type = v.type?.tensorType;
     const dtype = boundaryType(type?.elemType);
     if (!type || !dtype || !type.shape) {
-      const reason = !type ? kindOf(v) : !dtype ? `has type ${typeName(type.elemType)}` : "has no shape: not even its rank is known";
+      const reason = !type
+        ? kindOf(v)
+        : !dtype
+          ? `has type ${typeName(type.elemType)}`
+          : "has no shape: not even its rank is known";
       this.problem("", name, `graph input ${JSON.stringify(name)} ${reason}`);
       this.tensors.set(name, null);
       return;
@@ -122,7 +134,8 @@ class Reader {
       }
     } catch (e) {
       if (e instanceof Unsupported) this.problem(op, name, e.message, e.hint);
-      else if (e instanceof ModelError && e.code === "unsupported") this.problem(op, name, e.message); // names its hint
+      else if (e instanceof ModelError && e.code === "unsupported")
+        this.problem(op, name, e.message); // names its hint
       else throw e;
     }
     for (const t of proto.output) if (t) this.tensors.set(t, null);
@@ -131,11 +144,24 @@ class Reader {
   missing({ proto }: SourceNode): [reason: string, hint: string] {
     const op = proto.opType ?? "";
     if (this.model.functions.some((f) => f.name === op && (f.domain ?? "") === (proto.domain ?? "")))
-      return ["functions inside the model are not supported yet", "inline them: onnx.inliner.inline_local_functions(model)"];
+      return [
+        "functions inside the model are not supported yet",
+        "inline them: onnx.inliner.inline_local_functions(model)",
+      ];
     if (!isDefault(proto.domain))
-      return [`the operator of domain ${proto.domain} is not supported`, "export the model with standard ONNX operators only"];
-    if (op === "If" || op === "Loop" || op === "Scan") return ["control flow is not supported yet", "simplify the model with fixed shapes (onnxsim) where it only serves shapes"];
-    return ["the operator is not supported", "replace it by other operators, or run this part outside the model"];
+      return [
+        `the operator of domain ${proto.domain} is not supported`,
+        "export the model with standard ONNX operators only",
+      ];
+    if (op === "If" || op === "Loop" || op === "Scan")
+      return [
+        "control flow is not supported yet",
+        "simplify the model with fixed shapes (onnxsim) where it only serves shapes",
+      ];
+    return [
+      "the operator is not supported",
+      "replace it by other operators, or run this part outside the model",
+    ];
   }
 
   /** Runs the row, and gives its results the source's names. */
@@ -162,7 +188,10 @@ class Reader {
 
   readOutput(v: ValueInfoProto): void {
     const name = v.name ?? "";
-    if (!this.tensors.has(name)) throw new ModelError("bad_graph", `graph output ${JSON.stringify(name)} is never made`, { tensor: name });
+    if (!this.tensors.has(name))
+      throw new ModelError("bad_graph", `graph output ${JSON.stringify(name)} is never made`, {
+        tensor: name,
+      });
     let t = this.tensors.get(name);
     if (!t) return;
     const code = v.type?.tensorType?.elemType;
@@ -172,7 +201,8 @@ class Reader {
       this.problem("", name, `graph output ${JSON.stringify(name)} ${reason}`);
       return;
     }
-    if (dtype === "float16" && t.dtype === computeType(code)) t = this.castOutput("Cast", t, name, { to: "float16" });
+    if (dtype === "float16" && t.dtype === computeType(code))
+      t = this.castOutput("Cast", t, name, { to: "float16" });
     else if (t.kind === "constant") t = this.castOutput("Identity", t, name, {});
     this.builder.graph.outputs.push(t);
   }
@@ -192,7 +222,9 @@ class Reader {
     graph.meta = {
       format: "onnx",
       layout: "NCHW",
-      ...(producerName && { producer: producerVersion ? `${producerName} ${producerVersion}` : producerName }),
+      ...(producerName && {
+        producer: producerVersion ? `${producerName} ${producerVersion}` : producerName,
+      }),
       ...(description && { description }),
     };
     const labels = labelsOf(metadataProps);
@@ -222,7 +254,9 @@ function nameMain(nodes: readonly Node[], name: string): void {
 }
 
 function unsupported(problems: readonly Problem[]): ModelError {
-  const shown = problems.slice(0, 8).map((p) => `${p.op ? `${p.op} ` : ""}${JSON.stringify(p.node)}: ${p.reason}`);
+  const shown = problems
+    .slice(0, 8)
+    .map((p) => `${p.op ? `${p.op} ` : ""}${JSON.stringify(p.node)}: ${p.reason}`);
   const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : "";
   const first = problems[0] as Problem;
   return new ModelError("unsupported", `the model cannot run: ${shown.join("; ")}${more}`, {

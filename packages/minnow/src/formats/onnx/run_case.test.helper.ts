@@ -14,7 +14,10 @@ export interface Value {
   readonly shape: readonly number[];
   readonly data: ArrayLike<number | bigint>;
 }
-export type Target = (graph: Graph, inputs: Record<string, { data: TypedArray; shape: readonly number[] }>) => Promise<readonly Value[]>;
+export type Target = (
+  graph: Graph,
+  inputs: Record<string, { data: TypedArray; shape: readonly number[] }>,
+) => Promise<readonly Value[]>;
 
 export type Outcome =
   | { readonly kind: "passed" }
@@ -36,7 +39,8 @@ export async function runCase(c: Case, target: Target): Promise<Outcome> {
     const [first = new Uint8Array(0), ...rest] = set.inputs;
     for (const baked of [[], rest, [first, ...rest]]) {
       last = await runSet(baked.length > 0 ? withInitializers(source, baked) : source, set, target);
-      if (last.kind !== "unsupported" || !/must be known|known only while running|computed/.test(last.reason)) break;
+      if (last.kind !== "unsupported" || !/must be known|known only while running|computed/.test(last.reason))
+        break;
     }
     if (last.kind !== "passed") return last;
   }
@@ -59,7 +63,10 @@ async function runSet(model: Uint8Array, set: Case["sets"][number], target: Targ
     results = await target(graph, inputs);
   } catch (e) {
     if (isUnsupported(e)) return { kind: "unsupported", reason: reasonOf(e) };
-    return { kind: "wrong", reason: e instanceof ModelError ? `${e.code}: ${e.message}` : String((e as Error).stack).slice(0, 400) };
+    return {
+      kind: "wrong",
+      reason: e instanceof ModelError ? `${e.code}: ${e.message}` : String((e as Error).stack).slice(0, 400),
+    };
   }
   for (const [i, want] of expected.entries()) {
     const reason = difference(results[i], want);

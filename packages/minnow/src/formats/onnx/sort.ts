@@ -17,10 +17,14 @@ export function sortNodes(nodes: readonly SourceNode[], given: ReadonlySet<strin
       if (t === "" || given.has(t)) continue;
       const maker = makers.get(t);
       if (maker === undefined)
-        throw new ModelError("bad_graph", `${proto.opType} ${JSON.stringify(name)} reads ${JSON.stringify(t)}, which nothing defines`, {
-          op: proto.opType ?? "",
-          tensor: t,
-        });
+        throw new ModelError(
+          "bad_graph",
+          `${proto.opType} ${JSON.stringify(name)} reads ${JSON.stringify(t)}, which nothing defines`,
+          {
+            op: proto.opType ?? "",
+            tensor: t,
+          },
+        );
       if (maker >= i) sorted = false;
       waiting[i] = (waiting[i] as number) + 1;
       (readers[maker] as number[]).push(i);
@@ -35,9 +39,13 @@ export function sortNodes(nodes: readonly SourceNode[], given: ReadonlySet<strin
     }
   if (order.length < nodes.length) {
     const stuck = nodes[waiting.findIndex((n) => n > 0)] as SourceNode;
-    throw new ModelError("bad_graph", `${stuck.proto.opType} ${JSON.stringify(stuck.name)} is part of a cycle`, {
-      op: stuck.proto.opType ?? "",
-    });
+    throw new ModelError(
+      "bad_graph",
+      `${stuck.proto.opType} ${JSON.stringify(stuck.name)} is part of a cycle`,
+      {
+        op: stuck.proto.opType ?? "",
+      },
+    );
   }
   return order.map((i) => nodes[i] as SourceNode);
 }

@@ -31,13 +31,19 @@ export function readTensor(t: TensorProto, name = t.name ?? ""): ConstantData {
       tensor: name,
       hint: "store the weights inside the .onnx file: onnx.save_model(model, path, save_as_external_data=False)",
     });
-  if (t.segment) throw new ModelError("unsupported", `tensor ${JSON.stringify(name)} is stored in segments`, { tensor: name });
+  if (t.segment)
+    throw new ModelError("unsupported", `tensor ${JSON.stringify(name)} is stored in segments`, {
+      tensor: name,
+    });
   const dtype = constantType(t.dataType);
   if (!dtype)
     throw new ModelError("unsupported", `tensor ${JSON.stringify(name)} has type ${typeName(t.dataType)}`, {
       tensor: name,
     });
-  const data = t.rawData && t.rawData.length > 0 ? fromRaw(t, t.rawData, dtype, count, name) : fromTyped(t, dtype, count, name);
+  const data =
+    t.rawData && t.rawData.length > 0
+      ? fromRaw(t, t.rawData, dtype, count, name)
+      : fromTyped(t, dtype, count, name);
   return { dtype, shape, data };
 }
 
@@ -49,7 +55,8 @@ function fromRaw(t: TensorProto, raw: Uint8Array, dtype: DType, count: number, n
   const each = rawBytes[code];
   const want = each === undefined ? byteSize(dtype, count) : Math.ceil(each * count);
   if (raw.length !== want) fail(name, `${raw.length} bytes of data, its shape [${t.dims}] needs ${want}`);
-  if (each === undefined && dtype === "bool") return raw.some((b) => b > 1) ? raw.map((b) => (b ? 1 : 0)) : raw;
+  if (each === undefined && dtype === "bool")
+    return raw.some((b) => b > 1) ? raw.map((b) => (b ? 1 : 0)) : raw;
   if (each === undefined) return arrayFromBytes(dtype, raw);
   const out = newArray(dtype, count);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
@@ -78,7 +85,9 @@ function fromRaw(t: TensorProto, raw: Uint8Array, dtype: DType, count: number, n
 
 const small = (v: bigint, name: string): bigint => {
   if (v >> 63n !== 0n)
-    throw new ModelError("unsupported", `tensor ${JSON.stringify(name)} holds uint64 values beyond int64`, { tensor: name });
+    throw new ModelError("unsupported", `tensor ${JSON.stringify(name)} holds uint64 values beyond int64`, {
+      tensor: name,
+    });
   return v;
 };
 

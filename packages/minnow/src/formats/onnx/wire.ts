@@ -89,13 +89,22 @@ function message(bytes: Uint8Array, fields: Fields, budget: { left: number }): M
 }
 
 const isRepeated = (kind: FieldKind | MessageField): boolean =>
-  typeof kind === "object" ? kind.many : kind === "strings" || kind === "byteStrings" || kind === "ints" || kind === "floats";
+  typeof kind === "object"
+    ? kind.many
+    : kind === "strings" || kind === "byteStrings" || kind === "ints" || kind === "floats";
 
 function expect(wire: WireType, wanted: WireType, name: string): void {
   if (wire !== wanted) throw bad(`field ${name} has wire type ${wire}, not ${wanted}`);
 }
 
-function scalar(r: BinaryReader, wire: WireType, number: number, name: string, kind: FieldKind, out: Message): void {
+function scalar(
+  r: BinaryReader,
+  wire: WireType,
+  number: number,
+  name: string,
+  kind: FieldKind,
+  out: Message,
+): void {
   switch (kind) {
     case "int":
       expect(wire, WireType.Varint, name);
@@ -124,7 +133,8 @@ function scalar(r: BinaryReader, wire: WireType, number: number, name: string, k
       numbers(r, wire, name, kind, out[name] as number[]);
       return;
     case "packed": {
-      const packed = (out[name] ??= new Packed()) as Packed;
+      const packed = (out[name] as Packed | undefined) ?? new Packed();
+      out[name] = packed;
       packed.append(wire === WireType.LengthDelimited ? r.bytes() : r.skip(wire, number));
       return;
     }
@@ -134,7 +144,13 @@ function scalar(r: BinaryReader, wire: WireType, number: number, name: string, k
   }
 }
 
-function numbers(r: BinaryReader, wire: WireType, name: string, kind: "ints" | "floats", out: number[]): void {
+function numbers(
+  r: BinaryReader,
+  wire: WireType,
+  name: string,
+  kind: "ints" | "floats",
+  out: number[],
+): void {
   const single = kind === "ints" ? WireType.Varint : WireType.Bit32;
   const read = kind === "ints" ? (b: BinaryReader) => Number(b.int64()) : (b: BinaryReader) => b.float();
   if (wire === single) {

@@ -59,7 +59,10 @@ const fusedConv: Row = (c) => {
     case "LeakyRelu":
       return c.emit(kind, [sum], { alpha: p[0] ?? 0.01 });
     case "Clip":
-      return c.emit(kind, [sum], { min: p[0] ?? Number.NEGATIVE_INFINITY, max: p[1] ?? Number.POSITIVE_INFINITY });
+      return c.emit(kind, [sum], {
+        min: p[0] ?? Number.NEGATIVE_INFINITY,
+        max: p[1] ?? Number.POSITIVE_INFINITY,
+      });
     case "HardSigmoid":
       return c.emit(kind, [sum], { alpha: p[0] ?? 0.2, beta: p[1] ?? 0.5 });
     default:

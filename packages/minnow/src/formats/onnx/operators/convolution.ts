@@ -6,7 +6,12 @@ import type { Attrs, Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
 
 /** A list over the spatial dimensions, as two: height first. */
-function pair(c: Call, list: readonly number[] | undefined, spatial: number, otherwise: number): [number, number] {
+function pair(
+  c: Call,
+  list: readonly number[] | undefined,
+  spatial: number,
+  otherwise: number,
+): [number, number] {
   if (!list || list.length === 0) return [otherwise, otherwise];
   if (list.length !== spatial) c.bad(`a list of ${list.length} for ${spatial} spatial dimensions`);
   const two = spatial === 1 ? [otherwise, list[0] as number] : list;
@@ -31,7 +36,8 @@ interface Window {
 function window(c: Call, spatial: number): Window {
   const padding = paddings[c.str("auto_pad", "NOTSET")] ?? c.bad(`auto_pad is ${c.str("auto_pad", "")}`);
   const list = c.ints("pads") ?? [];
-  if (list.length !== 0 && list.length !== 2 * spatial) c.bad(`${list.length} pads for ${spatial} spatial dimensions`);
+  if (list.length !== 0 && list.length !== 2 * spatial)
+    c.bad(`${list.length} pads for ${spatial} spatial dimensions`);
   const [top, left] = pair(c, list.slice(0, spatial), spatial, 0);
   const [bottom, right] = pair(c, list.slice(spatial), spatial, 0);
   return {
@@ -43,7 +49,10 @@ function window(c: Call, spatial: number): Window {
 }
 
 /** [O,I,h,w] → [O,h,w,I] in memory; the same array where nothing moves. */
-export function permuteWeights(data: TypedArray, [o, i, h, w]: readonly [number, number, number, number]): TypedArray {
+export function permuteWeights(
+  data: TypedArray,
+  [o, i, h, w]: readonly [number, number, number, number],
+): TypedArray {
   const taps = h * w;
   if (i === 1 || taps === 1) return data;
   const out = data.slice() as TypedArray;
@@ -66,15 +75,23 @@ function weights(c: Call, raw: Tensor): Tensor {
     return c.emit("Transpose", [four], { perm: [0, 2, 3, 1] });
   }
   const permuted = c.builder.permuted(source, () => {
-    const [o, n, h, w] = (shape.length === 3 ? [shape[0], shape[1], 1, shape[2]] : shape) as [number, number, number, number];
+    const [o, n, h, w] = (shape.length === 3 ? [shape[0], shape[1], 1, shape[2]] : shape) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     return { shape: [o, h, w, n], data: permuteWeights(source.data ?? newArray("float32", 0), [o, n, h, w]) };
   });
-  return source === raw ? c.builder.compute(permuted) : c.emit("Dequantize", [permuted], { to: "float32" }, { dtype: "float32" });
+  return source === raw
+    ? c.builder.compute(permuted)
+    : c.emit("Dequantize", [permuted], { to: "float32" }, { dtype: "float32" });
 }
 
 function spatialOf(c: Call): number {
   const spatial = c.rank(c.raw(0)) - 2;
-  if (spatial !== 1 && spatial !== 2) c.unsupported(`its input has ${spatial} spatial dimensions`, "one and two are supported");
+  if (spatial !== 1 && spatial !== 2)
+    c.unsupported(`its input has ${spatial} spatial dimensions`, "one and two are supported");
   return spatial;
 }
 
@@ -83,7 +100,11 @@ function checkKernel(c: Call, w: Tensor, spatial: number): void {
   const shape = c.shape(w);
   if (shape.length !== spatial + 2) c.bad(`its weights have rank ${shape.length}, not ${spatial + 2}`);
   const kernel = c.ints("kernel_shape");
-  if (kernel && (kernel.length !== spatial || kernel.some((k, i) => typeof shape[i + 2] === "number" && shape[i + 2] !== k)))
+  if (
+    kernel &&
+    (kernel.length !== spatial ||
+      kernel.some((k, i) => typeof shape[i + 2] === "number" && shape[i + 2] !== k))
+  )
     c.bad(`kernel_shape is [${kernel}], its weights are [${shape}]`);
 }
 
@@ -104,7 +125,12 @@ const convTranspose: Row = (c) => {
   const { padding, ...rest } = window(c, spatial);
   const outputPadding = pair(c, c.ints("output_padding"), spatial, 0);
   const wanted = c.ints("output_shape");
-  const attrs: Attrs = { ...rest, padding: padding === "valid" ? "valid" : "explicit", outputPadding, group: c.int("group", 1) };
+  const attrs: Attrs = {
+    ...rest,
+    padding: padding === "valid" ? "valid" : "explicit",
+    outputPadding,
+    group: c.int("group", 1),
+  };
   const w = weights(c, c.raw(1));
   const inputs = [w, ...(c.has(2) ? [c.x(2)] : [])];
   return c.image(c.x(0), (x) => {
@@ -127,7 +153,11 @@ function fittedPads(
   spatial: number,
   padding: string,
 ): Attrs {
-  const [strides, dilations, extra] = [attrs.strides, attrs.dilations, attrs.outputPadding] as [number[], number[], number[]];
+  const [strides, dilations, extra] = [attrs.strides, attrs.dilations, attrs.outputPadding] as [
+    number[],
+    number[],
+    number[],
+  ];
   const target = wanted ? pair(c, wanted.slice(-spatial), spatial, 1) : undefined;
   const pads = [0, 0, 0, 0];
   const outputPadding = [...extra];
@@ -135,7 +165,8 @@ function fittedPads(
     const [size, kernel] = [c.shape(x)[1 + d], c.shape(w)[1 + d]];
     const stride = strides[d] as number;
     if (typeof kernel !== "number") c.unsupported("output_shape with computed weights is not supported");
-    if (target && typeof size !== "number") c.unsupported("output_shape with a dynamic input size is not supported");
+    if (target && typeof size !== "number")
+      c.unsupported("output_shape with a dynamic input size is not supported");
     const grown = target ? stride * ((size as number) - 1) - (target[d] as number) : -stride;
     const total = grown + (outputPadding[d] as number) + (kernel - 1) * (dilations[d] as number) + 1;
     if (total < 0) outputPadding[d] = (outputPadding[d] as number) - total;

@@ -14,7 +14,9 @@ function parseTerm(c: Call, text: string, rank: number): string[] {
   const letters = [...text.replace("...", "")];
   if (letters.some((l) => !/[A-Za-z]/.test(l))) c.bad(`its equation has the term ${text}`);
   if (at < 0 ? letters.length !== rank : letters.length > rank) c.bad(`term ${text} for rank ${rank}`);
-  const hidden = Array.from({ length: rank - letters.length }, (_, i) => String(rank - letters.length - 1 - i));
+  const hidden = Array.from({ length: rank - letters.length }, (_, i) =>
+    String(rank - letters.length - 1 - i),
+  );
   return at < 0 ? letters : [...letters.slice(0, at), ...hidden, ...letters.slice(at)];
 }
 
@@ -28,7 +30,8 @@ function resultLabels(c: Call, text: string | undefined, terms: readonly (readon
   }
   const at = text.indexOf("...");
   const letters = [...text.replace("...", "")];
-  if (letters.some((l) => !all.includes(l)) || new Set(letters).size < letters.length) c.bad(`its equation ends in ${text}`);
+  if (letters.some((l) => !all.includes(l)) || new Set(letters).size < letters.length)
+    c.bad(`its equation ends in ${text}`);
   return at < 0 ? letters : [...letters.slice(0, at), ...hidden, ...letters.slice(at)];
 }
 
@@ -45,7 +48,10 @@ function arrange(c: Call, { t, labels }: Labelled, order: readonly string[]): Te
 function sumOut(c: Call, { t, labels }: Labelled, wanted: ReadonlySet<string>): Labelled {
   const axes = labels.flatMap((l, i) => (wanted.has(l) ? [] : [i]));
   if (axes.length === 0) return { t, labels };
-  return { t: c.emit("ReduceSum", [t], { axes, keepDims: false }), labels: labels.filter((l) => wanted.has(l)) };
+  return {
+    t: c.emit("ReduceSum", [t], { axes, keepDims: false }),
+    labels: labels.filter((l) => wanted.has(l)),
+  };
 }
 
 function product(c: Call, a: Labelled, b: Labelled, wanted: ReadonlySet<string>): Labelled {
@@ -58,7 +64,10 @@ function product(c: Call, a: Labelled, b: Labelled, wanted: ReadonlySet<string>)
   if (summed.length === 1 && left.length <= 1 && right.length <= 1) {
     const rows = left.length === 1 ? left : [" "];
     const columns = right.length === 1 ? right : [" "];
-    const y = c.emit("MatMul", [arrange(c, a, [...batch, ...rows, ...summed]), arrange(c, b, [...batch, ...summed, ...columns])]);
+    const y = c.emit("MatMul", [
+      arrange(c, a, [...batch, ...rows, ...summed]),
+      arrange(c, b, [...batch, ...summed, ...columns]),
+    ]);
     const extra = [...(left.length ? [] : [batch.length]), ...(right.length ? [] : [batch.length + 1])];
     return { t: extra.length > 0 ? c.squeeze(y, extra) : y, labels };
   }
@@ -72,11 +81,18 @@ export const einsum: Row = (c) => {
   const [inputs = "", output, more] = equation.split("->");
   const xs = c.all();
   const terms = inputs.split(",");
-  if (terms.length !== xs.length || more !== undefined || equation.length > 256) c.bad(`its equation is ${equation}`);
+  if (terms.length !== xs.length || more !== undefined || equation.length > 256)
+    c.bad(`its equation is ${equation}`);
   let operands = xs.map((t, i): Labelled => ({ t, labels: parseTerm(c, terms[i] as string, c.rank(t)) }));
-  if (operands.some((o) => new Set(o.labels).size < o.labels.length)) c.unsupported("diagonals are not supported");
-  const result = resultLabels(c, output, operands.map((o) => o.labels));
-  const wantedBy = (rest: readonly Labelled[]): Set<string> => new Set([...result, ...rest.flatMap((o) => o.labels)]);
+  if (operands.some((o) => new Set(o.labels).size < o.labels.length))
+    c.unsupported("diagonals are not supported");
+  const result = resultLabels(
+    c,
+    output,
+    operands.map((o) => o.labels),
+  );
+  const wantedBy = (rest: readonly Labelled[]): Set<string> =>
+    new Set([...result, ...rest.flatMap((o) => o.labels)]);
   operands = operands.map((o) => sumOut(c, o, wantedBy(operands.filter((p) => p !== o))));
   while (operands.length > 1) {
     const [a, b, ...rest] = operands as [Labelled, Labelled, ...Labelled[]];

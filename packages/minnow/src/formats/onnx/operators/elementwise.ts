@@ -31,7 +31,12 @@ function legacyOperand(c: Call): Tensor {
   if (!broadcast || axis === -1) return b;
   const trailing = rank - c.axis(axis, rank) - c.rank(b);
   if (trailing < 0) c.bad(`axis ${axis} leaves no room for the second operand`);
-  return trailing === 0 ? b : c.unsqueeze(b, Array.from({ length: trailing }, (_, i) => c.rank(b) + i));
+  return trailing === 0
+    ? b
+    : c.unsqueeze(
+        b,
+        Array.from({ length: trailing }, (_, i) => c.rank(b) + i),
+      );
 }
 
 /** Any number of operands, pairwise. */
@@ -73,7 +78,8 @@ const pow: Row = (c) => {
   const base = c.x(0);
   const exponent = legacyOperand(c);
   if (exponent.dtype === base.dtype) return c.emit("Pow", [base, exponent]);
-  if (isFloat(base.dtype) || !isFloat(exponent.dtype)) return c.emit("Pow", [base, c.cast(exponent, base.dtype)]);
+  if (isFloat(base.dtype) || !isFloat(exponent.dtype))
+    return c.emit("Pow", [base, c.cast(exponent, base.dtype)]);
   return c.cast(c.emit("Pow", [c.cast(base, "float32"), exponent]), base.dtype);
 };
 
@@ -89,7 +95,15 @@ const prelu: Row = (c) => {
   const slope = c.x(1);
   const trailing = c.rank(x) - 2;
   const perChannel = c.opset < 7 && c.rank(slope) === 1 && c.shape(slope)[0] !== 1 && trailing > 0;
-  return c.emit("PRelu", [x, perChannel ? c.unsqueeze(slope, Array.from({ length: trailing }, (_, i) => i + 1)) : slope]);
+  return c.emit("PRelu", [
+    x,
+    perChannel
+      ? c.unsqueeze(
+          slope,
+          Array.from({ length: trailing }, (_, i) => i + 1),
+        )
+      : slope,
+  ]);
 };
 
 function castTarget(c: Call, code: number): DType {
@@ -114,7 +128,8 @@ const castLike: Row = (c) => {
 };
 
 /** x, constant: both in the type of x. */
-const withConstant = (c: Call, op: string, x: Tensor, k: number): Tensor => c.emit(op, [x, c.cast(c.scalar(k), x.dtype)]);
+const withConstant = (c: Call, op: string, x: Tensor, k: number): Tensor =>
+  c.emit(op, [x, c.cast(c.scalar(k), x.dtype)]);
 
 const isInf: Row = (c) => {
   const x = c.x(0);
@@ -173,7 +188,8 @@ const swish: Row = (c) => {
 const dropout: Row = (c) => {
   c.ignore("ratio", "seed", "is_test");
   const training = c.numbers(2);
-  if (c.has(2) && !training?.every((v) => v === 0)) c.unsupported("Dropout in training mode is not supported");
+  if (c.has(2) && !training?.every((v) => v === 0))
+    c.unsupported("Dropout in training mode is not supported");
   const x = c.x(0);
   if (!c.wants(1)) return x;
   const to = c.opset < 10 ? x.dtype : "bool";
@@ -181,7 +197,23 @@ const dropout: Row = (c) => {
 };
 
 const same = Object.fromEntries(
-  ["Neg", "Abs", "Sign", "Floor", "Ceil", "Round", "Sqrt", "Reciprocal", "Exp", "Log", "Sin", "Cos", "Atan", "Tanh", "Sigmoid"]
+  [
+    "Neg",
+    "Abs",
+    "Sign",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sqrt",
+    "Reciprocal",
+    "Exp",
+    "Log",
+    "Sin",
+    "Cos",
+    "Atan",
+    "Tanh",
+    "Sigmoid",
+  ]
     .concat(["Erf", "Softplus", "Softsign", "Not", "Relu", "HardSwish", "Mish"])
     .map((op) => [op, unary(op)]),
 );
@@ -194,7 +226,7 @@ export const elementwise: Table = {
   LeakyRelu: parametric("LeakyRelu", { alpha: 0.01 }),
   Elu: parametric("Elu", { alpha: 1 }),
   Celu: parametric("Celu", { alpha: 1 }),
-  Selu: parametric("Selu", { alpha: 1.67326319217681884765625, gamma: 1.05070102214813232421875 }),
+  Selu: parametric("Selu", { alpha: 1.6732631921768188, gamma: 1.0507010221481323 }),
   HardSigmoid: parametric("HardSigmoid", { alpha: 0.2, beta: 0.5 }),
   ThresholdedRelu: parametric("ThresholdedRelu", { alpha: 1 }),
   Gelu: (c) => c.emit("Gelu", [c.x(0)], { approximate: c.str("approximate", "none") }),

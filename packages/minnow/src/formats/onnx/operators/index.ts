@@ -24,4 +24,8 @@ const standard: Table = {
 };
 
 /** Operator set domain → its operators. */
-export const tables: Readonly<Record<string, Table>> = { "": standard, "ai.onnx": standard, "com.microsoft": contrib };
+export const tables: Readonly<Record<string, Table>> = {
+  "": standard,
+  "ai.onnx": standard,
+  "com.microsoft": contrib,
+};

@@ -7,7 +7,8 @@ import { einsum } from "./einsum.js";
 /** [K,N] → [N,K] */
 export function transposeMatrix(data: TypedArray, rows: number, columns: number): TypedArray {
   const out = data.slice() as TypedArray;
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c] as number;
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c] as number;
   return out;
 }
 

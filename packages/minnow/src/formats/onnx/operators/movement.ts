@@ -25,7 +25,11 @@ const slice: Row = (c) => {
   const x = c.x(0);
   if (c.opset < 10) {
     const starts = c.ints("starts") ?? [];
-    return c.emit("Slice", [x], { starts, ends: c.ints("ends") ?? [], axes: c.ints("axes") ?? starts.map((_, i) => i) });
+    return c.emit("Slice", [x], {
+      starts,
+      ends: c.ints("ends") ?? [],
+      axes: c.ints("axes") ?? starts.map((_, i) => i),
+    });
   }
   const given = [1, 2, 3, 4].filter((i) => c.has(i));
   const names = ["", "starts", "ends", "axes", "steps"];
@@ -34,13 +38,19 @@ const slice: Row = (c) => {
   return c.emit("Slice", [x, c.x(1), c.x(2), c.opt(3), c.opt(4)]);
 };
 
-const modes: Record<string, string> = { constant: "constant", reflect: "reflect", edge: "edge", wrap: "wrap" };
+const modes: Record<string, string> = {
+  constant: "constant",
+  reflect: "reflect",
+  edge: "edge",
+  wrap: "wrap",
+};
 
 /** pads: all begins, then all ends; negative ones cut off. */
 const pad: Row = (c) => {
   const x = c.x(0);
   const rank = c.rank(x);
-  const mode = modes[c.str("mode", "constant")] ?? c.unsupported(`padding mode ${c.str("mode", "")} is not supported`);
+  const mode =
+    modes[c.str("mode", "constant")] ?? c.unsupported(`padding mode ${c.str("mode", "")} is not supported`);
   const attrs: Attrs = { mode };
   if (c.opset < 11) attrs.value = c.float("value", 0);
   const value = c.numbers(2);
@@ -53,7 +63,10 @@ const pad: Row = (c) => {
   }
   const pads = c.has(3) ? scatterPads(c, list, rank) : list;
   if (pads.length !== 2 * rank) c.bad(`${pads.length} pads for rank ${rank}`);
-  const grown = c.emit("Pad", dynamicValue ? [x, null, dynamicValue] : [x], { ...attrs, pads: pads.map((p) => Math.max(0, p)) });
+  const grown = c.emit("Pad", dynamicValue ? [x, null, dynamicValue] : [x], {
+    ...attrs,
+    pads: pads.map((p) => Math.max(0, p)),
+  });
   return pads.some((p) => p < 0) ? crop(c, grown, pads, rank) : grown;
 };
 
@@ -95,29 +108,45 @@ const oneHot: Row = (c) => {
   const values = c.x(2);
   const known = c.numbers(2);
   const pick = (i: number): Tensor =>
-    known && values.dtype === "float32" ? c.scalar(known[i] ?? 0) : c.emit("Gather", [values, c.builder.int64([i], true)], { axis: 0 });
+    known && values.dtype === "float32"
+      ? c.scalar(known[i] ?? 0)
+      : c.emit("Gather", [values, c.builder.int64([i], true)], { axis: 0 });
   const raw = c.x(1);
   const depth = c.cast(raw, "int64");
   const scalar = c.rank(depth) === 0 ? depth : c.reshape(depth, []);
   const indices = c.x(0).dtype === "float32" ? c.cast(c.x(0), "int64") : c.x(0);
-  return c.emit("OneHot", [indices, scalar, pick(1), pick(0)], { axis: c.int("axis", -1) }, { dtype: values.dtype });
+  return c.emit(
+    "OneHot",
+    [indices, scalar, pick(1), pick(0)],
+    { axis: c.int("axis", -1) },
+    { dtype: values.dtype },
+  );
 };
 
 const topK: Row = (c) => {
   const x = c.x(0);
-  const attrs = { axis: c.int("axis", -1), largest: c.int("largest", 1) !== 0, sorted: c.int("sorted", 1) !== 0 };
+  const attrs = {
+    axis: c.int("axis", -1),
+    largest: c.int("largest", 1) !== 0,
+    sorted: c.int("sorted", 1) !== 0,
+  };
   const k = c.opset < 10 ? c.int64([c.int("k")]) : c.x(1);
   return c.emitMany("TopK", [x, k], attrs, [x.dtype, "int64"]);
 };
 
 const spaceToDepth: Row = (c) =>
-  c.image(c.x(0), (x) => c.emit("SpaceToDepth", [x], { block: c.int("blocksize"), mode: c.str("mode", "DCR") }));
+  c.image(c.x(0), (x) =>
+    c.emit("SpaceToDepth", [x], { block: c.int("blocksize"), mode: c.str("mode", "DCR") }),
+  );
 
 const depthToSpace: Row = (c) =>
-  c.image(c.x(0), (x) => c.emit("DepthToSpace", [x], { block: c.int("blocksize"), mode: c.str("mode", "DCR") }));
+  c.image(c.x(0), (x) =>
+    c.emit("DepthToSpace", [x], { block: c.int("blocksize"), mode: c.str("mode", "DCR") }),
+  );
 
 const tile: Row = (c) => {
-  if (c.opset < 6) c.unsupported("Tile before operator set 6 is not supported", "export it with a newer opset");
+  if (c.opset < 6)
+    c.unsupported("Tile before operator set 6 is not supported", "export it with a newer opset");
   const repeats = c.numbers(1);
   return repeats ? c.emit("Tile", [c.x(0)], { repeats }) : c.emit("Tile", [c.x(0), c.x(1)]);
 };

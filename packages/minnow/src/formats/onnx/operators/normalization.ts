@@ -3,12 +3,16 @@ import type { Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
 
 const batch: Row = (c) => {
-  if (c.int("training_mode", 0) !== 0) c.unsupported("training mode is not supported", "export the model for inference");
+  if (c.int("training_mode", 0) !== 0)
+    c.unsupported("training mode is not supported", "export the model for inference");
   c.ignore("momentum", "is_test");
-  if (c.int("spatial", 1) === 0) c.unsupported("normalisation of single elements (spatial 0) is not supported");
+  if (c.int("spatial", 1) === 0)
+    c.unsupported("normalisation of single elements (spatial 0) is not supported");
   c.onlyOutputs(1, "running statistics are not supported");
   const parameters = [1, 2, 3, 4].map((i) => c.x(i));
-  return perChannel(c, (x, axis) => c.emit("BatchNorm", [x, ...parameters], { axis, epsilon: c.float("epsilon", 1e-5) }));
+  return perChannel(c, (x, axis) =>
+    c.emit("BatchNorm", [x, ...parameters], { axis, epsilon: c.float("epsilon", 1e-5) }),
+  );
 };
 
 /** Images are normalised channels-last, like the convolutions around them. */
@@ -19,9 +23,12 @@ function perChannel(c: Call, f: (x: Tensor, axis: number) => Tensor): Tensor {
 }
 
 const instance: Row = (c) =>
-  perChannel(c, (x, axis) => c.emit("InstanceNorm", [x, c.x(1), c.x(2)], { axis, epsilon: c.float("epsilon", 1e-5) }));
+  perChannel(c, (x, axis) =>
+    c.emit("InstanceNorm", [x, c.x(1), c.x(2)], { axis, epsilon: c.float("epsilon", 1e-5) }),
+  );
 
-const from = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+const from = (start: number, end: number): number[] =>
+  Array.from({ length: end - start }, (_, i) => start + i);
 
 const layer: Row = (c) => {
   c.ignore("stash_type");
@@ -67,7 +74,8 @@ const group: Row = (c) => {
     const y = c.emit("Reshape", [normal, c.shapeOf(x)]);
     return c.emit("Add", [c.emit("Mul", [y, affine(1)]), affine(2)]);
   }
-  if (typeof channels === "number" && channels % groups !== 0) c.bad(`${channels} channels in ${groups} groups`);
+  if (typeof channels === "number" && channels % groups !== 0)
+    c.bad(`${channels} channels in ${groups} groups`);
   const y = c.emit("Add", [c.emit("Mul", [normal, affine(1)]), affine(2)]);
   return c.emit("Reshape", [y, c.shapeOf(x)]);
 };

@@ -17,7 +17,9 @@ function parameters(c: Call, at: number, axis: number): Quantization | undefined
 }
 
 const equal = (a: Quantization, b: Quantization): boolean =>
-  a.scale.join() === b.scale.join() && a.zeroPoint.join() === b.zeroPoint.join() && (a.scale.length === 1 || a.axis === b.axis);
+  a.scale.join() === b.scale.join() &&
+  a.zeroPoint.join() === b.zeroPoint.join() &&
+  (a.scale.length === 1 || a.axis === b.axis);
 
 /** Scale and zero point as float32 tensors that broadcast along the axis. */
 function computed(c: Call, at: number, axis: number, rank: number): [scale: Tensor, zero: Tensor | null] {
@@ -25,7 +27,10 @@ function computed(c: Call, at: number, axis: number, rank: number): [scale: Tens
     const t = c.cast(c.x(i), "float32");
     const after = rank - 1 - axis;
     if (c.rank(t) === 0 || c.shape(t)[0] === 1 || after === 0) return t;
-    return c.unsqueeze(t, Array.from({ length: after }, (_, k) => k + 1));
+    return c.unsqueeze(
+      t,
+      Array.from({ length: after }, (_, k) => k + 1),
+    );
   };
   return [spread(at), c.has(at + 1) ? spread(at + 1) : null];
 }
@@ -55,12 +60,17 @@ function carrier(c: Call, i: number, quant: Quantization): Tensor | undefined {
     copy.quant = quant;
     return copy;
   }
-  if (q.kind !== "input" || c.uses.get(c.inputNames[i] as string) !== 1 || quant.scale.length !== 1) return undefined;
+  if (q.kind !== "input" || c.uses.get(c.inputNames[i] as string) !== 1 || quant.scale.length !== 1)
+    return undefined;
   q.quant = quant;
   return q;
 }
 
-const ranges: Partial<Record<DType, [number, number]>> = { int8: [-128, 127], uint8: [0, 255], int16: [-32768, 32767] };
+const ranges: Partial<Record<DType, [number, number]>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
+};
 
 /** Real numbers stored in type `to` by the parameters in inputs `at` and `at + 1`. */
 export function stored(c: Call, x: Tensor, to: DType, at: number, axis: number): Tensor {
@@ -83,7 +93,9 @@ function channelAxis(c: Call, i: number): number {
 const quantize: Row = (c) => {
   c.ignore("saturate", "precision");
   const code = c.int("output_dtype", 0) || 2;
-  const to = c.has(2) ? c.raw(2).dtype : (computeType(code) ?? c.unsupported(`quantisation to ${typeName(code)} is not supported`));
+  const to = c.has(2)
+    ? c.raw(2).dtype
+    : (computeType(code) ?? c.unsupported(`quantisation to ${typeName(code)} is not supported`));
   return stored(c, c.cast(c.x(0), "float32"), to, 1, channelAxis(c, 0));
 };
 
@@ -103,7 +115,8 @@ const qLinearConv: Row = (c) => {
 function realBias(c: Call): Tensor {
   const bias = c.raw(8);
   const [x, w] = [c.numbers(1), c.numbers(4)];
-  if (bias.kind !== "constant" || !bias.data || !x || !w) c.unsupported("a computed bias or scale is not supported here");
+  if (bias.kind !== "constant" || !bias.data || !x || !w)
+    c.unsupported("a computed bias or scale is not supported here");
   const scale = w.map((s) => s * (x[0] as number));
   const copy = c.builder.constant(`${bias.name}/quantized`, bias.dtype, bias.shape as number[], bias.data);
   copy.quant = { scale, zeroPoint: scale.map(() => 0), axis: 0 };
@@ -122,7 +135,15 @@ function centred(c: Call, i: number, zero: number, trailing: number): Tensor {
   if (!c.has(zero) || c.numbers(zero)?.every((v) => v === 0)) return x;
   const z = c.cast(c.raw(zero), "float32");
   const vector = c.rank(z) > 0 && c.shape(z)[0] !== 1 && trailing > 0;
-  return c.emit("Sub", [x, vector ? c.unsqueeze(z, Array.from({ length: trailing }, (_, k) => k + 1)) : z]);
+  return c.emit("Sub", [
+    x,
+    vector
+      ? c.unsqueeze(
+          z,
+          Array.from({ length: trailing }, (_, k) => k + 1),
+        )
+      : z,
+  ]);
 }
 
 const matMulInteger: Row = (c) => {
@@ -134,12 +155,18 @@ const convInteger: Row = (c) => {
   const w = c.raw(1);
   const zeroIsZero = !c.has(3) || c.numbers(3)?.every((v) => v === 0);
   // int8 weights stay a constant, so that they are permuted at read time
-  const weights = zeroIsZero && w.kind === "constant" && w.data ? floatWeights(c, w) : centred(c, 1, 3, c.rank(w) - 1);
+  const weights =
+    zeroIsZero && w.kind === "constant" && w.data ? floatWeights(c, w) : centred(c, 1, 3, c.rank(w) - 1);
   return c.cast(convolve(c, centred(c, 0, 2, 0), weights, null), "int32");
 };
 
 const floatWeights = (c: Call, w: Tensor): Tensor =>
-  c.builder.constant(`${w.name}/float32`, "float32", w.shape as number[], Float32Array.from(w.data as Int8Array));
+  c.builder.constant(
+    `${w.name}/float32`,
+    "float32",
+    w.shape as number[],
+    Float32Array.from(w.data as Int8Array),
+  );
 
 /** To uint8 by the range of the values, zero included. */
 const dynamicQuantize: Row = (c) => {

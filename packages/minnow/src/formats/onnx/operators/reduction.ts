@@ -62,7 +62,10 @@ const hardmax: Row = (c) =>
   alongAxis(c, c.x(0), c.opset, (x, axis) => {
     const a = c.axis(axis, c.rank(x));
     const best = c.emit("ArgMax", [x], { axis: a, keepDims: false, to: "int64" }, { dtype: "int64" });
-    const depth = c.squeeze(c.emit("Shape", [x], { start: a, end: a + 1, to: "int64" }, { dtype: "int64" }), [0]);
+    const depth = c.squeeze(
+      c.emit("Shape", [x], { start: a, end: a + 1, to: "int64" }, { dtype: "int64" }),
+      [0],
+    );
     return c.emit("OneHot", [best, depth, c.scalar(1), c.scalar(0)], { axis: a }, { dtype: "float32" });
   });
 

@@ -2,7 +2,13 @@
 import type { Attrs, Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
 
-const coordinates = new Set(["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"]);
+const coordinates = new Set([
+  "half_pixel",
+  "asymmetric",
+  "align_corners",
+  "pytorch_half_pixel",
+  "half_pixel_symmetric",
+]);
 const nearest = new Set(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]);
 
 function options(c: Call): Attrs {
@@ -11,7 +17,8 @@ function options(c: Call): Attrs {
   if (c.int("antialias", 0) !== 0) c.unsupported("antialias is not supported");
   if (c.opset < 11) return { mode, coordinates: "asymmetric", nearest: "floor" };
   const transform = c.str("coordinate_transformation_mode", "half_pixel");
-  if (!coordinates.has(transform)) c.unsupported(`coordinate_transformation_mode ${transform} is not supported`);
+  if (!coordinates.has(transform))
+    c.unsupported(`coordinate_transformation_mode ${transform} is not supported`);
   const rounding = c.str("nearest_mode", "round_prefer_floor");
   if (!nearest.has(rounding)) c.bad(`nearest_mode is ${rounding}`);
   c.ignore("extrapolation_value"); // for tf_crop_and_resize only
@@ -25,7 +32,13 @@ function options(c: Call): Attrs {
 }
 
 /** The scales or sizes of all axes, from those of the axes named. */
-function spread(c: Call, list: readonly number[], rank: number, axes: readonly number[] | undefined, fill: (i: number) => number): number[] {
+function spread(
+  c: Call,
+  list: readonly number[],
+  rank: number,
+  axes: readonly number[] | undefined,
+  fill: (i: number) => number,
+): number[] {
   if (!axes && list.length !== rank) c.bad(`${list.length} scales or sizes for rank ${rank}`);
   const full = Array.from({ length: rank }, (_, i) => fill(i));
   (axes ?? full.map((_, i) => i)).forEach((a, i) => {
@@ -57,19 +70,27 @@ const resizeRow: Row = (c) => {
   if (sizes) {
     const shape = c.shape(x);
     const full = spread(c, sizes, rank, axes, (i) => (i < keep ? Number.NaN : (shape[i] as number)));
-    if (full.slice(0, keep).some((s, i) => !Number.isNaN(s) && s !== shape[i] && typeof shape[i] === "number"))
+    if (
+      full.slice(0, keep).some((s, i) => !Number.isNaN(s) && s !== shape[i] && typeof shape[i] === "number")
+    )
       c.unsupported("only the last two axes can be resized");
-    if (full.slice(keep).some((s) => typeof s !== "number")) c.unsupported("sizes for one axis of a dynamic image are not supported");
+    if (full.slice(keep).some((s) => typeof s !== "number"))
+      c.unsupported("sizes for one axis of a dynamic image are not supported");
     return asImage(c, x, keep, [], { ...attrs, sizes: two(full.slice(keep), 1) });
   }
-  if (sizesAt < 0 || !c.has(sizesAt)) c.unsupported("computed scales are not supported", "give sizes, or constant scales");
-  const list = axes ? c.x(sizesAt) : c.emit("Slice", [c.x(sizesAt)], { starts: [keep], ends: [rank], axes: [0] });
-  if (axes && axes.map((a) => c.axis(a, rank)).join() !== "2,3") c.unsupported("computed sizes are supported for height and width only");
+  if (sizesAt < 0 || !c.has(sizesAt))
+    c.unsupported("computed scales are not supported", "give sizes, or constant scales");
+  const list = axes
+    ? c.x(sizesAt)
+    : c.emit("Slice", [c.x(sizesAt)], { starts: [keep], ends: [rank], axes: [0] });
+  if (axes && axes.map((a) => c.axis(a, rank)).join() !== "2,3")
+    c.unsupported("computed sizes are supported for height and width only");
   if (rank !== 4) c.unsupported("computed sizes are supported for images only");
   return asImage(c, x, keep, [list], attrs);
 };
 
-const two = (list: readonly number[], first: number): number[] => (list.length === 1 ? [first, list[0] as number] : [...list]);
+const two = (list: readonly number[], first: number): number[] =>
+  list.length === 1 ? [first, list[0] as number] : [...list];
 
 /** Any rank as an image [N,C,H,W]. */
 function asImage(c: Call, x: Tensor, keep: number, more: Tensor[], attrs: Attrs): Tensor {
@@ -82,7 +103,8 @@ function asImage(c: Call, x: Tensor, keep: number, more: Tensor[], attrs: Attrs)
 }
 
 const upsample: Row = (c) => {
-  if (c.opset < 7) c.unsupported("Upsample before operator set 7 is not supported", "export it with a newer opset");
+  if (c.opset < 7)
+    c.unsupported("Upsample before operator set 7 is not supported", "export it with a newer opset");
   return resizeRow(c);
 };
 

@@ -10,7 +10,14 @@ const int64 = { to: "int64" } as const;
 const isInt64 = { dtype: "int64" } as const;
 
 /** A list given as attribute or input: constants become the attribute, computed ones stay an input. */
-export function withList(c: Call, op: string, x: Tensor, i: number, name: string, more: Record<string, boolean> = {}): Tensor {
+export function withList(
+  c: Call,
+  op: string,
+  x: Tensor,
+  i: number,
+  name: string,
+  more: Record<string, boolean> = {},
+): Tensor {
   const list = c.ints(name) ?? c.numbers(i);
   if (list) return c.emit(op, [x], { [name]: list, ...more });
   return c.has(i) ? c.emit(op, [x, c.x(i)], more) : c.emit(op, [x], more);
@@ -30,9 +37,21 @@ const constantNode: Row = (c) => {
     return builder.constant(name, dtype, shape, data);
   }
   const f = c.hasAttr("value_float") ? [c.float("value_float")] : c.floats("value_floats");
-  if (f) return builder.constant(name, "float32", c.hasAttr("value_float") ? [] : [f.length], Float32Array.from(f));
+  if (f)
+    return builder.constant(
+      name,
+      "float32",
+      c.hasAttr("value_float") ? [] : [f.length],
+      Float32Array.from(f),
+    );
   const n = c.hasAttr("value_int") ? [c.int("value_int")] : c.ints("value_ints");
-  if (n) return builder.constant(name, "int64", c.hasAttr("value_int") ? [] : [n.length], BigInt64Array.from(n, clampInt64));
+  if (n)
+    return builder.constant(
+      name,
+      "int64",
+      c.hasAttr("value_int") ? [] : [n.length],
+      BigInt64Array.from(n, clampInt64),
+    );
   return c.unsupported("constants that are sparse or text are not supported");
 };
 
@@ -45,7 +64,15 @@ const constantOfShape: Row = (c) => {
   const attrs = { value: fill, to: dtype };
   const shape = c.numbers(0);
   if (!shape) return c.emit("Fill", [c.x(0)], attrs, { dtype });
-  if (!Number.isSafeInteger(byteSize(dtype, shape.reduce((a, b) => a * b, 1)))) c.bad(`its shape is [${shape}]`);
+  if (
+    !Number.isSafeInteger(
+      byteSize(
+        dtype,
+        shape.reduce((a, b) => a * b, 1),
+      ),
+    )
+  )
+    c.bad(`its shape is [${shape}]`);
   return c.emit("Fill", [null], { ...attrs, shape }, { dtype });
 };
 
@@ -84,7 +111,10 @@ const trilu: Row = (c) => {
 const eyeLike: Row = (c) => {
   const x = c.x(0);
   const code = c.hasAttr("dtype") ? c.int("dtype") : undefined;
-  const to = code === undefined ? x.dtype : (computeType(code) ?? c.unsupported(`type ${typeName(code)} is not supported`));
+  const to =
+    code === undefined
+      ? x.dtype
+      : (computeType(code) ?? c.unsupported(`type ${typeName(code)} is not supported`));
   return c.cast(c.emit("Equal", [diagonals(c, x), c.builder.int64([c.int("k", 0)], true)]), to);
 };
 
