@@ -2,7 +2,8 @@
 // from input rows m − t, t in 0…T−1, T = ⌈k/s⌉. So a stride-1 convolution of T·T taps over the rows m gives
 // all phases (ry, rx) of a pixel as s·s·O channels:
 //   W'[(ry, rx, o), ty, tx, c] = w[c, ry + s·(T−1−ty), rx + s·(T−1−tx), o],   nothing where k ends
-// and copies interleave them. It needs constant weights, which are rearranged once.
+// and copies interleave them; or, where that wastes too many multiplications, one convolution a phase with
+// the taps that phase has. It needs constant weights, which are rearranged once.
 import * as e from "../compiler/expr.js";
 import { at, type Access, scalarOf } from "../compiler/nest.js";
 import { newArray, type TypedArray } from "../graph/dtype.js";
@@ -12,81 +13,120 @@ import { int, type LowerContext, type LowerTensor } from "./op.js";
 import { product } from "./requantize.js";
 import type { Window } from "./window.js";
 
-/** One axis: phases, taps, and the rows m0…m0 + rows − 1 that outputs need. */
+/** One axis of the transposed convolution. */
 interface Axis {
   readonly stride: number;
   readonly pad: number;
   readonly out: number;
   readonly size: number;
+}
+
+/** A convolution that computes some phases of an axis: rows of the input grid first…first + rows − 1. */
+interface Pass {
+  readonly phases: readonly number[];
   readonly taps: number;
   readonly first: number;
   readonly rows: number;
 }
 
-function axisOf(w: Window): Axis {
-  const { stride, size } = w;
-  const [pad, out] = [w.before as number, w.out as number];
-  const first = Math.floor(pad / stride);
-  const rows = Math.floor((pad + out - 1) / stride) - first + 1;
-  return { stride, pad, out, size, taps: Math.ceil(size / stride), first, rows };
+const axisOf = ({ stride, size, before, out }: Window): Axis => ({
+  stride,
+  size,
+  pad: before as number,
+  out: out as number,
+});
+
+/** All phases at once: all get ⌈k/s⌉ taps. */
+function together(a: Axis): Pass[] {
+  const first = Math.floor(a.pad / a.stride);
+  const rows = Math.floor((a.pad + a.out - 1) / a.stride) - first + 1;
+  const phases = Array.from({ length: a.stride }, (_, r) => r);
+  return [{ phases, taps: Math.ceil(a.size / a.stride), first, rows }];
+}
+
+/** One phase at a time, with the taps it has. */
+const apart = (a: Axis): Pass[] =>
+  starts(a).map(({ phase, row, length }) => ({
+    phases: [phase],
+    taps: Math.ceil((a.size - phase) / a.stride),
+    first: row,
+    rows: length,
+  }));
+
+/** Fewest multiplications, but for a few per cent not many small kernels. */
+function passes(y: Axis, z: Axis): [Pass[], Pass[]] {
+  const split = [apart(y), apart(z)] as const;
+  const whole = [together(y), together(z)] as const;
+  const work = (p: readonly Pass[]): number => p.reduce((sum, q) => sum + q.phases.length * q.taps, 0);
+  const valid = split.every((list) => list.every((p) => p.taps > 0));
+  const saved = (work(whole[0]) * work(whole[1])) / (work(split[0]) * work(split[1]));
+  return valid && saved > 1.2 ? [...split] : [...whole];
 }
 
 /** Lowers the node; false where its weights are not constant or its form has no such convolution. */
 export function lowerSubPixel(c: LowerContext, spans: readonly [Window, Window]): boolean {
   const [x, w, b] = c.inputs as [LowerTensor, LowerTensor, LowerTensor | undefined];
-  if (int(c.attrs, "group") !== 1 || spans.some((s) => s.dilation !== 1) || !w.data || (b && !b.data))
-    return false;
+  if (int(c.attrs, "group") !== 1 || spans.some((s) => s.dilation !== 1)) return false;
+  if (!w.data || (b && !b.data) || w.dtype === "int4") return false;
   const [y, z] = [axisOf(spans[0]), axisOf(spans[1])];
-  if ([y, z].some((a) => a.out === 0 || a.first > a.taps - 1) || w.dtype === "int4") return false;
-  const [inner, , , o] = w.shape as [number, number, number, number];
-  const phases = y.stride * z.stride;
-  const n = x.shape[0] as number;
+  const lists = passes(y, z);
+  if (y.out === 0 || z.out === 0 || lists.flat().some((p) => p.first > p.taps - 1)) return false;
   const out = c.outputs[0] as LowerTensor;
-  const to = phases === 1 ? c.output(0) : c.temp(out.dtype, [n, y.rows, z.rows, phases * o]);
+  const o = out.shape[3] as number;
+  for (const p of lists[0])
+    for (const q of lists[1]) {
+      const phases = p.phases.length * q.phases.length;
+      const shape = [x.shape[0] as number, p.rows, q.rows, phases * o];
+      const direct = y.stride === 1 && z.stride === 1;
+      const to = direct ? c.output(0) : c.temp(out.dtype, shape);
+      convolve(c, to, shape, [y, p], [z, q]);
+      if (!direct) interleave(c, to, [y, p], [z, q]);
+    }
+  return true;
+}
+
+type Side = readonly [Axis, Pass];
+
+/** The convolution of the phases of `y` and `z`, as channels (ry, rx, o). */
+function convolve(c: LowerContext, to: number, shape: readonly number[], y: Side, z: Side): void {
+  const [x, w, b] = c.inputs as [LowerTensor, LowerTensor, LowerTensor | undefined];
+  const inner = w.shape[0] as number;
+  const phases = y[1].phases.length * z[1].phases.length;
+  const channels = shape[3] as number;
   const zero = x.quant?.zeroPoint[0] ?? 0;
-  const window = (loop: number, a: Axis) =>
+  const pad = ([, p]: Side): number => p.taps - 1 - p.first;
+  const window = (loop: number, s: Side) =>
     affine(
       [
         [loop, 1],
         [3 + loop, 1],
       ],
-      a.first - (a.taps - 1),
+      -pad(s),
       true,
     );
+  const weights = c.table(rearranged(w, y, z), [channels, y[1].taps, z[1].taps, inner], w.dtype);
   const operands: Access[] = [
     {
       value: c.input(0),
       index: [at(0), window(1, y), window(2, z), at(6)],
       ...(zero !== 0 && { fill: zero }),
     },
-    {
-      value: c.table(rearranged(w, y, z), [phases * o, y.taps, z.taps, inner], w.dtype),
-      index: [at(3), at(4), at(5), at(6)],
-    },
+    { value: weights, index: [at(3), at(4), at(5), at(6)] },
   ];
   if (b)
     operands.push({
-      value: c.table(repeated(b.data as TypedArray, phases), [phases * o], b.dtype),
+      value: c.table(repeated(b.data as TypedArray, phases), [channels], b.dtype),
       index: [at(3)],
     });
   const quant = w.quant && w.quant.scale.length > 1 ? perPhase(w.quant, phases) : w.quant;
   const p = product(c, x, quant ? { ...w, quant } : w, b ? 2 : -1, operands.length, at(3));
+  const params = { kh: y[1].taps, kw: z[1].taps, strideY: 1, strideX: 1, dilationY: 1, dilationX: 1 };
   c.kernel(
     "conv2d",
+    { ...params, padTop: pad(y), padLeft: pad(z), group: 1 },
     {
-      kh: y.taps,
-      kw: z.taps,
-      strideY: 1,
-      strideX: 1,
-      dilationY: 1,
-      dilationX: 1,
-      padTop: y.taps - 1 - y.first,
-      padLeft: z.taps - 1 - z.first,
-      group: 1,
-    },
-    {
-      loops: [n, y.rows, z.rows, phases * o],
-      reduce: [y.taps, z.taps, inner],
+      loops: shape,
+      reduce: [y[1].taps, z[1].taps, inner],
       operands: [...operands, ...p.operands],
       body: p.body,
       combine: "sum",
@@ -94,8 +134,6 @@ export function lowerSubPixel(c: LowerContext, spans: readonly [Window, Window])
       out: { value: to, index: walk(4) },
     },
   );
-  if (phases > 1) interleave(c, to, y, z, o);
-  return true;
 }
 
 const perPhase = (q: Quantization, phases: number): Quantization => ({
@@ -106,67 +144,63 @@ const perPhase = (q: Quantization, phases: number): Quantization => ({
   axis: 0,
 });
 
-/** Moves the phases from channels to their pixels: one copy where they fit exactly, else one a phase. */
-function interleave(c: LowerContext, from: number, y: Axis, z: Axis, o: number): void {
+/** Moves phases from channels to their pixels: one copy where all fit exactly, else one a phase. */
+function interleave(c: LowerContext, from: number, [y, p]: Side, [z, q]: Side): void {
   const out = c.outputs[0] as LowerTensor;
-  const n = out.shape[0] as number;
+  const [n, , , o] = out.shape as [number, number, number, number];
   const result = e.input(0, scalarOf(out.dtype));
-  const whole = (a: Axis): boolean => a.pad % a.stride === 0 && a.out % a.stride === 0;
-  if (whole(y) && whole(z)) {
+  const whole = (a: Axis, s: Pass): boolean =>
+    s.phases.length === a.stride && a.pad % a.stride === 0 && a.out % a.stride === 0;
+  if (whole(y, p) && whole(z, q)) {
     const channel = affine([
       [2, z.stride * o],
       [4, o],
       [5, 1],
     ]);
+    const pixel = [
+      affine([
+        [1, y.stride],
+        [2, 1],
+      ]),
+      affine([
+        [3, z.stride],
+        [4, 1],
+      ]),
+    ];
     c.nest({
-      loops: [n, y.rows, y.stride, z.rows, z.stride, o],
+      loops: [n, p.rows, y.stride, q.rows, z.stride, o],
       reduce: [],
       operands: [{ value: from, index: [at(0), at(1), at(3), channel] }],
       result,
-      out: {
-        value: c.output(0),
-        index: [
-          at(0),
-          affine([
-            [1, y.stride],
-            [2, 1],
-          ]),
-          affine([
-            [3, z.stride],
-            [4, 1],
-          ]),
-          at(5),
-        ],
-      },
+      out: { value: c.output(0), index: [at(0), ...pixel, at(5)] },
     });
     return;
   }
-  for (const p of starts(y))
-    for (const q of starts(z))
+  const mine = (a: Axis, s: Pass) => starts(a).filter((t) => s.phases.includes(t.phase));
+  for (const u of mine(y, p))
+    for (const v of mine(z, q)) {
+      const channel = (p.phases.indexOf(u.phase) * q.phases.length + q.phases.indexOf(v.phase)) * o;
+      const source = [at(0), at(1, 1, u.row - p.first), at(2, 1, v.row - q.first), at(3, 1, channel)];
       c.nest({
-        loops: [n, p.length, q.length, o],
+        loops: [n, u.length, v.length, o],
         reduce: [],
-        operands: [
-          {
-            value: from,
-            index: [at(0), at(1, 1, p.row), at(2, 1, q.row), at(3, 1, (p.phase * z.stride + q.phase) * o)],
-          },
-        ],
+        operands: [{ value: from, index: source }],
         result,
         out: {
           value: c.output(0),
-          index: [at(0), at(1, y.stride, p.start), at(2, z.stride, q.start), at(3)],
+          index: [at(0), at(1, y.stride, u.start), at(2, z.stride, v.start), at(3)],
         },
       });
+    }
 }
 
-/** Outputs start, start + s, …: their phase, and the first one's row. */
+/** Outputs start, start + s, …: their phase r, and the first one's row m. */
 const starts = (a: Axis) =>
   Array.from({ length: Math.min(a.stride, a.out) }, (_, start) => ({
     start,
     length: Math.ceil((a.out - start) / a.stride),
     phase: (start + a.pad) % a.stride,
-    row: Math.floor((start + a.pad) / a.stride) - a.first,
+    row: Math.floor((start + a.pad) / a.stride),
   }));
 
 /** By source data and form: the same array for the same model, whatever its dimensions are bound to. */
@@ -187,26 +221,26 @@ const repeated = (data: TypedArray, times: number): TypedArray =>
     return out;
   });
 
-function rearranged(w: LowerTensor, y: Axis, z: Axis): TypedArray {
+/** W'[(ry, rx, o), ty, tx, c] of the phases of `y` and `z`. */
+function rearranged(w: LowerTensor, [y, p]: Side, [z, q]: Side): TypedArray {
   const data = w.data as TypedArray;
-  return once(data, [w.shape, y.stride, y.taps, z.stride, z.taps].join(), () => {
+  const key = [w.shape, y.stride, z.stride, "y", p.taps, p.phases, "x", q.taps, q.phases].join();
+  return once(data, key, () => {
     const [inner, kh, kw, o] = w.shape as [number, number, number, number];
-    const out = newArray(w.dtype, y.stride * z.stride * o * y.taps * z.taps * inner);
+    const out = newArray(w.dtype, p.phases.length * q.phases.length * o * p.taps * q.taps * inner);
     const zeros = w.quant?.zeroPoint ?? [];
     let at = 0;
-    for (let ry = 0; ry < y.stride; ry++)
-      for (let rx = 0; rx < z.stride; rx++)
-        for (let k = 0; k < o; k++)
-          for (let ty = 0; ty < y.taps; ty++)
-            for (let tx = 0; tx < z.taps; tx++) {
-              const ky = ry + y.stride * (y.taps - 1 - ty);
-              const kx = rx + z.stride * (z.taps - 1 - tx);
-              const nothing = zeros.length > 1 ? zeros[k] : zeros[0];
+    for (const ry of p.phases)
+      for (const rx of q.phases)
+        for (let k = 0; k < o; k++) {
+          const nothing = zeros[zeros.length > 1 ? k : 0] ?? 0;
+          for (let ty = p.taps - 1; ty >= 0; ty--)
+            for (let tx = q.taps - 1; tx >= 0; tx--) {
+              const [ky, kx] = [ry + y.stride * ty, rx + z.stride * tx];
               for (let c = 0; c < inner; c++, at++)
-                out[at] = (
-                  ky < kh && kx < kw ? data[((c * kh + ky) * kw + kx) * o + k] : (nothing ?? 0)
-                ) as never;
+                out[at] = (ky < kh && kx < kw ? data[((c * kh + ky) * kw + kx) * o + k] : nothing) as never;
             }
+        }
     return out;
   });
 }
