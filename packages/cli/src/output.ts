@@ -30,12 +30,11 @@ export const list = (r: Readonly<Record<string, number>>): string =>
 export function table(rows: readonly (readonly string[])[], indent = "  "): string {
   const widths: number[] = [];
   const numeric: boolean[] = [];
-  rows.forEach((row, r) =>
-    row.forEach((c, i) => {
+  for (const [r, row] of rows.entries())
+    for (const [i, c] of row.entries()) {
       widths[i] = Math.max(widths[i] ?? 0, c.length);
       if (r > 0) numeric[i] = (numeric[i] ?? true) && /^[-+]?(\d|$)/.test(c) && !/[a-z\]×]{3}/i.test(c);
-    }),
-  );
+    }
   return rows
     .map(
       (row) =>

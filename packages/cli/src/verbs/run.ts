@@ -82,9 +82,8 @@ export const run: Verb = {
       for (const [name, source] of Object.entries(from))
         print(`${name} ${shape(inputs[name]?.shape ?? [])} from ${source}`);
       print(`loaded in ${ms(loaded - start)}, ran in ${ms(runMs)} on ${model.report().device}\n`);
-      Object.entries(results).forEach(([name, v], i) =>
-        print(describe(name, v, specs[i], ranked[i] ?? null)),
-      );
+      for (const [i, [name, v]] of Object.entries(results).entries())
+        print(describe(name, v, specs[i], ranked[i] ?? null));
       for (const f of written) print(`wrote ${f}`);
     }
     return 0;

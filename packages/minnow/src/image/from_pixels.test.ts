@@ -88,9 +88,9 @@ test("order, layout, mean and std, range", () => {
   // mean and std belong to the channels in `order`
   assert.deepEqual(one({ mean: [20, 10, 0], order: "bgr" }).slice(0, 3), [0, 0, 0]);
   const gray = one({ order: "gray" });
-  [0.299 * 0 + 0.587 * 10 + 0.114 * 20, 0.299 * 100 + 0.587 * 110 + 0.114 * 120].forEach((v, i) =>
-    assert.ok(Math.abs((gray[i] as number) - v) < 1e-4),
-  );
+  [0.299 * 0 + 0.587 * 10 + 0.114 * 20, 0.299 * 100 + 0.587 * 110 + 0.114 * 120].forEach((v, i) => {
+    assert.ok(Math.abs((gray[i] as number) - v) < 1e-4);
+  });
   const white: Picture = { data: new Uint8Array(3).fill(255), width: 1, height: 1 };
   assert.deepEqual([...fromPixels(white, { range: [-1, 1] }).data], [1, 1, 1]);
 });

@@ -27,8 +27,9 @@ export function emitter(listener: Emit | undefined): Emit | undefined {
 
 function reportUncaught(e: unknown): void {
   const { reportError } = globalThis as { reportError?: (e: unknown) => void };
-  if (reportError) return reportError(e);
-  queueMicrotask(() => {
-    throw e;
-  });
+  if (reportError) reportError(e);
+  else
+    queueMicrotask(() => {
+      throw e;
+    });
 }

@@ -145,9 +145,9 @@ class FakeModel implements DeviceModel {
 }
 
 function double(x: RawArray, y: RawArray): void {
-  if (Array.isArray(x)) x.forEach((s, i) => ((y as string[])[i] = s + s));
+  if (Array.isArray(x)) (y as string[]).splice(0, x.length, ...x.map((s) => s + s));
   else if (x instanceof Uint16Array)
     (y as Uint16Array).set(x); // float16: bits as they are
-  else if (x instanceof BigInt64Array) x.forEach((n, i) => ((y as BigInt64Array)[i] = 2n * n));
-  else (x as Float32Array).forEach((n, i) => ((y as TypedArray)[i] = 2 * n));
+  else if (x instanceof BigInt64Array) (y as BigInt64Array).set(x.map((n) => 2n * n));
+  else (y as Float32Array).set((x as Float32Array).map((n) => 2 * n));
 }
