@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ErrorCode, ModelError } from "../../error.js";
+import type { Tensor } from "../../graph/graph.js";
+import { inferGraph } from "../../ops/infer.js";
 import { evaluate } from "../../targets/reference/index.js";
 import { parseLabels } from "./labels.js";
 import { float32, modelBytes, type ModelSpec } from "./model.test.helper.js";
@@ -134,6 +136,45 @@ test("softmax before operator set 13 takes the axes from `axis` on together", ()
   };
   assert.deepEqual(run(12), [0.25, 0.25, 0.25, 0.25]);
   assert.deepEqual(run(13), [0.5, 0.5, 0.5, 0.5]);
+});
+
+test("sizes of a resize computed from shapes, as PyTorch writes them", () => {
+  const model = (version: "sizes" | "scales"): ModelSpec => ({
+    opset: version === "sizes" ? 13 : 10,
+    nodes: [
+      { op: "Shape", inputs: ["x"], outputs: ["shape"] },
+      { op: "Slice", inputs: ["shape", "two", "four"], outputs: ["hw"] },
+      { op: "Cast", inputs: ["hw"], outputs: ["hwf"], attrs: { to: 1 } },
+      { op: "Mul", inputs: ["hwf", "factor"], outputs: ["scaled"] },
+      ...(version === "sizes"
+        ? [
+            { op: "Floor", inputs: ["scaled"], outputs: ["floor"] },
+            { op: "Cast", inputs: ["floor"], outputs: ["size"], attrs: { to: 7 } },
+            { op: "Slice", inputs: ["shape", "zero", "two"], outputs: ["nc"] },
+            { op: "Concat", inputs: ["nc", "size"], outputs: ["sizes"], attrs: { axis: 0 } },
+            { op: "Resize", inputs: ["x", "", "", "sizes"], outputs: ["y"] },
+          ]
+        : [
+            { op: "Div", inputs: ["scaled", "hwf"], outputs: ["ratio"] },
+            { op: "Concat", inputs: ["ones", "ratio"], outputs: ["scales"], attrs: { axis: 0 } },
+            { op: "Resize", inputs: ["x", "scales"], outputs: ["y"] },
+          ]),
+    ],
+    inputs: [{ name: "x", shape: [1, 2, "h", "w"] }],
+    outputs: [{ name: "y" }],
+    initializers: [
+      { name: "zero", type: 7, dims: [1], int64s: [0] },
+      { name: "two", type: 7, dims: [1], int64s: [2] },
+      { name: "four", type: 7, dims: [1], int64s: [4] },
+      { name: "factor", dims: [1], floats: [1.5] },
+      { name: "ones", dims: [2], floats: [1, 1] },
+    ],
+  });
+  for (const version of ["sizes", "scales"] as const) {
+    const g = read(model(version));
+    const known = inferGraph(g, { dims: { h: 5, w: 8 } });
+    assert.deepEqual(known.get(g.outputs[0] as Tensor)?.shape, [1, 2, 7, 12], version);
+  }
 });
 
 test("labels out of metadata", () => {

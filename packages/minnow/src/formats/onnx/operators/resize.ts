@@ -78,16 +78,26 @@ const resizeRow: Row = (c) => {
       c.unsupported("sizes for one axis of a dynamic image are not supported");
     return asImage(c, x, keep, [], { ...attrs, sizes: two(full.slice(keep), 1) });
   }
-  if (sizesAt < 0 || !c.has(sizesAt))
-    c.unsupported("computed scales are not supported", "give sizes, or constant scales");
-  const list = axes
-    ? c.x(sizesAt)
-    : c.emit("Slice", [c.x(sizesAt)], { starts: [keep], ends: [rank], axes: [0] });
-  if (axes && axes.map((a) => c.axis(a, rank)).join() !== "2,3")
-    c.unsupported("computed sizes are supported for height and width only");
   if (rank !== 4) c.unsupported("computed sizes are supported for images only");
-  return asImage(c, x, keep, [list], attrs);
+  if (sizesAt >= 0 && c.has(sizesAt))
+    return asImage(c, x, keep, [heightAndWidth(c, c.x(sizesAt), axes)], attrs);
+  if (!c.has(scalesAt)) c.bad("neither scales nor sizes are given");
+  return asImage(c, x, keep, [scaledSizes(c, x, heightAndWidth(c, c.x(scalesAt), axes))], attrs);
 };
+
+/** The last two of four computed numbers, or those of the axes named. */
+function heightAndWidth(c: Call, list: Tensor, axes: readonly number[] | undefined): Tensor {
+  if (!axes) return c.emit("Slice", [list], { starts: [2], ends: [4], axes: [0] });
+  const order = axes.map((a) => c.axis(a, 4)).join();
+  if (order === "3,2") return c.emit("Gather", [list, c.int64([1, 0])], { axis: 0 });
+  return order === "2,3" ? list : c.unsupported("computed sizes are supported for height and width only");
+}
+
+/** ⌊size · scale⌋ of height and width */
+function scaledSizes(c: Call, x: Tensor, scales: Tensor): Tensor {
+  const size = c.emit("Shape", [x], { start: 2, end: 4, to: "int64" }, { dtype: "int64" });
+  return c.cast(c.emit("Floor", [c.emit("Mul", [c.cast(size, "float32"), scales])]), "int64");
+}
 
 const two = (list: readonly number[], first: number): number[] =>
   list.length === 1 ? [first, list[0] as number] : [...list];
