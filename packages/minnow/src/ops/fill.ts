@@ -100,8 +100,10 @@ function inferRange(c: InferContext): Inferred[] {
   if (typeof start === "number" && typeof limit === "number" && typeof delta === "number") {
     const n = steps(start, limit, delta);
     if (!Number.isSafeInteger(n)) reject(c, `range ${start} to ${limit} by ${delta} has no length`);
-    const value =
-      n > 4096 || isFloat(dtype) ? undefined : Array.from({ length: n }, (_, i) => start + i * delta);
+    const element = (i: number): number =>
+      isFloat(dtype) ? Math.fround(start + i * delta) : start + i * delta;
+    const known = n <= 4096 && dtype !== "float16";
+    const value = known ? Array.from({ length: n }, (_, i) => element(i)) : undefined;
     return [result(c, dtype, [n], value)];
   }
   if (start === undefined || limit === undefined || typeof delta !== "number")
