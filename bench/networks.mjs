@@ -21,7 +21,10 @@ class Network {
   }
   /** Roughly normal. */
   normal(n, deviation) {
-    return Float32Array.from({ length: n }, () => (this.random() + this.random() + this.random() - 1.5) * 2 * deviation);
+    return Float32Array.from(
+      { length: n },
+      () => (this.random() + this.random() + this.random() - 1.5) * 2 * deviation,
+    );
   }
   uniform(n, low, width) {
     return Float32Array.from({ length: n }, () => low + width * this.random());
@@ -44,7 +47,12 @@ class Network {
     return { ...x, id: this.node("Clip", [x.id, this.zero, this.six]) };
   }
   window(x, [kh, kw], stride, pad) {
-    if (pad === "valid") return { h: Math.floor((x.h - kh) / stride) + 1, w: Math.floor((x.w - kw) / stride) + 1, pads: [0, 0, 0, 0] };
+    if (pad === "valid")
+      return {
+        h: Math.floor((x.h - kh) / stride) + 1,
+        w: Math.floor((x.w - kw) / stride) + 1,
+        pads: [0, 0, 0, 0],
+      };
     const [h, w] = [Math.ceil(x.h / stride), Math.ceil(x.w / stride)];
     const [ph, pw] = [Math.max(0, (h - 1) * stride + kh - x.h), Math.max(0, (w - 1) * stride + kw - x.w)];
     return { h, w, pads: [ph >> 1, pw >> 1, ph - (ph >> 1), pw - (pw >> 1)] };
@@ -56,7 +64,13 @@ class Network {
     const b = this.weight([channels], this.normal(channels, 0.1));
     const at = this.window(x, k, stride, pad);
     this.macs += at.h * at.w * channels * fan;
-    const id = this.node("Conv", [x.id, w, b], { kernel_shape: k, strides: [stride, stride], pads: at.pads, group, dilations: [1, 1] });
+    const id = this.node("Conv", [x.id, w, b], {
+      kernel_shape: k,
+      strides: [stride, stride],
+      pads: at.pads,
+      group,
+      dilations: [1, 1],
+    });
     return this.activation({ id, c: channels, h: at.h, w: at.w }, act);
   }
   depthwise(x, stride, act) {
@@ -64,18 +78,39 @@ class Network {
   }
   pool(x, op, k, stride, pad = "valid") {
     const at = this.window(x, [k, k], stride, pad);
-    return { id: this.node(op, [x.id], { kernel_shape: [k, k], strides: [stride, stride], pads: at.pads }), c: x.c, h: at.h, w: at.w };
+    return {
+      id: this.node(op, [x.id], { kernel_shape: [k, k], strides: [stride, stride], pads: at.pads }),
+      c: x.c,
+      h: at.h,
+      w: at.w,
+    };
   }
   norm(x) {
-    const [scale, mean, shift, variance] = [this.uniform(x.c, 0.5, 1), this.uniform(x.c, -0.1, 0.2), this.uniform(x.c, -0.1, 0.2), this.uniform(x.c, 0.5, 1)];
+    const [scale, mean, shift, variance] = [
+      this.uniform(x.c, 0.5, 1),
+      this.uniform(x.c, -0.1, 0.2),
+      this.uniform(x.c, -0.1, 0.2),
+      this.uniform(x.c, 0.5, 1),
+    ];
     const parts = [scale, shift, mean, variance].map((d) => this.weight([x.c], d));
-    return this.activation({ ...x, id: this.node("BatchNormalization", [x.id, ...parts], { epsilon: 1e-5 }) }, "relu");
+    return this.activation(
+      { ...x, id: this.node("BatchNormalization", [x.id, ...parts], { epsilon: 1e-5 }) },
+      "relu",
+    );
   }
   add(a, b) {
     return { ...a, id: this.node("Add", [a.id, b.id]) };
   }
   concat(...xs) {
-    return { ...xs[0], c: xs.reduce((s, x) => s + x.c, 0), id: this.node("Concat", xs.map((x) => x.id), { axis: 1 }) };
+    return {
+      ...xs[0],
+      c: xs.reduce((s, x) => s + x.c, 0),
+      id: this.node(
+        "Concat",
+        xs.map((x) => x.id),
+        { axis: 1 },
+      ),
+    };
   }
   classify(x, classes) {
     const flat = this.node("Flatten", [this.node("GlobalAveragePool", [x.id])], { axis: 1 });
@@ -97,9 +132,20 @@ function squeezenet() {
     return n.concat(n.conv(s, expand, 1), n.conv(s, expand, 3));
   };
   let x = n.pool(n.conv(n.start, 96, 7, { stride: 2, pad: "valid" }), "MaxPool", 3, 2);
-  for (const [s, e] of [[16, 64], [16, 64], [32, 128]]) x = fire(x, s, e);
+  for (const [s, e] of [
+    [16, 64],
+    [16, 64],
+    [32, 128],
+  ])
+    x = fire(x, s, e);
   x = n.pool(x, "MaxPool", 3, 2);
-  for (const [s, e] of [[32, 128], [48, 192], [48, 192], [64, 256]]) x = fire(x, s, e);
+  for (const [s, e] of [
+    [32, 128],
+    [48, 192],
+    [48, 192],
+    [64, 256],
+  ])
+    x = fire(x, s, e);
   x = n.conv(fire(n.pool(x, "MaxPool", 3, 2), 64, 256), 1000, 1);
   return n.finish(n.node("Flatten", [n.node("GlobalAveragePool", [x.id])], { axis: 1 }), 1000);
 }
@@ -107,7 +153,17 @@ function squeezenet() {
 function mobilenet_v1() {
   const n = new Network("mobilenet_v1", 224, 2);
   let x = n.conv(n.start, 32, 3, { stride: 2, act: "relu6" });
-  const blocks = [[1, 64], [2, 128], [1, 128], [2, 256], [1, 256], [2, 512], ...Array(5).fill([1, 512]), [2, 1024], [1, 1024]];
+  const blocks = [
+    [1, 64],
+    [2, 128],
+    [1, 128],
+    [2, 256],
+    [1, 256],
+    [2, 512],
+    ...Array(5).fill([1, 512]),
+    [2, 1024],
+    [1, 1024],
+  ];
   for (const [stride, c] of blocks) x = n.conv(n.depthwise(x, stride, "relu6"), c, 1, { act: "relu6" });
   return n.classify(x, 1001);
 }
@@ -115,7 +171,15 @@ function mobilenet_v1() {
 function mobilenet_v2() {
   const n = new Network("mobilenet_v2", 224, 3);
   let x = n.conv(n.start, 32, 3, { stride: 2, act: "relu6" });
-  for (const [expand, c, repeat, first] of [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]])
+  for (const [expand, c, repeat, first] of [
+    [1, 16, 1, 1],
+    [6, 24, 2, 2],
+    [6, 32, 3, 2],
+    [6, 64, 4, 2],
+    [6, 96, 3, 1],
+    [6, 160, 3, 2],
+    [6, 320, 1, 1],
+  ])
     for (let i = 0; i < repeat; i++) {
       const stride = i ? 1 : first;
       const wide = expand === 1 ? x : n.conv(x, x.c * expand, 1, { act: "relu6" });
@@ -128,11 +192,21 @@ function mobilenet_v2() {
 function resnet_v2_50() {
   const n = new Network("resnet_v2_50", 224, 4);
   let x = n.pool(n.conv(n.start, 64, 7, { stride: 2, act: null }), "MaxPool", 3, 2, "same");
-  for (const [c, repeat, last] of [[64, 3, 2], [128, 4, 2], [256, 6, 2], [512, 3, 1]])
+  for (const [c, repeat, last] of [
+    [64, 3, 2],
+    [128, 4, 2],
+    [256, 6, 2],
+    [512, 3, 1],
+  ])
     for (let i = 0; i < repeat; i++) {
       const stride = i === repeat - 1 ? last : 1;
       const p = n.norm(x);
-      const shortcut = i === 0 ? n.conv(p, c * 4, 1, { stride, act: null }) : stride > 1 ? n.pool(x, "MaxPool", 1, stride, "same") : x;
+      const shortcut =
+        i === 0
+          ? n.conv(p, c * 4, 1, { stride, act: null })
+          : stride > 1
+            ? n.pool(x, "MaxPool", 1, stride, "same")
+            : x;
       x = n.add(n.conv(n.conv(n.conv(p, c, 1), c, 3, { stride }), c * 4, 1, { act: null }), shortcut);
     }
   return n.classify(n.norm(x), 1001);
@@ -147,7 +221,12 @@ function inception_v3() {
   x = conv(n.pool(x, "MaxPool", 3, 2), [80, 1, valid], [192, 3, valid]);
   x = n.pool(x, "MaxPool", 3, 2);
   for (const p of [32, 64, 64])
-    x = n.concat(conv(x, [64, 1]), conv(x, [48, 1], [64, 5]), conv(x, [64, 1], [96, 3], [96, 3]), conv(average(x), [p, 1]));
+    x = n.concat(
+      conv(x, [64, 1]),
+      conv(x, [48, 1], [64, 5]),
+      conv(x, [64, 1], [96, 3], [96, 3]),
+      conv(average(x), [p, 1]),
+    );
   const half = { stride: 2, ...valid };
   x = n.concat(conv(x, [384, 3, half]), conv(x, [64, 1], [96, 3], [96, 3, half]), n.pool(x, "MaxPool", 3, 2));
   for (const c of [128, 160, 160, 192])
@@ -157,7 +236,11 @@ function inception_v3() {
       conv(x, [c, 1], [c, [7, 1]], [c, [1, 7]], [c, [7, 1]], [192, [1, 7]]),
       conv(average(x), [192, 1]),
     );
-  x = n.concat(conv(x, [192, 1], [320, 3, half]), conv(x, [192, 1], [192, [1, 7]], [192, [7, 1]], [192, 3, half]), n.pool(x, "MaxPool", 3, 2));
+  x = n.concat(
+    conv(x, [192, 1], [320, 3, half]),
+    conv(x, [192, 1], [192, [1, 7]], [192, [7, 1]], [192, 3, half]),
+    n.pool(x, "MaxPool", 3, 2),
+  );
   for (let i = 0; i < 2; i++) {
     const [a, b] = [conv(x, [384, 1]), conv(x, [448, 1], [384, 3])];
     const both = (y) => n.concat(conv(y, [384, [1, 3]]), conv(y, [384, [3, 1]]));

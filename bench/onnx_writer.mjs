@@ -49,7 +49,9 @@ export function writeModel({ name, nodes, weights, input, output }) {
         t.shape.forEach((d) => int(p, 1, d));
         int(p, 2, 1);
         text(p, 8, t.name);
-        p.tag(9, WireType.LengthDelimited).bytes(new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.byteLength));
+        p.tag(9, WireType.LengthDelimited).bytes(
+          new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.byteLength),
+        );
       });
     message(g, 11, (p) => valueInfo(p, input));
     message(g, 12, (p) => valueInfo(p, output));

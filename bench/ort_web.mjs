@@ -27,15 +27,23 @@ async function time(run) {
   return times;
 }
 
-console.log(`${os.cpus()[0].model}, Node ${process.version} (V8 ${process.versions.v8}), 1 thread, ${rounds} rounds of ${seconds} s`);
+console.log(
+  `${os.cpus()[0].model}, Node ${process.version} (V8 ${process.versions.v8}), 1 thread, ${rounds} rounds of ${seconds} s`,
+);
 const ratios = [];
 for (const name of only) {
   const { bytes, macs, shape } = network(name);
-  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(i * 0.37) * 0.9);
+  const data = Float32Array.from(
+    { length: shape.reduce((a, b) => a * b) },
+    (_, i) => Math.sin(i * 0.37) * 0.9,
+  );
   const session = await ort.InferenceSession.create(bytes);
   const model = await load(bytes);
   const input = model.inputs[0].name;
-  const peer = async () => (await session.run({ [session.inputNames[0]]: new ort.Tensor("float32", data, shape) }))[session.outputNames[0]].data;
+  const peer = async () =>
+    (await session.run({ [session.inputNames[0]]: new ort.Tensor("float32", data, shape) }))[
+      session.outputNames[0]
+    ].data;
   const ours = async () => (await model.run({ [input]: data }))[model.outputs[0].name].data;
   const [a, b] = [await ours(), await peer()];
   const largest = b.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
@@ -43,7 +51,16 @@ for (const name of only) {
   if (!(error < 1e-3)) throw new Error(`${name}: answers differ by ${error} of the peak`);
   const times = { ours: [], peer: [] };
   for (let r = 0; r < rounds; r++)
-    for (const [key, run] of r % 2 ? [["peer", peer], ["ours", ours]] : [["ours", ours], ["peer", peer]]) times[key].push(...(await time(run)));
+    for (const [key, run] of r % 2
+      ? [
+          ["peer", peer],
+          ["ours", ours],
+        ]
+      : [
+          ["ours", ours],
+          ["peer", peer],
+        ])
+      times[key].push(...(await time(run)));
   const show = (t) => `${median(t).toFixed(2)} (${Math.min(...t).toFixed(2)}–${Math.max(...t).toFixed(2)})`;
   const ratio = median(times.peer) / median(times.ours);
   ratios.push(ratio);
@@ -54,4 +71,6 @@ for (const name of only) {
   await model.dispose();
   await session.release();
 }
-console.log(`geometric mean ${Math.exp(ratios.reduce((s, r) => s + Math.log(r), 0) / ratios.length).toFixed(2)}`);
+console.log(
+  `geometric mean ${Math.exp(ratios.reduce((s, r) => s + Math.log(r), 0) / ratios.length).toFixed(2)}`,
+);

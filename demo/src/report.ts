@@ -32,7 +32,9 @@ export function html(sections: readonly Section[], models: string, script: strin
   let n = 0;
   const figure = (p: Section["pictures"][number]): string => {
     const id = `try${n++}`;
-    const button = p.tryIt ? `<figcaption><button type="button" id="${id}">Run it here</button></figcaption>` : "";
+    const button = p.tryIt
+      ? `<figcaption><button type="button" id="${id}">Run it here</button></figcaption>`
+      : "";
     return `<figure><img src="${p.src}" alt="${escape(p.alt)}"${p.tryIt ? ` data-try="${id}"` : ""}>${button}</figure>`;
   };
   const body = sections

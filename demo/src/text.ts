@@ -37,7 +37,12 @@ export function findBoxes(
       bottom = Math.max(bottom, y);
       sum += map[p] as number;
       n++;
-      for (const q of [x > 0 ? p - 1 : p, x < width - 1 ? p + 1 : p, y > 0 ? p - width : p, y < height - 1 ? p + width : p])
+      for (const q of [
+        x > 0 ? p - 1 : p,
+        x < width - 1 ? p + 1 : p,
+        y > 0 ? p - width : p,
+        y < height - 1 ? p + width : p,
+      ])
         if (!seen[q] && (map[q] as number) >= threshold) {
           seen[q] = 1;
           stack.push(q);

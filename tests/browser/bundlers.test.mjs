@@ -43,9 +43,11 @@ async function answersAt(url) {
   page.on("console", (m) => m.type() === "error" && said.push(m.text()));
   page.on("pageerror", (e) => said.push(String(e)));
   await page.goto(url);
-  await page.waitForFunction(() => globalThis.answers !== undefined, null, { timeout: 60000 }).catch(() => {
-    throw new Error(`no answer: ${said.join("; ")}`);
-  });
+  await page
+    .waitForFunction(() => globalThis.answers !== undefined, null, { timeout: 60000 })
+    .catch(() => {
+      throw new Error(`no answer: ${said.join("; ")}`);
+    });
   const answers = await page.evaluate(() => globalThis.answers);
   await page.close();
   assert.deepEqual(answers, { page: want, worker: want, run: want });
@@ -63,7 +65,16 @@ test("esbuild", async () => {
   const { build } = await import("esbuild");
   // esbuild leaves `new URL("./worker.js", import.meta.url)` as it is: the worker is a second entry.
   const entry = { main: join(dir, "main.js"), worker: resolve("packages/minnow/dist/worker.js") };
-  await build({ entryPoints: entry, bundle: true, format: "esm", splitting: true, outdir: join(dir, "esbuild"), platform: "browser", external: ["node:*"], logLevel: "error" });
+  await build({
+    entryPoints: entry,
+    bundle: true,
+    format: "esm",
+    splitting: true,
+    outdir: join(dir, "esbuild"),
+    platform: "browser",
+    external: ["node:*"],
+    logLevel: "error",
+  });
   await served("esbuild", "/main.js");
 });
 
@@ -71,7 +82,12 @@ test("webpack", async () => {
   const { default: webpack } = await import("webpack");
   const stats = await new Promise((ok, no) =>
     webpack(
-      { mode: "production", entry: join(dir, "main.js"), output: { path: join(dir, "webpack"), filename: "main.js", publicPath: "/" }, performance: { hints: false } },
+      {
+        mode: "production",
+        entry: join(dir, "main.js"),
+        output: { path: join(dir, "webpack"), filename: "main.js", publicPath: "/" },
+        performance: { hints: false },
+      },
       (e, s) => (e ? no(e) : ok(s)),
     ),
   );
@@ -81,8 +97,17 @@ test("webpack", async () => {
 
 test("Vite build", async () => {
   const { build } = await import("vite");
-  writeFileSync(join(dir, "index.html"), `<!doctype html><title>vite</title><script type="module" src="/main.js"></script>`);
-  await build({ root: dir, logLevel: "error", configFile: false, worker: { format: "es" }, build: { outDir: "vite", minify: true } });
+  writeFileSync(
+    join(dir, "index.html"),
+    `<!doctype html><title>vite</title><script type="module" src="/main.js"></script>`,
+  );
+  await build({
+    root: dir,
+    logLevel: "error",
+    configFile: false,
+    worker: { format: "es" },
+    build: { outDir: "vite", minify: true },
+  });
   const html = readFileSync(join(dir, "vite", "index.html"), "utf8");
   const mounts = { "/": join(dir, "vite") };
   const server = await serve(mounts, { headers: strictCsp, pages: { "/": html } });
@@ -92,7 +117,12 @@ test("Vite build", async () => {
 
 test("Vite dev server", async () => {
   const { createServer } = await import("vite");
-  const server = await createServer({ root: dir, logLevel: "error", configFile: false, server: { host: "127.0.0.1", port: 0, fs: { strict: false } } });
+  const server = await createServer({
+    root: dir,
+    logLevel: "error",
+    configFile: false,
+    server: { host: "127.0.0.1", port: 0, fs: { strict: false } },
+  });
   await server.listen();
   closers.push(() => server.close());
   await answersAt(server.resolvedUrls.local[0]);

@@ -53,13 +53,18 @@ export function digits() {
         text(t, 8, name);
         t.tag(9, WireType.LengthDelimited).bytes(new Uint8Array(data.buffer));
       });
-    for (const [field, name, shape] of [[11, "x", [1, 1, 28, 28]], [12, "y", [1, 10]]])
+    for (const [field, name, shape] of [
+      [11, "x", [1, 1, 28, 28]],
+      [12, "y", [1, 10]],
+    ])
       message(g, field, (v) => {
         text(v, 1, name);
-        message(v, 2, (t) => message(t, 1, (tt) => {
-          int(tt, 1, 1);
-          message(tt, 2, (s) => shape.forEach((d) => message(s, 1, (dim) => int(dim, 1, d))));
-        }));
+        message(v, 2, (t) =>
+          message(t, 1, (tt) => {
+            int(tt, 1, 1);
+            message(tt, 2, (s) => shape.forEach((d) => message(s, 1, (dim) => int(dim, 1, d))));
+          }),
+        );
       });
   });
   message(w, 8, (o) => int(o, 2, 13));

@@ -20,6 +20,14 @@ export function goldens() {
     const folder = join(testdata, "golden", basename(path));
     if (!existsSync(join(folder, "meta.json"))) return [];
     const meta = JSON.parse(readFileSync(join(folder, "meta.json"), "utf8"));
-    return [{ name: basename(path), path: relative(testdata, path), folder: relative(testdata, folder), meta, dir: dirname(path) }];
+    return [
+      {
+        name: basename(path),
+        path: relative(testdata, path),
+        folder: relative(testdata, folder),
+        meta,
+        dir: dirname(path),
+      },
+    ];
   });
 }

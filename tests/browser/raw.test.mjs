@@ -25,22 +25,36 @@ after(async () => {
 });
 
 async function open(headers) {
-  const mounts = { "/app/": "tests/browser/app", "/packages/": "packages", "/node_modules/": "node_modules", "/testdata/": testdata };
-  const server = await serve(mounts, { headers: { ...strictCsp, ...headers }, pages: { "/": html }, resolveModules: true });
+  const mounts = {
+    "/app/": "tests/browser/app",
+    "/packages/": "packages",
+    "/node_modules/": "node_modules",
+    "/testdata/": testdata,
+  };
+  const server = await serve(mounts, {
+    headers: { ...strictCsp, ...headers },
+    pages: { "/": html },
+    resolveModules: true,
+  });
   servers.push(server);
   const page = await browser.newPage();
   const complaints = [];
   page.on("console", (m) => m.type() === "error" && complaints.push(m.text()));
   page.on("pageerror", (e) => complaints.push(String(e)));
   await page.goto(server.url);
-  await page.waitForFunction(() => globalThis.minnowTest !== undefined, null, { timeout: 20000 }).catch(() => {
-    throw new Error(`the page did not start: ${complaints.join("; ")}`);
-  });
+  await page
+    .waitForFunction(() => globalThis.minnowTest !== undefined, null, { timeout: 20000 })
+    .catch(() => {
+      throw new Error(`the page did not start: ${complaints.join("; ")}`);
+    });
   return page;
 }
 
 const run = (page, g, options) =>
-  page.evaluate(([m, o]) => globalThis.minnowTest.runGolden(m, o), [{ url: `/testdata/${g.path}`, folder: `/testdata/${g.folder}`, meta: g.meta }, options]);
+  page.evaluate(
+    ([m, o]) => globalThis.minnowTest.runGolden(m, o),
+    [{ url: `/testdata/${g.path}`, folder: `/testdata/${g.folder}`, meta: g.meta }, options],
+  );
 
 async function nodeHashes(g) {
   const model = await load(join(testdata, g.path), { deterministic: true });
@@ -54,7 +68,13 @@ async function nodeHashes(g) {
   await model.dispose();
   return g.meta.outputs.map((t, i) => hash((out[t.name] ?? Object.values(out)[i]).data));
 }
-const classes = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int32: Int32Array, int64: BigInt64Array };
+const classes = {
+  float32: Float32Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+};
 const typed = (dtype, b) => new classes[dtype](b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength));
 
 const near = ({ meta }, r, i) => {
@@ -67,9 +87,15 @@ test("all golden models agree in an isolated page; deterministic gives Node's bi
   assert.equal(await page.evaluate(() => globalThis.crossOriginIsolated), true);
   for (const g of all) {
     const fast = await run(page, g, {});
-    fast.results.forEach((r, i) => assert.ok(near(g, r, i), `${g.name}: output ${i} is off by ${r.distance}`));
+    fast.results.forEach((r, i) =>
+      assert.ok(near(g, r, i), `${g.name}: output ${i} is off by ${r.distance}`),
+    );
     const exact = await run(page, g, { deterministic: true });
-    assert.deepEqual(exact.results.map((r) => r.hash), await nodeHashes(g), `${g.name}: bits differ between Node and Chromium`);
+    assert.deepEqual(
+      exact.results.map((r) => r.hash),
+      await nodeHashes(g),
+      `${g.name}: bits differ between Node and Chromium`,
+    );
   }
   await page.close();
 });
@@ -81,7 +107,11 @@ test("without isolation, in a worker, converted first: the same answers", { skip
     const want = await nodeHashes(g);
     for (const options of [{ worker: true }, { converted: true }, { worker: true, converted: true }]) {
       const r = await run(page, g, { ...options, deterministic: true });
-      assert.deepEqual(r.results.map((x) => x.hash), want, `${g.name} with ${JSON.stringify(options)}`);
+      assert.deepEqual(
+        r.results.map((x) => x.hash),
+        want,
+        `${g.name} with ${JSON.stringify(options)}`,
+      );
     }
     const two = await run(page, g, { threads: 2 });
     assert.match(two.report, /thread/i);

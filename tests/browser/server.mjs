@@ -8,8 +8,13 @@ import { extname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const types = {
-  ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json",
-  ".wasm": "application/wasm", ".png": "image/png", ".map": "application/json",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".json": "application/json",
+  ".wasm": "application/wasm",
+  ".png": "image/png",
+  ".map": "application/json",
 };
 const require = createRequire(import.meta.url);
 
@@ -17,7 +22,9 @@ export const isolation = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
-export const strictCsp = { "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" };
+export const strictCsp = {
+  "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'",
+};
 
 /**
  * @param {Record<string, string>} mounts URL prefix → folder
@@ -27,30 +34,57 @@ export async function serve(mounts, { headers = {}, pages = {}, resolveModules =
   const server = createServer((req, res) => {
     const path = decodeURIComponent(new URL(req.url ?? "/", "http://x").pathname);
     const send = (status, type, body) => {
-      res.writeHead(status, { "Content-Type": type, "Cross-Origin-Resource-Policy": "same-origin", ...headers });
+      res.writeHead(status, {
+        "Content-Type": type,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        ...headers,
+      });
       res.end(body);
     };
     if (path in pages) return send(200, types[extname(path)] ?? types[".html"], pages[path]);
-    const prefix = Object.keys(mounts).sort((a, b) => b.length - a.length).find((p) => path.startsWith(p));
+    const prefix = Object.keys(mounts)
+      .sort((a, b) => b.length - a.length)
+      .find((p) => path.startsWith(p));
     const file = prefix && join(mounts[prefix], normalize(path.slice(prefix.length)));
-    if (!file || relative(mounts[prefix], file).startsWith("..") || !existsSync(file) || !statSync(file).isFile())
+    if (
+      !file ||
+      relative(mounts[prefix], file).startsWith("..") ||
+      !existsSync(file) ||
+      !statSync(file).isFile()
+    )
       return send(404, "text/html", "<!doctype html><title>404</title>not here");
     const type = types[extname(file)] ?? "application/octet-stream";
-    if (resolveModules && /\.m?js$/.test(file)) return send(200, type, rewrite(readFileSync(file, "utf8"), file));
-    res.writeHead(200, { "Content-Type": type, "Content-Length": statSync(file).size, "Cross-Origin-Resource-Policy": "same-origin", ...headers });
+    if (resolveModules && /\.m?js$/.test(file))
+      return send(200, type, rewrite(readFileSync(file, "utf8"), file));
+    res.writeHead(200, {
+      "Content-Type": type,
+      "Content-Length": statSync(file).size,
+      "Cross-Origin-Resource-Policy": "same-origin",
+      ...headers,
+    });
     createReadStream(file).pipe(res);
   });
   await new Promise((ok) => server.listen(0, "127.0.0.1", ok));
   const { port } = server.address();
-  return { url: `http://127.0.0.1:${port}`, close: () => new Promise((ok) => { server.closeAllConnections(); server.close(ok); }) };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () =>
+      new Promise((ok) => {
+        server.closeAllConnections();
+        server.close(ok);
+      }),
+  };
 
   function rewrite(code, file) {
-    return code.replace(/(\bfrom\s*|\bimport\s*|\bimport\()(["'])([^"'./][^"']*)\2/g, (all, lead, quote, name) => {
-      if (name.startsWith("node:")) return all;
-      const path = resolveBare(name, file);
-      const prefix = Object.keys(mounts).find((p) => path && !relative(mounts[p], path).startsWith(".."));
-      return prefix ? `${lead}${quote}${prefix}${relative(mounts[prefix], path)}${quote}` : all;
-    });
+    return code.replace(
+      /(\bfrom\s*|\bimport\s*|\bimport\()(["'])([^"'./][^"']*)\2/g,
+      (all, lead, quote, name) => {
+        if (name.startsWith("node:")) return all;
+        const path = resolveBare(name, file);
+        const prefix = Object.keys(mounts).find((p) => path && !relative(mounts[p], path).startsWith(".."));
+        return prefix ? `${lead}${quote}${prefix}${relative(mounts[prefix], path)}${quote}` : all;
+      },
+    );
   }
 }
 

@@ -25,15 +25,20 @@ async function attempt(seed) {
   const mutant = mutate(source, rng);
   const graph = await toGraph(mutant, { optimize: rng() < 0.5 });
   const dims = {};
-  for (const t of graph.inputs) for (const d of t.shape) if (typeof d === "string") dims[d] = 1 + Math.floor(rng() * 3);
+  for (const t of graph.inputs)
+    for (const d of t.shape) if (typeof d === "string") dims[d] = 1 + Math.floor(rng() * 3);
   const program = compile(graph, { dims }, { maxOperations: 2e8 });
   const constants = program.buffers.reduce((s, b) => s + (b.data?.byteLength ?? 0), 0);
   if (program.arenaBytes + constants > limit) return "planned only";
   const model = new WasmModel({ maxMemory: limit });
   const bound = await model.bind(program);
   const inputs = program.inputs.map(({ view }) => {
-    const a = newArray(view.dtype, view.shape.reduce((x, y) => x * y, 1));
-    for (let i = 0; i < a.length; i++) a[i] = typeof a[i] === "bigint" ? BigInt(Math.floor(rng() * 9)) : rng() * 9;
+    const a = newArray(
+      view.dtype,
+      view.shape.reduce((x, y) => x * y, 1),
+    );
+    for (let i = 0; i < a.length; i++)
+      a[i] = typeof a[i] === "bigint" ? BigInt(Math.floor(rng() * 9)) : rng() * 9;
     return a;
   });
   model.run(bound, inputs);
@@ -50,7 +55,14 @@ for (let seed = first; seed < first + count; seed++) {
     note(await attempt(seed));
   } catch (e) {
     if (e instanceof ModelError && e.code !== "internal") note(e.code);
-    else failures.push({ seed, error: String(e?.stack ?? e).split("\n").slice(0, 4).join(" | ") });
+    else
+      failures.push({
+        seed,
+        error: String(e?.stack ?? e)
+          .split("\n")
+          .slice(0, 4)
+          .join(" | "),
+      });
   }
   const { user, system } = process.cpuUsage(start);
   const ms = (user + system) / 1000;

@@ -2,8 +2,13 @@
 import { convert, load } from "minnow";
 
 const arrays = {
-  float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array,
-  int64: BigInt64Array, bool: Uint8Array,
+  float32: Float32Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
 };
 
 /** FNV-1a over the bytes of an array. */

@@ -31,9 +31,13 @@ export function compile(graph: Graph, binding: Binding = {}, options: CompileOpt
   checkSizes(lowered.values);
   const operations = operationsOf(lowered);
   if (operations > (options.maxOperations ?? Number.POSITIVE_INFINITY))
-    throw new ModelError("too_much_work", `one run takes ${operations} operations, maxOperations is ${options.maxOperations}`, {
-      hint: "raise maxOperations, or bind smaller dimensions",
-    });
+    throw new ModelError(
+      "too_much_work",
+      `one run takes ${operations} operations, maxOperations is ${options.maxOperations}`,
+      {
+        hint: "raise maxOperations, or bind smaller dimensions",
+      },
+    );
   return finish(lowered, place(lowered), operations);
 }
 
@@ -60,7 +64,9 @@ function checkSizes(values: readonly Value[]): void {
 function checkSize(name: string, dtype: DType, shape: readonly number[]): void {
   const bytes = byteSize(dtype, count(shape));
   if (!Number.isSafeInteger(bytes) || bytes > 2 ** 32 || shape.some((d) => d > 2 ** 32))
-    throw new ModelError("out_of_memory", `tensor ${name} [${shape}] would take ${bytes} bytes`, { tensor: name });
+    throw new ModelError("out_of_memory", `tensor ${name} [${shape}] would take ${bytes} bytes`, {
+      tensor: name,
+    });
 }
 
 function finish(lowered: Lowered, storage: readonly Storage[], operations: number): Program {
@@ -146,7 +152,13 @@ function shareInPlace(
     for (const o of nest.operands) {
       const s = storage[o.value] as Storage;
       const from = owner.get(s.root) as Buffer;
-      if (from === outBuffer || from.space !== "arena" || from.last !== step || from.bytes !== outBuffer.bytes) continue;
+      if (
+        from === outBuffer ||
+        from.space !== "arena" ||
+        from.last !== step ||
+        from.bytes !== outBuffer.bytes
+      )
+        continue;
       if (!walkedAlike(o, nest, s, out, lowered) || readTwice(nest, o, storage, s.root)) continue;
       from.last = outBuffer.last;
       for (const [root, b] of owner) if (b === outBuffer) owner.set(root, from);
@@ -165,7 +177,10 @@ function walkedAlike(o: Access, nest: LoopNest, s: Storage, out: Storage, lowere
     const y = nest.out.index[i];
     if (a.shape[i] === 1) return x.table === undefined && !x.guard;
     return (
-      y !== undefined && x.table === undefined && !x.guard && x.offset === y.offset &&
+      y !== undefined &&
+      x.table === undefined &&
+      !x.guard &&
+      x.offset === y.offset &&
       JSON.stringify(x.terms) === JSON.stringify(y.terms)
     );
   });

@@ -23,9 +23,16 @@ function* sweep(step: number, limit = Number.POSITIVE_INFINITY): Generator<numbe
   }
 }
 
-function worst(op: e.UnaryOp, exact: (x: number) => number, inputs: Iterable<number>): { ulps: number; at: number } {
+function worst(
+  op: e.UnaryOp,
+  exact: (x: number) => number,
+  inputs: Iterable<number>,
+): { ulps: number; at: number } {
   const f = evaluator(expand(e.input(0, "f32")), true);
-  assert.equal(f(() => 1), 1);
+  assert.equal(
+    f(() => 1),
+    1,
+  );
   const g = evaluator(expand({ k: "un", op, a: e.input(0, "f32"), t: "f32" }), true);
   let found = { ulps: 0, at: 0 };
   for (const x of inputs) {
@@ -33,7 +40,10 @@ function worst(op: e.UnaryOp, exact: (x: number) => number, inputs: Iterable<num
     const want = exact(x);
     const rounded = Math.fround(want);
     if (Object.is(got, rounded) || (Number.isNaN(got) && Number.isNaN(want))) continue;
-    const ulps = Number.isFinite(rounded) && Number.isFinite(got) ? Math.abs(got - want) / ulp(want) : Number.POSITIVE_INFINITY;
+    const ulps =
+      Number.isFinite(rounded) && Number.isFinite(got)
+        ? Math.abs(got - want) / ulp(want)
+        : Number.POSITIVE_INFINITY;
     if (!(ulps <= found.ulps)) found = { ulps, at: x };
   }
   return found;
@@ -63,15 +73,45 @@ test("special values", () => {
   const inf = Number.POSITIVE_INFINITY;
   const nan = Number.NaN;
   const rows: [e.UnaryOp, number, number][] = [
-    ["exp", inf, inf], ["exp", -inf, 0], ["exp", nan, nan], ["exp", 0, 1], ["exp", -0, 1], ["exp", 89, inf],
-    ["log", inf, inf], ["log", 0, -inf], ["log", -0, -inf], ["log", -1, nan], ["log", -inf, nan], ["log", nan, nan], ["log", 1, 0],
-    ["tanh", inf, 1], ["tanh", -inf, -1], ["tanh", nan, nan], ["tanh", -0, -0], ["tanh", 0, 0],
-    ["sigmoid", inf, 1], ["sigmoid", -inf, 0], ["sigmoid", nan, nan], ["sigmoid", 0, 0.5],
-    ["erf", inf, 1], ["erf", -inf, -1], ["erf", nan, nan], ["erf", -0, -0], ["erf", 0, 0],
-    ["sin", inf, nan], ["sin", -inf, nan], ["sin", nan, nan], ["sin", -0, -0], ["sin", 0, 0],
-    ["cos", inf, nan], ["cos", nan, nan], ["cos", 0, 1], ["cos", -0, 1],
+    ["exp", inf, inf],
+    ["exp", -inf, 0],
+    ["exp", nan, nan],
+    ["exp", 0, 1],
+    ["exp", -0, 1],
+    ["exp", 89, inf],
+    ["log", inf, inf],
+    ["log", 0, -inf],
+    ["log", -0, -inf],
+    ["log", -1, nan],
+    ["log", -inf, nan],
+    ["log", nan, nan],
+    ["log", 1, 0],
+    ["tanh", inf, 1],
+    ["tanh", -inf, -1],
+    ["tanh", nan, nan],
+    ["tanh", -0, -0],
+    ["tanh", 0, 0],
+    ["sigmoid", inf, 1],
+    ["sigmoid", -inf, 0],
+    ["sigmoid", nan, nan],
+    ["sigmoid", 0, 0.5],
+    ["erf", inf, 1],
+    ["erf", -inf, -1],
+    ["erf", nan, nan],
+    ["erf", -0, -0],
+    ["erf", 0, 0],
+    ["sin", inf, nan],
+    ["sin", -inf, nan],
+    ["sin", nan, nan],
+    ["sin", -0, -0],
+    ["sin", 0, 0],
+    ["cos", inf, nan],
+    ["cos", nan, nan],
+    ["cos", 0, 1],
+    ["cos", -0, 1],
   ];
-  for (const [op, x, want] of rows) assert.ok(Object.is(run(op, x), want), `${op}(${x}) = ${run(op, x)}, not ${want}`);
+  for (const [op, x, want] of rows)
+    assert.ok(Object.is(run(op, x), want), `${op}(${x}) = ${run(op, x)}, not ${want}`);
   assert.ok(Math.abs(run("sin", 3e38)) <= 1);
 });
 
@@ -86,7 +126,11 @@ test("pow: random pairs over the whole range, and special values", (t) => {
   };
   let found = { ulps: 0, x: 0, y: 0 };
   for (let i = 0; i < 60_000; i++) {
-    const x = Math.fround(i % 3 === 0 ? 1 + (random() - 0.5) * 2 ** -(20 * random()) : fromBits(Math.floor(random() * 0x7f800000)));
+    const x = Math.fround(
+      i % 3 === 0
+        ? 1 + (random() - 0.5) * 2 ** -(20 * random())
+        : fromBits(Math.floor(random() * 0x7f800000)),
+    );
     const reach = 155 / Math.max(1e-7, Math.abs(Math.log2(x)));
     let y = Math.fround((random() - 0.5) * 2 * reach);
     if (i % 5 === 0) y = Math.round(y);
@@ -95,18 +139,46 @@ test("pow: random pairs over the whole range, and special values", (t) => {
     const got = powOf(base, y);
     const rounded = Math.fround(want);
     if (Object.is(got, rounded) || (Number.isNaN(want) && Number.isNaN(got))) continue;
-    const ulps = Number.isFinite(rounded) && Number.isFinite(got) ? Math.abs(got - want) / ulp(want) : Number.POSITIVE_INFINITY;
+    const ulps =
+      Number.isFinite(rounded) && Number.isFinite(got)
+        ? Math.abs(got - want) / ulp(want)
+        : Number.POSITIVE_INFINITY;
     if (!(ulps <= found.ulps)) found = { ulps, x: base, y };
   }
   t.diagnostic(`pow: ${found.ulps.toFixed(2)} ULP at ${found.x}, ${found.y}`);
   assert.ok(found.ulps <= 2, JSON.stringify(found));
 
-  const interesting = [0, -0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1.5, Infinity, -Infinity, NaN, 1e-40, -1e-40, 3e38, 16777217];
+  const interesting = [
+    0,
+    -0,
+    1,
+    -1,
+    2,
+    -2,
+    3,
+    -3,
+    0.5,
+    -0.5,
+    1.5,
+    Infinity,
+    -Infinity,
+    NaN,
+    1e-40,
+    -1e-40,
+    3e38,
+    16777217,
+  ];
   for (const x of interesting.map(Math.fround))
     for (const y of interesting.map(Math.fround)) {
       const want = x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : Math.fround(x ** y);
-      for (const got of [powOf(x, y), evaluator(expand(e.pow(e.input(0, "f32"), y)), true)(() => x) as number]) {
-        const same = Object.is(got, want) || (Number.isNaN(got) && Number.isNaN(want)) || Math.abs(got - want) <= 2 * ulp(want);
+      for (const got of [
+        powOf(x, y),
+        evaluator(expand(e.pow(e.input(0, "f32"), y)), true)(() => x) as number,
+      ]) {
+        const same =
+          Object.is(got, want) ||
+          (Number.isNaN(got) && Number.isNaN(want)) ||
+          Math.abs(got - want) <= 2 * ulp(want);
         assert.ok(same && (got !== 0 || Object.is(got, want)), `${x}^${y} = ${got}, not ${want}`);
       }
     }

@@ -51,7 +51,9 @@ const functions: Partial<Record<e.UnaryOp, (x: Expr) => Expr>> = {
 
 /** c[0] + c[1]·x + c[2]·x² + … */
 export function polynomial(x: Expr, c: readonly number[]): Expr {
-  return c.slice(0, -1).reduceRight<Expr>((sum, k) => e.add(e.mul(sum, x), k), e.num(c[c.length - 1] as number));
+  return c
+    .slice(0, -1)
+    .reduceRight<Expr>((sum, k) => e.add(e.mul(sum, x), k), e.num(c[c.length - 1] as number));
 }
 
 const magic = 12582912; // 1.5·2^23: adding it rounds to an integer, which the low bits then hold
@@ -76,8 +78,7 @@ export function scale(x: Expr, n: Expr): Expr {
 }
 
 /** e^r for the reduced r; the tail is (e^r − 1 − r) / r² on |r| ≤ 0.348. */
-const expReduced = (r: Expr): Expr =>
-  e.add(e.add(e.mul(e.mul(r, r), polynomial(r, expTail)), r), 1);
+const expReduced = (r: Expr): Expr => e.add(e.add(e.mul(e.mul(r, r), polynomial(r, expTail)), r), 1);
 const expTail = [0.5, 0.16666516661643982, 0.04166620224714279, 0.008369088172912598, 0.0013950834982097149];
 
 function expandExp(x: Expr): Expr {
@@ -99,7 +100,10 @@ function expandSigmoid(x: Expr): Expr {
 }
 
 /** (tanh(x) − x) / x³ as a polynomial in x² on 0…0.6 */
-const tanhSmall = [-0.33333298563957214, 0.13331958651542664, -0.053786683827638626, 0.02080538496375084, -0.005905868951231241];
+const tanhSmall = [
+  -0.33333298563957214, 0.13331958651542664, -0.053786683827638626, 0.02080538496375084,
+  -0.005905868951231241,
+];
 
 /** 1 − 2 / (e^2|x| + 1), and near 0, where that cancels, an odd polynomial. */
 function expandTanh(x: Expr): Expr {
@@ -186,11 +190,17 @@ function subtractAll(x: Expr, terms: readonly Expr[]): Expr {
 /** sin(x + quarter·π/2). Good to |x| = 10^5; beyond that it loses accuracy and stays within ±1. */
 function expandSine(x: Expr, quarter: 0 | 1): Expr {
   const turns = e.add(e.nearest(e.mul(x, 2 / Math.PI)), 0); // −0 would turn sin(−0) into +0
-  const rest = subtractAll(x, halfPi.map((piece) => e.mul(turns, piece)));
+  const rest = subtractAll(
+    x,
+    halfPi.map((piece) => e.mul(turns, piece)),
+  );
   const r = e.clamp(rest, -1, 1);
   const n = e.add(e.cast(turns, "i32"), quarter);
   const z = e.mul(r, r);
-  const sine = e.add(e.mul(e.mul(z, r), polynomial(z, [-0.16666655242443085, 0.008332166820764542, -0.00019515659369062632])), r);
+  const sine = e.add(
+    e.mul(e.mul(z, r), polynomial(z, [-0.16666655242443085, 0.008332166820764542, -0.00019515659369062632])),
+    r,
+  );
   const tail = polynomial(z, [0.04166664555668831, -0.0013887352542951703, 2.443661287543364e-5]);
   const cosine = e.add(e.sub(e.mul(e.mul(z, z), tail), e.mul(z, 0.5)), 1);
   const value = e.select(e.and(n, 1), cosine, e.select(e.eq(x, 0), x, sine)); // keeps −0

@@ -61,7 +61,10 @@ function log2Pair(x: Expr): { hi: Expr; lo: Expr } {
 }
 
 /** (2^r − 1) / r on |r| ≤ ½, by e^(r ln 2): (e^q − 1 − q) / q² */
-const expTail = [0.5, 0.1666666716337204, 0.04166635125875473, 0.00833327230066061, 0.0013941299403086305, 0.00019914578297175467];
+const expTail = [
+  0.5, 0.1666666716337204, 0.04166635125875473, 0.00833327230066061, 0.0013941299403086305,
+  0.00019914578297175467,
+];
 
 /** 2^(hi + lo) for hi + lo in about ±160. */
 function exp2Pair(hi: Expr, lo: Expr): Expr {
@@ -104,10 +107,16 @@ function generalPow(x: Expr, y: Expr): Expr {
   const negative = e.lt(e.bits(x, "i32"), 0);
   const sign = e.and(negative, odd);
   const signed = e.bits(e.xor(e.bits(result, "i32"), e.shl(sign, 31)), "f32");
-  const undefinedPower = e.and(e.and(e.lt(x, 0), e.gt(x, Number.NEGATIVE_INFINITY)), e.xor(whole, e.num(1, "i32")));
+  const undefinedPower = e.and(
+    e.and(e.lt(x, 0), e.gt(x, Number.NEGATIVE_INFINITY)),
+    e.xor(whole, e.num(1, "i32")),
+  );
   const real = e.select(undefinedPower, Number.NaN, signed);
 
   const nan = e.or(e.ne(x, x), e.ne(y, y));
-  const unit = e.or(e.or(e.eq(x, 1), e.eq(y, 0)), e.and(e.eq(x, -1), e.eq(e.abs(y), Number.POSITIVE_INFINITY)));
+  const unit = e.or(
+    e.or(e.eq(x, 1), e.eq(y, 0)),
+    e.and(e.eq(x, -1), e.eq(e.abs(y), Number.POSITIVE_INFINITY)),
+  );
   return e.select(unit, e.num(1), e.select(nan, e.num(Number.NaN), real));
 }

@@ -60,7 +60,9 @@ export const num = (v: number, t: ScalarType = "f32"): Expr => ({ k: "const", v,
 type Arg = Expr | number;
 const lift = (x: Arg, t: ScalarType): Expr => (typeof x === "number" ? num(x, t) : x);
 
-const unary = (op: UnaryOp) => (a: Expr): Expr => ({ k: "un", op, a, t: a.t });
+const unary =
+  (op: UnaryOp) =>
+  (a: Expr): Expr => ({ k: "un", op, a, t: a.t });
 export const neg = unary("neg");
 export const abs = unary("abs");
 export const sqrt = unary("sqrt");
@@ -193,8 +195,22 @@ export function operandsOf(e: Expr): number[] {
 }
 
 const symbols: Record<string, string> = {
-  add: "+", sub: "-", mul: "*", div: "/", rem: "%", and: "&", or: "|", xor: "^", shl: "<<", shr: ">>",
-  eq: "==", ne: "!=", lt: "<", le: "<=", gt: ">", ge: ">=",
+  add: "+",
+  sub: "-",
+  mul: "*",
+  div: "/",
+  rem: "%",
+  and: "&",
+  or: "|",
+  xor: "^",
+  shl: "<<",
+  shr: ">>",
+  eq: "==",
+  ne: "!=",
+  lt: "<",
+  le: "<=",
+  gt: ">",
+  ge: ">=",
 };
 
 /** Stable text: also the key under which generated code is shared. Shared nodes print as %n. */

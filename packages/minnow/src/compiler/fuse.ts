@@ -17,7 +17,14 @@ const maxOperands = 8;
 const maxResiduals = 2;
 /** Kernels whose epilogue may take more work. Others write their result as it is. */
 const withEpilogue = new Set([
-  "conv2d", "conv_transpose2d", "dense", "matmul", "avg_pool2d", "max_pool2d", "reduce", "resize",
+  "conv2d",
+  "conv_transpose2d",
+  "dense",
+  "matmul",
+  "avg_pool2d",
+  "max_pool2d",
+  "reduce",
+  "resize",
 ]);
 
 const takesEpilogue = (k: LoweredKernel): boolean =>
@@ -55,11 +62,14 @@ function fuseOnce(lowered: Lowered, producerFits: (k: LoweredKernel) => boolean,
     for (const { v, p } of candidates) {
       const value = lowered.values[v] as Value;
       if (value.output || readers.get(v)?.size !== 1 || !exactType(value)) continue;
-      const merged = isElementwise(p) ? chain(p, consumer, value) : epilogue(p, consumer, value, lowered.values);
+      const merged = isElementwise(p)
+        ? chain(p, consumer, value)
+        : epilogue(p, consumer, value, lowered.values);
       if (!merged) continue;
       replace(consumer, p, merged);
       gone.add(p);
-      for (const r of readsOf(consumer)) readers.set(r, new Set([...(readers.get(r) ?? [])].filter((k) => k !== p)).add(consumer));
+      for (const r of readsOf(consumer))
+        readers.set(r, new Set([...(readers.get(r) ?? [])].filter((k) => k !== p)).add(consumer));
       fused++;
       note(lowered.fusions, what);
       if (!isElementwise(consumer)) break;
@@ -92,11 +102,22 @@ function isElementwise(k: LoweredKernel): boolean {
 const isIdentity = (index: readonly AxisIndex[]): boolean =>
   index.every((a, i) => isLoop(a, i) || (a.offset === 0 && a.terms.length === 0 && a.table === undefined));
 const isLoop = (a: AxisIndex, loop: number): boolean =>
-  a.offset === 0 && !a.guard && a.table === undefined && a.terms.length === 1 && a.terms[0]?.[0] === loop && a.terms[0]?.[1] === 1;
+  a.offset === 0 &&
+  !a.guard &&
+  a.table === undefined &&
+  a.terms.length === 1 &&
+  a.terms[0]?.[0] === loop &&
+  a.terms[0]?.[1] === 1;
 
 /** Storing to this type loses nothing that the compute type held. */
 function exactType(v: Value): boolean {
-  return v.quant !== undefined || v.dtype === "float32" || v.dtype === "int32" || v.dtype === "int64" || v.dtype === "bool";
+  return (
+    v.quant !== undefined ||
+    v.dtype === "float32" ||
+    v.dtype === "int32" ||
+    v.dtype === "int64" ||
+    v.dtype === "bool"
+  );
 }
 
 /** Index of the producer's operand, seen from the consumer's loops. */
@@ -139,7 +160,9 @@ function chain(p: LoweredKernel, consumer: LoweredKernel, v: Value): LoopNest | 
   /** An operand of the consumer, and the tables that its index reads. */
   const keep = (o: Access): number => {
     if (o.value === v.id) failed = true; // the inlined value would be a table
-    const index = o.index.map((x) => (x.table === undefined ? x : { ...x, table: keep(b.operands[x.table] as Access) }));
+    const index = o.index.map((x) =>
+      x.table === undefined ? x : { ...x, table: keep(b.operands[x.table] as Access) },
+    );
     return build.add({ ...o, index });
   };
   const result = substitute(b.result, (i, t) => {
@@ -163,7 +186,12 @@ function chain(p: LoweredKernel, consumer: LoweredKernel, v: Value): LoopNest | 
 const moves = (o: Access): boolean => o.index.some((a) => a.table !== undefined || a.guard);
 
 /** Makes `consumer` the tail of kernel `p`'s result. */
-function epilogue(p: LoweredKernel, consumer: LoweredKernel, v: Value, values: readonly Value[]): LoopNest | null {
+function epilogue(
+  p: LoweredKernel,
+  consumer: LoweredKernel,
+  v: Value,
+  values: readonly Value[],
+): LoopNest | null {
   const [a, b] = [p.nest, consumer.nest];
   if (!a || !b || !bijective(a, v)) return null;
   const outShape = values[b.out.value]?.shape;
@@ -189,7 +217,8 @@ function epilogue(p: LoweredKernel, consumer: LoweredKernel, v: Value, values: r
     return { k: "in", i: at, t };
   });
   const total = residuals + fullOperands(a, values, v.shape);
-  if (failed || total > maxResiduals || build.list.length > maxOperands + 2 || nodes(result) > maxExprNodes) return null;
+  if (failed || total > maxResiduals || build.list.length > maxOperands + 2 || nodes(result) > maxExprNodes)
+    return null;
   return { ...a, operands: build.list, result, out: { ...b.out, index: a.out.index } };
 }
 
@@ -206,7 +235,11 @@ function bijective(n: LoopNest, v: Value): boolean {
 }
 
 /** How an epilogue operand lies over the output: one number, one per channel (last axis), or all. */
-function classify(o: Access, value: Value, shape: readonly number[]): "scalar" | "channel" | "full" | "other" {
+function classify(
+  o: Access,
+  value: Value,
+  shape: readonly number[],
+): "scalar" | "channel" | "full" | "other" {
   const live = o.index.filter((a) => a.terms.length > 0);
   if (live.length === 0) return "scalar";
   const last = shape.length - 1;
@@ -214,7 +247,9 @@ function classify(o: Access, value: Value, shape: readonly number[]): "scalar" |
     const size = value.shape.reduce((a, b) => a * b, 1);
     if (size === shape[last]) return "channel";
   }
-  const full = value.shape.length === shape.length && o.index.every((a, i) => isLoop(a, i) || value.shape[i] === 1) &&
+  const full =
+    value.shape.length === shape.length &&
+    o.index.every((a, i) => isLoop(a, i) || value.shape[i] === 1) &&
     value.shape.every((d, i) => d === shape[i]);
   return full ? "full" : "other";
 }
@@ -222,7 +257,9 @@ function classify(o: Access, value: Value, shape: readonly number[]): "scalar" |
 /** Residuals already in the epilogue of `a`. */
 function fullOperands(a: LoopNest, values: readonly Value[], shape: readonly number[]): number {
   const body = a.body ? new Set(operandsOf(a.body)) : new Set<number>();
-  return a.operands.filter((o, i) => !body.has(i) && values[o.value]?.shape.join() === shape.join() && shape.length > 1).length;
+  return a.operands.filter(
+    (o, i) => !body.has(i) && values[o.value]?.shape.join() === shape.join() && shape.length > 1,
+  ).length;
 }
 
 /** Operands, each value and index once. */

@@ -51,10 +51,14 @@ class Lowering {
   private info(t: Tensor): TensorInfo & { shape: readonly number[] } {
     const info = this.known.get(t) ?? declared(t);
     if (!isConcrete(info.shape))
-      throw new ModelError("bad_shape", `tensor ${t.name} has unbound dimensions [${info.shape.join(", ")}]`, {
-        tensor: t.name,
-        hint: "bind them with `dims`, or give inputs of a definite shape",
-      });
+      throw new ModelError(
+        "bad_shape",
+        `tensor ${t.name} has unbound dimensions [${info.shape.join(", ")}]`,
+        {
+          tensor: t.name,
+          hint: "bind them with `dims`, or give inputs of a definite shape",
+        },
+      );
     return info as TensorInfo & { shape: readonly number[] };
   }
 
@@ -80,7 +84,14 @@ class Lowering {
     const { dtype, shape, quant } = this.info(t);
     const data = this.constantData(t);
     const kind = t.kind === "input" ? "input" : data ? "constant" : "value";
-    const id = this.add({ label: t.name, dtype, shape, kind, ...(quant && { quant }), ...(data && { data }) });
+    const id = this.add({
+      label: t.name,
+      dtype,
+      shape,
+      kind,
+      ...(quant && { quant }),
+      ...(data && { data }),
+    });
     this.ids.set(t, id);
     return id;
   }
@@ -93,7 +104,12 @@ class Lowering {
       v.output = true;
       return id;
     }
-    const copy = this.add({ label: t.name, dtype: t.dtype === "float16" ? v.dtype : t.dtype, shape: v.shape, kind: "value" });
+    const copy = this.add({
+      label: t.name,
+      dtype: t.dtype === "float16" ? v.dtype : t.dtype,
+      shape: v.shape,
+      kind: "value",
+    });
     (this.values[copy] as Value).output = true;
     this.kernels.push({ ...this.blank("Constant", t.name), nest: copyNest(id, copy, v.shape, v.dtype) });
     return copy;
@@ -112,7 +128,9 @@ class Lowering {
     } else if (def.expr) this.elementwise(node, def);
     else if (def.lower) this.lowered(node, def);
     else
-      throw new ModelError("unsupported", `operator ${node.op} (${node.name}) has no implementation`, { op: node.op });
+      throw new ModelError("unsupported", `operator ${node.op} (${node.name}) has no implementation`, {
+        op: node.op,
+      });
   }
 
   /** Float16 and quantised constants made float: no step, the constant is read in its stored form. */
@@ -129,7 +147,10 @@ class Lowering {
     }
     if (node.op === "Dequantize" && from.quant && to.dtype === "float32") {
       const data = dequantizeConstant(from);
-      this.ids.set(y, this.add({ label: y.name, dtype: "float32", shape: from.shape, kind: "constant", data }));
+      this.ids.set(
+        y,
+        this.add({ label: y.name, dtype: "float32", shape: from.shape, kind: "constant", data }),
+      );
       return true;
     }
     return false;

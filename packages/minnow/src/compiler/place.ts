@@ -77,7 +77,11 @@ class Placement {
       const nest = k.nest as LoopNest;
       const operand = nest.operands[0] as Access;
       const start = startOf(nest.out, nest.loops.length);
-      if (start && isWhole(operand, nest, this.value(operand.value)) && this.intoParent(operand.value, nest.out.value, start))
+      if (
+        start &&
+        isWhole(operand, nest, this.value(operand.value)) &&
+        this.intoParent(operand.value, nest.out.value, start)
+      )
         this.remove(k, "concat without copy");
     }
   }
@@ -90,11 +94,13 @@ class Placement {
       chain.push(p.parent);
     }
     const root = chain[chain.length - 1] as number;
-    if (this.value(root).kind !== "value" || this.value(root).dtype !== this.value(parent).dtype) return false;
+    if (this.value(root).kind !== "value" || this.value(root).dtype !== this.value(parent).dtype)
+      return false;
     if (this.resolve(parent).root === root) return false;
     const saved = new Map(this.places);
     // Turn the reshape chain round: the part is now the owner.
-    for (let i = chain.length - 1; i > 0; i--) this.places.set(chain[i] as number, { parent: chain[i - 1] as number });
+    for (let i = chain.length - 1; i > 0; i--)
+      this.places.set(chain[i] as number, { parent: chain[i - 1] as number });
     this.places.set(part, { parent, start });
     const storage = this.resolve(part);
     const family = this.sameElements(part);
@@ -125,7 +131,11 @@ class Placement {
       const family = this.sameElements(out);
       const shape = this.value(out).shape;
       const contiguous = isContiguousStorage(storage.strides, shape);
-      if (contiguous ? !family.some((v) => this.value(v).output) : family.length === 1 && isPitched(storage.strides, shape) && !this.rigid.has(out))
+      if (
+        contiguous
+          ? !family.some((v) => this.value(v).output)
+          : family.length === 1 && isPitched(storage.strides, shape) && !this.rigid.has(out)
+      )
         this.remove(k, `${k.name} without copy`);
       else this.places.delete(out);
     }

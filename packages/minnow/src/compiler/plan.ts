@@ -50,7 +50,8 @@ export function assignOffsets(buffers: readonly Buffer[]): number {
 function breadthOrder(arena: readonly Buffer[]): (a: Buffer, b: Buffer) => number {
   const last = Math.max(0, ...arena.map((b) => b.last));
   const live = new Float64Array(last + 3);
-  for (const b of arena) for (let s = b.first; s <= b.last; s++) live[s + 1] = (live[s + 1] as number) + b.bytes;
+  for (const b of arena)
+    for (let s = b.first; s <= b.last; s++) live[s + 1] = (live[s + 1] as number) + b.bytes;
   const rank = new Map(
     arena.map((b) => {
       let most = 0;

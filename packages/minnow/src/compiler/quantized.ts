@@ -43,7 +43,9 @@ export function sameQuant(a: Quantization | undefined, b: Quantization | undefin
   if (!a || !b) return a === b;
   const equal = (x: readonly number[], y: readonly number[]): boolean =>
     x.length === y.length && x.every((v, i) => v === y[i]);
-  return equal(a.scale, b.scale) && equal(a.zeroPoint, b.zeroPoint) && (a.scale.length < 2 || a.axis === b.axis);
+  return (
+    equal(a.scale, b.scale) && equal(a.zeroPoint, b.zeroPoint) && (a.scale.length < 2 || a.axis === b.axis)
+  );
 }
 
 /**
@@ -61,10 +63,18 @@ export function elementExpr(
   const quantized = !def.raw && (output.quant || inputs.some((t) => t.quant));
   const context = (types: readonly DType[], out: DType) => ({ inputs: types, output: out });
   if (!quantized) {
-    const y = expr(operands, attrs, context(inputs.map((t) => t.dtype), output.dtype));
+    const y = expr(
+      operands,
+      attrs,
+      context(
+        inputs.map((t) => t.dtype),
+        output.dtype,
+      ),
+    );
     return e.cast(y, scalarOf(output.dtype));
   }
-  const integer = clampOnly(def, attrs, operands, inputs, output) ?? arithmetic(def, operands, inputs, output);
+  const integer =
+    clampOnly(def, attrs, operands, inputs, output) ?? arithmetic(def, operands, inputs, output);
   if (integer) return integer;
   const real = operands.map((x, i) => {
     const t = inputs[i] as QuantInput;
@@ -72,7 +82,9 @@ export function elementExpr(
   });
   const realTypes = inputs.map((t): DType => (t.quant ? "float32" : t.dtype));
   const y = expr(real, attrs, context(realTypes, output.quant ? "float32" : output.dtype));
-  return output.quant ? requantize(e.cast(y, "f32"), output.quant, output.dtype) : e.cast(y, scalarOf(output.dtype));
+  return output.quant
+    ? requantize(e.cast(y, "f32"), output.quant, output.dtype)
+    : e.cast(y, scalarOf(output.dtype));
 }
 
 /** Relu, Clip and Identity between equal parameters, in integers. */
@@ -83,10 +95,12 @@ function clampOnly(
   [from]: readonly QuantInput[],
   to: QuantInput,
 ): e.Expr | null {
-  if (!x || !from?.quant || !to.quant || from.dtype !== to.dtype || !sameQuant(from.quant, to.quant)) return null;
+  if (!x || !from?.quant || !to.quant || from.dtype !== to.dtype || !sameQuant(from.quant, to.quant))
+    return null;
   if (from.quant.scale.length !== 1) return null;
   let bounds: [number, number];
-  if (def.name === "Identity" || def.name === "Quantize") bounds = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  if (def.name === "Identity" || def.name === "Quantize")
+    bounds = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   else if (def.name === "Relu") bounds = [0, Number.POSITIVE_INFINITY];
   else if (def.name === "Clip") bounds = [attrs.min as number, attrs.max as number];
   else return null;

@@ -112,9 +112,7 @@ export function floorDiv(a: Dim, b: Dim): Dim {
 }
 
 export const ceilDiv = (a: Dim, b: Dim): Dim =>
-  typeof a === "number" && typeof b === "number"
-    ? Math.ceil(a / b)
-    : floorDiv(add(a, sub(b, 1)), b);
+  typeof a === "number" && typeof b === "number" ? Math.ceil(a / b) : floorDiv(add(a, sub(b, 1)), b);
 
 export const max = (a: Dim, b: Dim): Dim =>
   typeof a === "number" && typeof b === "number" ? Math.max(a, b) : a === b ? a : call("max", a, b);

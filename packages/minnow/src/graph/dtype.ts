@@ -69,8 +69,7 @@ export function arrayFromBytes(t: DType, bytes: Uint8Array): TypedArray {
   return new array(copy.buffer, copy.byteOffset, whole / step);
 }
 
-export const bytesOf = (a: TypedArray): Uint8Array =>
-  new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
+export const bytesOf = (a: TypedArray): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
 
 const f32 = new Float32Array(1);
 const u32 = new Uint32Array(f32.buffer);

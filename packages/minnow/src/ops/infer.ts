@@ -57,7 +57,8 @@ export function attributesOf(node: Node, def: OpDef): Attrs {
   for (const [name, spec] of Object.entries(def.attrs)) {
     const given = node.attrs[name] ?? spec.default;
     if (given === undefined) reject(node, `attribute ${name} is missing`, "bad_graph");
-    if (!fits(given, spec)) reject(node, `attribute ${name} is ${JSON.stringify(given)}, not ${spec.type}`, "bad_graph");
+    if (!fits(given, spec))
+      reject(node, `attribute ${name} is ${JSON.stringify(given)}, not ${spec.type}`, "bad_graph");
     out[name] = given;
   }
   return out;
@@ -107,7 +108,8 @@ export function inferNode(node: Node, known: Known, symbolic?: boolean): Inferre
     const r = inferred[i];
     if (!r) reject(node, `has no output ${i}`, "bad_graph");
     for (const d of r.shape)
-      if (typeof d === "number" && (!Number.isSafeInteger(d) || d < 0)) reject(node, `its shape would be [${r.shape}]`);
+      if (typeof d === "number" && (!Number.isSafeInteger(d) || d < 0))
+        reject(node, `its shape would be [${r.shape}]`);
     known.set(t, { ...r, ...(t.quant && { quant: t.quant }) });
   });
   return inferred;

@@ -98,7 +98,11 @@ export interface OpDef {
   /** Everything else. */
   readonly lower?: (c: LowerContext) => void;
   /** Floating-point multiply-adds of one run, for info and profiles. */
-  readonly macs?: (c: { inputs: readonly (LowerTensor | undefined)[]; outputs: readonly LowerTensor[]; attrs: Attrs }) => number;
+  readonly macs?: (c: {
+    inputs: readonly (LowerTensor | undefined)[];
+    outputs: readonly LowerTensor[];
+    attrs: Attrs;
+  }) => number;
 }
 
 export interface ExprContext {

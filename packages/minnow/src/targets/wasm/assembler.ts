@@ -236,7 +236,10 @@ export class ModuleBuilder {
     section(out, 2, (s) => {
       s.u32(1).name("env").name("memory").byte(2);
       if (memory.maximum === undefined) s.byte(0).u32(0);
-      else s.byte(memory.shared ? 3 : 1).u32(0).u32(memory.maximum);
+      else
+        s.byte(memory.shared ? 3 : 1)
+          .u32(0)
+          .u32(memory.maximum);
     });
     section(out, 3, (s) => {
       s.u32(this.functions.length);

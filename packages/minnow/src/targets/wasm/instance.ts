@@ -85,7 +85,11 @@ export class WasmModel {
   private memory: WebAssembly.Memory | null = null;
   private readonly functions = new Map<string, KernelFunction>();
   private readonly shared = new Map<TypedArray | string, Shared>();
-  private readonly regions = { arena: { at: 0, bytes: 0 }, scratch: { at: 0, bytes: 0 }, zeros: { at: 0, bytes: 0 } };
+  private readonly regions = {
+    arena: { at: 0, bytes: 0 },
+    scratch: { at: 0, bytes: 0 },
+    zeros: { at: 0, bytes: 0 },
+  };
   /** Rises whenever an address changes that argument blocks hold. */
   private version = 0;
   private other = 0;
@@ -105,8 +109,13 @@ export class WasmModel {
 
   /** Compiles what is missing, packs what is missing, places the rest. */
   async bind(program: Program): Promise<BoundProgram> {
-    const planned = program.steps.map((s) => (s.nest || !hostKernels[s.kernel] ? planStep(s, this.engine, program) : null));
-    const bound = new BoundProgram(program, planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)));
+    const planned = program.steps.map((s) =>
+      s.nest || !hostKernels[s.kernel] ? planStep(s, this.engine, program) : null,
+    );
+    const bound = new BoundProgram(
+      program,
+      planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)),
+    );
     this.checkMemory(program, planned);
     await this.compile(planned);
     this.allocate(bound, planned);
@@ -273,7 +282,12 @@ export class WasmModel {
     bound.written = this.version;
   }
 
-  private word(bound: BoundProgram, c: Call, w: Exclude<ArgWord, { kind: "f32" }>, values: readonly View[]): number {
+  private word(
+    bound: BoundProgram,
+    c: Call,
+    w: Exclude<ArgWord, { kind: "f32" }>,
+    values: readonly View[],
+  ): number {
     switch (w.kind) {
       case "i32":
         return w.value;
@@ -294,8 +308,13 @@ export class WasmModel {
 
   private portArrays(bound: BoundProgram): { inputs: TypedArray[]; outputs: TypedArray[] } {
     if (bound.ports?.version === this.version) return bound.ports;
-    const arrays = (ports: Program["inputs"]): TypedArray[] => ports.map((p) => this.array(bound.program, p.view));
-    bound.ports = { version: this.version, inputs: arrays(bound.program.inputs), outputs: arrays(bound.program.outputs) };
+    const arrays = (ports: Program["inputs"]): TypedArray[] =>
+      ports.map((p) => this.array(bound.program, p.view));
+    bound.ports = {
+      version: this.version,
+      inputs: arrays(bound.program.inputs),
+      outputs: arrays(bound.program.outputs),
+    };
     return bound.ports;
   }
 
@@ -308,7 +327,12 @@ export class WasmModel {
    * outputs that are not given are made.
    * @throws ModelError index_out_of_range, aborted, disposed
    */
-  run(bound: BoundProgram, inputs: readonly TypedArray[], into: readonly (TypedArray | undefined)[] = [], hooks: RunHooks = {}): TypedArray[] {
+  run(
+    bound: BoundProgram,
+    inputs: readonly TypedArray[],
+    into: readonly (TypedArray | undefined)[] = [],
+    hooks: RunHooks = {},
+  ): TypedArray[] {
     this.writeArgs(bound);
     const ports = this.portArrays(bound);
     inputs.forEach((x, i) => (ports.inputs[i] as Int32Array | undefined)?.set(x as Int32Array));
@@ -334,10 +358,14 @@ export class WasmModel {
 
   private indexError(bound: BoundProgram, c: Call): never {
     const step = bound.program.steps[c.step];
-    throw new ModelError("index_out_of_range", `${step?.op} ${step?.node}: an index lies outside its tensor`, {
-      ...(step && { op: step.op }),
-      hint: "check the indices that the model is given or computes",
-    });
+    throw new ModelError(
+      "index_out_of_range",
+      `${step?.op} ${step?.node}: an index lies outside its tensor`,
+      {
+        ...(step && { op: step.op }),
+        hint: "check the indices that the model is given or computes",
+      },
+    );
   }
 
   private runHost(bound: BoundProgram, c: Call): void {
@@ -345,7 +373,12 @@ export class WasmModel {
     if (!step || !c.host) return;
     const tensor = (i: number) => {
       const v = step.values[i] as View;
-      return { data: this.array(bound.program, v), shape: v.shape, dtype: v.dtype, ...(v.quant && { quant: v.quant }) };
+      return {
+        data: this.array(bound.program, v),
+        shape: v.shape,
+        dtype: v.dtype,
+        ...(v.quant && { quant: v.quant }),
+      };
     };
     c.host(step.params, (step.reads ?? []).map(tensor), (step.writes ?? []).map(tensor));
   }

@@ -13,6 +13,8 @@ export function planStep(step: Step, engine: Engine, program: Pick<Program, "buf
     if (planned) return planned;
   }
   if (!step.nest)
-    throw new ModelError("unsupported", `kernel ${step.kernel} (${step.node}) has no WebAssembly form`, { op: step.op });
+    throw new ModelError("unsupported", `kernel ${step.kernel} (${step.node}) has no WebAssembly form`, {
+      op: step.op,
+    });
   return planNest(step, engine);
 }
