@@ -17,6 +17,9 @@ probe.exports.set("f", probe.func([], [], (f) => f.f32x4(1).f32x4(1).f32x4(1).op
 /** With fused multiply-add where this engine has relaxed SIMD. */
 const relaxed: Engine = { ...baseline, fma: WebAssembly.validate(probe.build()) };
 
+/** Random nests to try; MINNOW_NESTS=5000 for a long search. */
+const rounds = Number(process.env.MINNOW_NESTS ?? 400);
+
 let seed = 1;
 const random = (): number => {
   seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
@@ -204,6 +207,24 @@ test("pad, with a fill that is not neutral", () => {
     );
 });
 
+test("padding of the innermost axis, beside another operand and under a reduction", () => {
+  for (const [c, before, after] of [[24, 0, 4], [7, 3, 2], [33, 1, 0], [1, 5, 5], [300, 200, 17]] as const)
+    for (const dtype of ["float32", "int8", "int64"] as const) {
+      const t = dtype === "float32" ? "f32" : dtype === "int8" ? "i32" : "i64";
+      const wide = before + c + after;
+      const padded: Access = { value: 0, index: [{ offset: -1, terms: [[0, 1]], guard: true }, { offset: -before, terms: [[1, 1]], guard: true }], fill: 5 };
+      check(
+        { loops: [6, wide], reduce: [], operands: [padded, walk(1, [6, wide])], result: e.add(e.input(0, t), e.input(1, t)), out: walk(2, [6, wide]) },
+        [tensor(dtype, [4, c]), tensor(dtype, [6, wide]), tensor(dtype, [6, wide])],
+      );
+      const taps: Access = { value: 0, index: [at(1), { offset: -before, terms: [[0, 1]], guard: true }], fill: 2 };
+      check(
+        { loops: [wide], reduce: [4], operands: [taps], body: e.input(0, t), combine: "sum", result: e.accumulator(t), out: walk(1, [wide]) },
+        [tensor(dtype, [4, c]), tensor(dtype === "int8" ? "int32" : dtype, [wide])],
+      );
+    }
+});
+
 test("gather along rows and lanes; indices out of range set the error word", () => {
   for (const dtype of ["int32", "int64"] as const)
     for (const bad of [false, true]) {
@@ -280,7 +301,7 @@ test("transpositions of every element size, with partial tiles and outer loops",
 });
 
 test("random nests", () => {
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < rounds; i++) {
     seed = i + 1;
     const loops = Array.from({ length: upTo(3) }, () => 1 + upTo(pick([3, 9, 40])));
     const combine = pick([undefined, undefined, "sum", "max", "min", "prod"] as const);
@@ -291,6 +312,19 @@ test("random nests", () => {
     const t: e.ScalarType = dtype === "float32" || dtype === "float16" ? "f32" : dtype === "int64" ? "i64" : "i32";
     const extents = [...loops, ...reduce];
     const values: HarnessTensor[] = [];
+    const tables: Access[] = [];
+    /** An int32 or int64 tensor over some of the loops, with values in [−extent, extent). */
+    const table = (extent: number): number => {
+      const kept = extents.flatMap((_, l) => (random() < 0.6 ? [l] : []));
+      const t = tensor(pick(["int32", "int64"] as const), kept.map((l) => extents[l] as number), true);
+      for (let k = 0; k < t.data.length; k++) {
+        const v = upTo(2 * extent - 1) - extent;
+        t.data[k] = (t.dtype === "int64" ? BigInt(v) : v) as never;
+      }
+      values.push(t);
+      tables.push({ value: values.length - 1, index: kept.map((l) => at(l)) });
+      return 1 + tables.length;
+    };
     const operand = (): Access => {
       const index: AxisIndex[] = [];
       const shape: number[] = [];
@@ -302,6 +336,12 @@ test("random nests", () => {
         if (random() < 0.15 && other !== l) terms.push([other, 1]);
         const reach = terms.reduce((sum, [loop, c]) => sum + c * ((extents[loop] as number) - 1), 0);
         const guard = random() < 0.25;
+        if (random() < 0.12) {
+          const extent = 1 + upTo(6);
+          index.push(fromTable(table(extent), true));
+          shape.push(extent);
+          continue;
+        }
         index.push({ offset: guard ? -upTo(3) : upTo(1), terms, ...(guard && { guard }) });
         shape.push(guard ? 1 + upTo(reach + 2) : reach + 2);
       }
@@ -310,6 +350,7 @@ test("random nests", () => {
       return { value: values.length - 1, index, fill: fillValue };
     };
     const operands = [operand(), operand()];
+    operands.push(...tables);
     const [a, b] = [e.input(0, t), e.input(1, t)];
     const small = (x: e.Expr): e.Expr => (t === "f32" ? e.mul(x, 0.125) : e.rem(x, 7));
     const mix = pick([e.mul(small(a), small(b)), e.add(a, e.select(e.lt(b, 1), b, e.neg(b))), a, e.max(a, b), e.mul(small(a), small(b))]);
@@ -323,10 +364,25 @@ test("random nests", () => {
       operands,
       ...(combine && { body, combine }),
       result,
-      out: walk(2, loops),
+      out: walk(values.length - 1, loops),
     };
     check(nest, values, pick([baseline, relaxed]), 2e-4);
   }
+});
+
+test("writes through a table keep their order, whatever the share", () => {
+  const index = tensor("int32", [7]);
+  [2, 0, 2, -1, 3, 2, 0].forEach((v, i) => (index.data[i] = v as never));
+  const scatter = (result: e.Expr): LoopNest => ({
+    loops: [7, 5],
+    reduce: [],
+    operands: [walk(0, [7, 5]), { value: 1, index: [at(0)] }, { value: 2, index: [fromTable(1, true), at(1)] }],
+    result,
+    out: { value: 2, index: [fromTable(1, true), at(1)] },
+  });
+  const x = tensor("float32", [7, 5]);
+  check(scatter(e.input(0, "f32")), [x, index, tensor("float32", [4, 5])]);
+  check(scatter(e.add(e.input(2, "f32"), e.input(0, "f32"))), [x, index, tensor("float32", [4, 5])]);
 });
 
 test("in place", () => {

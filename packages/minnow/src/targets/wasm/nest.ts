@@ -11,7 +11,7 @@ import { clipRule, startOf } from "./nest_clip.js";
 import { emitNest, type NestExprs } from "./nest_emit.js";
 import { type Affine, isArg, normalize, type Normal, type Place } from "./nest_normal.js";
 import { rangeOf } from "./nest_range.js";
-import { depends, laneKind, schedule, type Schedule, weight } from "./nest_schedule.js";
+import { depends, laneKind, schedule, type Schedule, weight, windowOperand } from "./nest_schedule.js";
 import { planTranspose } from "./nest_transpose.js";
 import { type Clip, type Cursor, firstParameter, type PlaceCode, type Structure, type Word } from "./nest_structure.js";
 
@@ -42,6 +42,7 @@ class Planner {
   private readonly reduce: number[];
   private readonly extents: number[];
   private readonly clips: Clip[] = [];
+  private readonly window: number;
   private readonly parameters: Structure["parameters"][number][] = [];
 
   constructor(
@@ -52,6 +53,7 @@ class Planner {
     private readonly empty: boolean,
   ) {
     this.extents = [...n.loops, ...n.reduce];
+    this.window = windowOperand(n, how.lane);
     this.outer = n.loops.map((_, l) => l).filter((l) => l !== how.lane);
     this.reduce = n.reduce.map((_, r) => r + n.loops.length).filter((l) => l !== how.lane);
   }
@@ -107,7 +109,7 @@ class Planner {
   private unroll(): number {
     const { n, how } = this;
     if (how.mode === "scalar") return 1;
-    const indexed = n.operands.some((p, i) => p && laneKind(n, p, how.lane, (g) => this.clipped(i, g, how.lane)) === "indexed");
+    const indexed = n.operands.some((p, i) => p && laneKind(n, p, how.lane, (g) => i === this.window || this.clipped(i, g, how.lane)) === "indexed");
     if (indexed) return 1;
     if (isArg(n.combine)) return 2;
     return weight(n.body ?? n.result) > 20 ? 2 : 4; // long expressions overlap by themselves
@@ -153,13 +155,15 @@ class Planner {
   private placeCode(p: Place, operand: number): PlaceCode {
     const { n, how } = this;
     const bytes = elementBytes(p.dtype);
-    const tested = p.guards.filter((g) => operand < 0 || !this.clipped(operand, g, how.lane));
+    const window = operand >= 0 && operand === this.window;
+    const tested = p.guards.filter((g) => operand < 0 || window || !this.clipped(operand, g, how.lane));
     for (const g of p.guards) if (!tested.includes(g)) this.addClip(g);
     const at = this.cursor(p.at, { kind: "view", value: p.value, element: p.at.base / bytes }, bytes);
     return {
       dtype: p.dtype,
       at,
-      kind: laneKind(n, p, how.lane, (g) => !tested.includes(g)),
+      kind: laneKind(n, p, how.lane, (g) => window || !tested.includes(g)),
+      ...(window && { window }),
       inReduce: this.reduce.some((l) => depends(n, p, l)),
       guards: tested.map((g) => ({
         at: this.cursor(g.at, { kind: "i32", value: g.at.base }, 1),

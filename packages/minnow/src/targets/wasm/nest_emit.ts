@@ -41,6 +41,8 @@ class NestEmitter {
   /** Operands whose guard has been tested: all ones where inside. */
   private readonly masks = new Map<number, Local>();
   private readonly fills = new Map<number, Local>();
+  /** The windowed operand, while code for the lanes outside its window is emitted. */
+  private outside = -1;
   private readonly parameters: Local[] = [];
   private readonly vector: boolean;
   private readonly cursors: Cursor[];
@@ -229,7 +231,7 @@ class NestEmitter {
       }
       f.set(n);
       this.enterLanes(first);
-      this.lanes(n, (vectors) => this.outputBlock(vectors, bounds));
+      this.windows(n, (count) => this.lanes(count, (vectors) => this.outputBlock(vectors, bounds)));
     }
     for (const [c, local] of saved) this.now.set(c, local);
     this.ready.clear();
@@ -252,6 +254,37 @@ class NestEmitter {
       f.set(local);
       this.now.set(c, local);
     }
+  }
+
+  /** Runs the lanes [0, n), in three parts where an operand is padded along them. */
+  private windows(n: Local, run: (count: Local) => void): void {
+    const { f, s } = this;
+    const padded = s.operands.findIndex((p) => p?.window);
+    if (padded < 0) {
+      run(n);
+      return;
+    }
+    const [lo, hi, count] = f.someLocals(3, "i32") as [Local, Local, Local];
+    f.i32(0).set(lo).get(n).set(hi);
+    for (const g of (s.operands[padded] as PlaceCode).guards) {
+      if (g.at.lane >= 0) this.clip({ level: -1, at: g.at, coef: g.at.lane, extent: g.extent }, { lo, hi });
+      else {
+        f.get(hi).i32(0).get(this.at(g.at));
+        this.push(g.extent).op("i32.lt_u", "select").set(hi);
+      }
+    }
+    f.get(lo).get(n).get(lo).get(n).op("i32.lt_s", "select").set(lo);
+    f.get(hi).get(lo).get(hi).get(lo).op("i32.gt_s", "select").set(hi);
+    this.outside = padded;
+    f.get(lo).set(count);
+    run(count);
+    this.outside = -1;
+    f.get(hi).get(lo).op("i32.sub").set(count);
+    run(count);
+    this.outside = padded;
+    f.get(n).get(hi).op("i32.sub").set(count);
+    run(count);
+    this.outside = -1;
   }
 
   /** Runs blocks over n lanes; `vectors` 0 = a single element. */
@@ -303,7 +336,7 @@ class NestEmitter {
   private settle(filter: (p: PlaceCode) => boolean): void {
     const { f } = this;
     this.s.operands.forEach((p, i) => {
-      if (!p || p.kind === "indexed" || !filter(p) || !(this.bodyUses.includes(i) || this.resultUses.includes(i))) return;
+      if (!p || p.kind === "indexed" || p.window || !filter(p) || !(this.bodyUses.includes(i) || this.resultUses.includes(i))) return;
       const plain = p.guards.length === 0 && p.lookups.length === 0;
       if (p.kind !== "row" && plain) return;
       const { address, ok } = this.locate(p);
@@ -415,6 +448,7 @@ class NestEmitter {
     const known = this.ready.get(i);
     const count = Math.max(1, vectors);
     if (known !== undefined) return new Array<Local>(count).fill(known);
+    if (i === this.outside) return new Array<Local>(count).fill(this.fills.get(i) as Local);
     const into = f.someLocals(count, this.valueType(scalarOf(p.dtype)));
     const first = into[0] as Local;
     if (!this.vector) {

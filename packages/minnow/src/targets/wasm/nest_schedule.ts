@@ -36,6 +36,22 @@ export function laneKind(n: Normal, p: Place, loop: number, clipped: (g: Place["
   return k === elementBytes(p.dtype) ? "unit" : "strided";
 }
 
+/**
+ * The operand (at most one, else −1) that is padded along the lane loop and nothing worse: its lanes are
+ * cut into before, inside and after, instead of being tested one by one.
+ */
+export function windowOperand(n: Normal, lane: number): number {
+  if (lane >= n.loops.length) return -1;
+  return n.operands.findIndex(
+    (p) =>
+      p !== undefined &&
+      p.at.coef[lane] !== 0 &&
+      p.lookups.length === 0 &&
+      p.guards.some((g) => g.at.coef[lane] !== 0) &&
+      p.guards.every((g) => (g.at.coef[lane] as number) >= 0 && g.at.coef.slice(n.loops.length).every((k) => k === 0)),
+  );
+}
+
 /** Cost of one vector of an access, in vector instructions. */
 const accessCost: Record<LaneKind, number> = { row: 0.2, unit: 1, strided: 6, indexed: 24 };
 
@@ -76,17 +92,18 @@ export function schedule(n: Normal, clips: ClipRule): Schedule {
 
   const cost = (lane: number): number => {
     const extent = (lane < n.loops.length ? n.loops[lane] : n.reduce[lane - n.loops.length]) as number;
+    const window = windowOperand(n, lane);
     const cheap = (i: number): number => {
       const p = n.operands[i];
       if (!p) return 0;
-      const kind = laneKind(n, p, lane, (g) => clips(i, g, lane));
+      const kind = laneKind(n, p, lane, (g) => i === window || clips(i, g, lane));
       const narrow = vector && kind === "strided" && elementBytes(p.dtype) < 4 ? 2 : 0;
-      return (accessCost[kind] + narrow) * (vector ? 1 : 1);
+      return accessCost[kind] + narrow;
     };
     const sum = (list: readonly number[]): number => list.reduce((a, i) => a + (i < 0 ? 0 : cheap(i)), 0);
     const passes = vector ? Math.floor(extent / 4) + (extent % 4) : extent;
     const waste = (passes * width) / Math.max(1, extent);
-    const entry = 8 + 2 * places.length;
+    const entry = 8 + 2 * places.length + (window < 0 ? 0 : 20);
     const perStep = n.body ? sum(body) + weight(n.body) + 1 : 0;
     const perResult = sum(result) + weight(n.result) + accessCost[laneKind(n, n.out, lane, () => false)];
     if (lane < n.loops.length)

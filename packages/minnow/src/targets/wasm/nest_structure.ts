@@ -42,6 +42,8 @@ export interface PlaceCode {
     readonly extent: Word;
     readonly wrap: boolean;
   }[];
+  /** Padded along the lane loop: its guards bound the lanes where it is read. */
+  readonly window?: boolean;
   /** With guards: the value outside, and an address that may always be read. */
   readonly fill: Word;
   readonly safe: Word;
