@@ -1,6 +1,5 @@
 // A device for tests of the runtime: output i is input i, elements doubled where they are numbers.
 // It records what it was asked to do.
-import type { TypedArray } from "../graph/dtype.js";
 import { Graph, type Tensor } from "../graph/graph.js";
 import type { Dim } from "../graph/dim.js";
 import type { DType } from "../graph/dtype.js";
