@@ -1,0 +1,161 @@
+// What fusion, placement and planning do, on graphs in the text form; and that the fused program still
+// computes what the reference does.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parse } from "../graph/text.js";
+import type { Tensor } from "../graph/graph.js";
+import { type DType, newArray } from "../graph/dtype.js";
+import { runGraph } from "../runtime/run_graph.js";
+import { evaluate } from "../targets/reference/index.js";
+import { compile } from "./compile.js";
+
+function inputFor(t: Tensor): { data: ReturnType<typeof newArray>; shape: number[] } {
+  const shape = t.shape as number[];
+  const data = newArray(
+    t.dtype as DType,
+    shape.reduce((a, b) => a * b, 1),
+  ) as Float32Array;
+  for (let i = 0; i < data.length; i++)
+    data[i] = t.dtype === "float32" ? Math.sin(i * 1.7) * 2 : Math.round(Math.sin(i * 1.7) * 90);
+  return { data, shape };
+}
+
+/** Steps after compiling, having checked the answer against the reference. */
+async function check(text: string, steps: readonly string[], fusions: Record<string, number>): Promise<void> {
+  const graph = parse(text);
+  const program = compile(graph);
+  const shown = program.steps.map((s) => [s.kernel === "nest" ? s.op : s.kernel, ...s.fused].join("+"));
+  assert.deepEqual(shown, steps);
+  for (const [what, n] of Object.entries(fusions)) assert.equal(program.fusions[what], n, what);
+  assert.ok(program.arenaBytes >= program.boundBytes);
+  const inputs = Object.fromEntries(graph.inputs.map((t) => [t.name, inputFor(t)]));
+  const got = await runGraph(graph, inputs);
+  const want = evaluate(graph, inputs);
+  for (const o of graph.outputs) {
+    const a = got[o.name]?.data as Float32Array;
+    const b = want.get(o)?.data as Float64Array;
+    const limit = o.dtype === "float32" ? 1e-5 : 1;
+    for (let i = 0; i < b.length; i++)
+      assert.ok(
+        Math.abs((a[i] as number) - (b[i] as number)) <= limit,
+        `${o.name}[${i}]: ${a[i]}, want ${b[i]}`,
+      );
+  }
+}
+
+const weights = (name: string, shape: number[]): string => {
+  const n = shape.reduce((a, b) => a * b, 1);
+  const data = Array.from({ length: n }, (_, i) => (((i * 37) % 11) - 5) / 16);
+  return `const %${name}: float32[${shape}] = [${data.join(", ")}]`;
+};
+
+test("bias, activation and a residual add become a convolution's epilogue", () =>
+  check(
+    `graph main(%x: float32[1, 6, 6, 8]) -> (%y) {
+      ${weights("w", [8, 3, 3, 8])}
+      ${weights("b", [8])}
+      ${weights("v", [8, 1, 1, 8])}
+      %r: float32[1, 6, 6, 8] = Conv2D(%x, %v)
+      %c: float32[1, 6, 6, 8] = Conv2D(%x, %w, %b) {padding: "same_upper"}
+      %s: float32[1, 6, 6, 8] = Add(%c, %r)
+      %y: float32[1, 6, 6, 8] = Clip(%s) {max: 6, min: 0}
+    }`,
+    ["conv2d", "conv2d+Add+Clip"],
+    { chain: 1, epilogue: 1, "in place": 1 },
+  ));
+
+test("an element-wise chain is one loop nest, a shared value too", () =>
+  check(
+    `graph main(%x: float32[2, 5], %b: float32[5]) -> (%y) {
+      const %three: float32[] = [3]
+      %a: float32[2, 5] = Add(%x, %b)
+      %s: float32[2, 5] = Add(%a, %three)
+      %h: float32[2, 5] = Clip(%s) {max: 6, min: 0}
+      %y: float32[2, 5] = Mul(%a, %h)
+    }`,
+    // %a has two readers, both in the nest in the end.
+    ["Add+Add+Clip+Mul"],
+    { chain: 3 },
+  ));
+
+test("a value that is an output, or has another reader, is not fused over", () =>
+  check(
+    `graph main(%x: float32[4]) -> (%a, %y) {
+      %a: float32[4] = Relu(%x)
+      %y: float32[4] = Neg(%a)
+    }`,
+    ["Relu", "Neg"],
+    {},
+  ));
+
+test("concat writes its parts in place, channel-wise and through a reshape", async () => {
+  await check(
+    `graph main(%x: float32[1, 4, 4, 8]) -> (%y) {
+      ${weights("w", [8, 1, 1, 8])}
+      ${weights("v", [4, 3, 3, 8])}
+      %a: float32[1, 4, 4, 8] = Conv2D(%x, %w)
+      %b: float32[1, 4, 4, 4] = Conv2D(%x, %v) {padding: "same_upper"}
+      %y: float32[1, 4, 4, 12] = Concat(%a, %b) {axis: 3}
+    }`,
+    ["conv2d", "conv2d"],
+    { "concat without copy": 2 },
+  );
+  await check(
+    `graph main(%x: float32[1, 4, 4, 8], %z: float32[1, 10, 4]) -> (%y) {
+      ${weights("w", [8, 1, 1, 8])}
+      %a: float32[1, 4, 4, 8] = Conv2D(%x, %w)
+      %r: float32[1, 32, 4] = Reshape(%a) {shape: [1, 32, 4]}
+      %n: float32[1, 10, 4] = Neg(%z)
+      %y: float32[1, 42, 4] = Concat(%r, %n) {axis: 1}
+    }`,
+    ["conv2d", "Neg"],
+    { "concat without copy": 2, "reshape without copy": 1 },
+  );
+});
+
+test("split and slice are views; an output is copied", () =>
+  check(
+    `graph main(%x: float32[1, 3, 3, 8]) -> (%y, %p) {
+      %r: float32[1, 3, 3, 8] = Relu(%x)
+      %a: float32[1, 3, 3, 4], %p: float32[1, 3, 3, 4] = Split(%r) {axis: 3}
+      %y: float32[1, 3, 3, 4] = Neg(%a)
+    }`,
+    ["Relu", "split", "Neg"],
+    { "split without copy": 1 },
+  ));
+
+test("a quantised residual add is an epilogue with requantisation", () =>
+  check(
+    `graph main(%x: int8[1, 4, 4, 8] q(0.05, 3)) -> (%y) {
+      const %w: int8[8, 1, 1, 8] q(0.01, 0) = [${Array.from({ length: 64 }, (_, i) => ((i * 29) % 255) - 127).join(", ")}]
+      %c: int8[1, 4, 4, 8] q(0.1, -4) = Conv2D(%x, %w)
+      %y: int8[1, 4, 4, 8] q(0.12, 5) = Add(%c, %x)
+    }`,
+    ["conv2d+Add"],
+    { epilogue: 1 },
+  ));
+
+test("gathers stay kernels of their own, with their tables", () =>
+  check(
+    `graph main(%x: float32[5, 3]) -> (%y) {
+      const %i: int32[4] = [4, -1, 0, 2]
+      %r: float32[5, 3] = Neg(%x)
+      %g: float32[4, 3] = Gather(%r, %i) {axis: 0}
+      %y: float32[4, 3] = Abs(%g)
+    }`,
+    ["Neg", "Gather", "Abs"],
+    {},
+  ));
+
+test("unbound dimensions are named", () => {
+  const graph = parse(
+    `graph main(%x: float32[N, 3]) -> (%y) { %y: float32[N, 3] = Relu(%x) }`
+      .replace("{ %y", "{\n%y")
+      .replace("%x) }", "%x)\n}"),
+  );
+  assert.throws(() => compile(graph), { code: "bad_shape", message: /N, 3/ });
+  assert.equal(compile(graph, { dims: { N: 2 } }).outputs[0]?.view.shape.join(), "2,3");
+  assert.throws(() => compile(graph, { dims: { N: 1000 } }, { maxOperations: 100 }), {
+    code: "too_much_work",
+  });
+});
