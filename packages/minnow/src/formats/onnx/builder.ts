@@ -22,6 +22,8 @@ export interface EmitOptions {
 export class Builder {
   readonly graph = new Graph();
   readonly known: Known = new Map();
+  /** Some input has a dimension that is bound later, which may decide what is not known now. */
+  symbolic = false;
   readonly #tensorNames: Set<string>;
   readonly #nodeNames = new Set<string>();
   /** Channels-last form of tensors, and of constants in other types. */
@@ -85,7 +87,7 @@ export class Builder {
   /** Adds a node and infers its outputs. Throws ModelError where they cannot be. */
   add(op: string, name: string, inputs: (Tensor | null)[], attrs: Attrs, outputs: Tensor[]): Node {
     const node: Node = { op, name, inputs, outputs, attrs };
-    const inferred = inferNode(node, this.known);
+    const inferred = inferNode(node, this.known, this.symbolic);
     outputs.forEach((t, i) => {
       t.dtype = inferred[i]?.dtype ?? t.dtype;
       t.shape = inferred[i]?.shape ?? t.shape;

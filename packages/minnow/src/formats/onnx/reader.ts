@@ -118,6 +118,7 @@ class Reader {
     const t: Tensor = { name, dtype, shape, kind: "input" };
     this.tensors.set(name, t);
     this.builder.graph.inputs.push(t);
+    this.builder.symbolic ||= shape.some((d) => typeof d === "string");
   }
 
   readNode(source: SourceNode): void {
