@@ -227,7 +227,13 @@ const cases = {
     const shape = [64, 64, 28];
     const padded = { value: 0, index: [at(0), at(1), { offset: 0, terms: [[2, 1]], guard: true }] };
     return [
-      { loops: shape, reduce: [], operands: [padded, walk(1, shape)], result: e.max(e.add(f(0), f(1)), 0), out: walk(2, shape) },
+      {
+        loops: shape,
+        reduce: [],
+        operands: [padded, walk(1, shape)],
+        result: e.max(e.add(f(0), f(1)), 0),
+        out: walk(2, shape),
+      },
       [tensor("float32", [64, 64, 24]), tensor("float32", shape), tensor("float32", shape)],
     ];
   },

@@ -22,7 +22,11 @@ export function evaluator(root: Expr, single = false): Evaluator {
   const values = new Array<Value>(order.length).fill(0);
   return (operand) => {
     order.forEach((e, n) => {
-      const v = apply(e, (inputs[n] as number[]).map((i) => values[i] as Value), operand);
+      const v = apply(
+        e,
+        (inputs[n] as number[]).map((i) => values[i] as Value),
+        operand,
+      );
       values[n] = single && e.t === "f32" ? Math.fround(v as number) : v;
     });
     return values[order.length - 1] as Value;
@@ -51,7 +55,8 @@ function apply(e: Expr, x: readonly Value[], operand: (i: number) => Value): Val
   }
 }
 
-const wrap = (t: ScalarType, v: bigint): Value => (t === "i64" ? BigInt.asIntN(64, v) : Number(BigInt.asIntN(32, v)));
+const wrap = (t: ScalarType, v: bigint): Value =>
+  t === "i64" ? BigInt.asIntN(64, v) : Number(BigInt.asIntN(32, v));
 
 function unary(op: UnaryOp, t: ScalarType, v: Value): Value {
   if (t !== "f32") {

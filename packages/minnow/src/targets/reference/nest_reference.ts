@@ -124,7 +124,8 @@ function fold(combine: NonNullable<LoopNest["combine"]>, t: ScalarType, single: 
       value: () => at,
     };
   }
-  let acc: Value = combine === "sum" ? lift(0) : combine === "prod" ? lift(1) : combine === "max" ? least : most;
+  let acc: Value =
+    combine === "sum" ? lift(0) : combine === "prod" ? lift(1) : combine === "max" ? least : most;
   return {
     step(v) {
       if (combine === "sum") acc = round((acc as number) + (v as number));

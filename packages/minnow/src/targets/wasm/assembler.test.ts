@@ -30,16 +30,19 @@ function signature(op: Op): { operands: WasmType[]; result?: WasmType; memory?: 
   if (name === "replace_lane") return { operands: ["v128", element], result: "v128", lane: 0 };
   if (/^(any_true|all_true|bitmask)$/.test(name)) return { operands: ["v128"], result: "i32" };
   if (simd && /^(shl|shr_[su])$/.test(name)) return { operands: ["v128", "i32"], result: "v128" };
-  if (/bitselect|laneselect|madd|dot_i8x16_i7x16_add/.test(name)) return { operands: ["v128", "v128", "v128"], result: "v128" };
+  if (/bitselect|laneselect|madd|dot_i8x16_i7x16_add/.test(name))
+    return { operands: ["v128", "v128", "v128"], result: "v128" };
   if (simd) {
-    const one = /^(not|neg|abs|ceil|floor|trunc|nearest|sqrt|extend|extadd|trunc_sat|relaxed_trunc|convert)/.test(name);
+    const one =
+      /^(not|neg|abs|ceil|floor|trunc|nearest|sqrt|extend|extadd|trunc_sat|relaxed_trunc|convert)/.test(name);
     return { operands: one ? ["v128"] : ["v128", "v128"], result: "v128" };
   }
   const from = /_(i32|i64|f32|f64)(_[su])?$/.exec(name)?.[1] as WasmType | undefined;
   if (from) return { operands: [from], result: own };
   if (name === "eqz") return { operands: [own], result: "i32" };
   if (/^(eq|ne|[lg][te])(_[su])?$/.test(name)) return { operands: [own, own], result: "i32" };
-  if (/^(clz|ctz|abs|neg|ceil|floor|trunc|nearest|sqrt|extend\d+_s)$/.test(name)) return { operands: [own], result: own };
+  if (/^(clz|ctz|abs|neg|ceil|floor|trunc|nearest|sqrt|extend\d+_s)$/.test(name))
+    return { operands: [own], result: own };
   return { operands: [own, own], result: own };
 }
 
@@ -90,24 +93,32 @@ function run(op: Op, ...x: number[]): number | bigint {
   const prefix = op.split(".")[0] as string;
   const m = new ModuleBuilder();
   const shape = s.result === "v128" ? prefix : "";
-  const result = (shape ? (prefix === "f32x4" ? "f32" : prefix === "i64x2" ? "i64" : "i32") : s.result) as WasmType;
-  m.func([], [result], (f) => {
-    s.operands.forEach((t, i) => {
-      const v = x[i] as number;
-      if (t === "i32") f.i32(v);
-      else if (t === "i64") f.i64(v);
-      else if (t === "f32") f.f32(v);
-      else if (t === "f64") f.f32(v).op("f64.promote_f32");
-      else if (prefix === "f32x4" && !op.includes("convert")) f.f32x4(v);
-      else if (prefix === "i8x16") f.i32(v).op("i8x16.splat");
-      else if (prefix === "i16x8") f.i32(v).op("i16x8.splat");
-      else if (prefix === "i64x2") f.i64(v).op("i64x2.splat");
-      else if (op.includes("trunc_sat_f32x4")) f.f32x4(v);
-      else f.i32x4(v);
-    });
-    f.op(op);
-    if (shape) f.lane(`${shape}.extract_lane${shape === "i8x16" || shape === "i16x8" ? "_s" : ""}` as Op, 0);
-  }, "f");
+  const result = (
+    shape ? (prefix === "f32x4" ? "f32" : prefix === "i64x2" ? "i64" : "i32") : s.result
+  ) as WasmType;
+  m.func(
+    [],
+    [result],
+    (f) => {
+      s.operands.forEach((t, i) => {
+        const v = x[i] as number;
+        if (t === "i32") f.i32(v);
+        else if (t === "i64") f.i64(v);
+        else if (t === "f32") f.f32(v);
+        else if (t === "f64") f.f32(v).op("f64.promote_f32");
+        else if (prefix === "f32x4" && !op.includes("convert")) f.f32x4(v);
+        else if (prefix === "i8x16") f.i32(v).op("i8x16.splat");
+        else if (prefix === "i16x8") f.i32(v).op("i16x8.splat");
+        else if (prefix === "i64x2") f.i64(v).op("i64x2.splat");
+        else if (op.includes("trunc_sat_f32x4")) f.f32x4(v);
+        else f.i32x4(v);
+      });
+      f.op(op);
+      if (shape)
+        f.lane(`${shape}.extract_lane${shape === "i8x16" || shape === "i16x8" ? "_s" : ""}` as Op, 0);
+    },
+    "f",
+  );
   const memory = new WebAssembly.Memory({ initial: 1 });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
   return (exports.f as () => number | bigint)();
@@ -116,7 +127,9 @@ function run(op: Op, ...x: number[]): number | bigint {
 test("scalar arithmetic and comparisons compute", () => {
   const big = (n: number): bigint => BigInt(n);
   const binary: [string, (a: number, b: number) => number][] = [
-    ["add", (a, b) => a + b], ["sub", (a, b) => a - b], ["mul", (a, b) => a * b],
+    ["add", (a, b) => a + b],
+    ["sub", (a, b) => a - b],
+    ["mul", (a, b) => a * b],
   ];
   for (const [name, f] of binary) {
     assert.equal(run(`i32.${name}` as Op, 7, -3), f(7, -3));
@@ -127,7 +140,15 @@ test("scalar arithmetic and comparisons compute", () => {
       if (op in opcodes) assert.equal(Number(run(op as Op, 7, -3)), f(7, -3), op);
     }
   }
-  const integer: [string, number][] = [["div_s", -2], ["rem_s", -1], ["and", -7 & 3], ["or", -7 | 3], ["xor", -7 ^ 3], ["shl", -56], ["shr_s", -1]];
+  const integer: [string, number][] = [
+    ["div_s", -2],
+    ["rem_s", -1],
+    ["and", -7 & 3],
+    ["or", -7 | 3],
+    ["xor", -7 ^ 3],
+    ["shl", -56],
+    ["shr_s", -1],
+  ];
   for (const [name, want] of integer) {
     assert.equal(run(`i32.${name}` as Op, -7, 3), want, name);
     assert.equal(run(`i64.${name}` as Op, -7, 3), big(want), name);
@@ -137,11 +158,19 @@ test("scalar arithmetic and comparisons compute", () => {
   assert.equal(run("i32.rem_u", -1, 16), 15);
   assert.equal(run("i64.shr_u", -1, 60), 15n);
   for (const t of ["i32", "i64", "f32"] as const)
-    for (const [a, b] of [[1, 2], [2, 1], [-3, -3], [-3, 2]] as const) {
+    for (const [a, b] of [
+      [1, 2],
+      [2, 1],
+      [-3, -3],
+      [-3, 2],
+    ] as const) {
       const s = t === "f32" ? "" : "_s";
       const results = [a === b, a !== b, a < b, a > b, a <= b, a >= b].map(Number);
       const ops = [`${t}.eq`, `${t}.ne`, `${t}.lt${s}`, `${t}.gt${s}`, `${t}.le${s}`, `${t}.ge${s}`] as Op[];
-      assert.deepEqual(ops.map((op) => run(op, a, b)), results);
+      assert.deepEqual(
+        ops.map((op) => run(op, a, b)),
+        results,
+      );
       const lanes = ["eq", "ne", "lt", "gt", "le", "ge"];
       if (t !== "i64")
         lanes.forEach((name, i) => {
@@ -154,7 +183,13 @@ test("scalar arithmetic and comparisons compute", () => {
 
 test("float functions and conversions compute", () => {
   const unary: [string, number, number][] = [
-    ["abs", -2.5, 2.5], ["neg", 2.5, -2.5], ["ceil", 2.1, 3], ["floor", -2.1, -3], ["trunc", -2.9, -2], ["nearest", 2.5, 2], ["sqrt", 9, 3],
+    ["abs", -2.5, 2.5],
+    ["neg", 2.5, -2.5],
+    ["ceil", 2.1, 3],
+    ["floor", -2.1, -3],
+    ["trunc", -2.9, -2],
+    ["nearest", 2.5, 2],
+    ["sqrt", 9, 3],
   ];
   for (const [name, x, want] of unary) {
     assert.equal(run(`f32.${name}` as Op, x), want);
@@ -194,18 +229,48 @@ test("float functions and conversions compute", () => {
 
 test("narrow integer lanes compute", () => {
   const rowsOf: [Op, number[], number][] = [
-    ["i8x16.add_sat_s", [100, 100], 127], ["i8x16.sub_sat_s", [-100, 100], -128], ["i8x16.add_sat_u", [200, 100], -1],
-    ["i8x16.sub_sat_u", [1, 2], 0], ["i8x16.min_s", [-1, 1], -1], ["i8x16.min_u", [-1, 1], 1], ["i8x16.max_s", [-1, 1], 1],
-    ["i8x16.max_u", [-1, 1], -1], ["i8x16.avgr_u", [1, 2], 2], ["i8x16.abs", [-5], 5], ["i8x16.neg", [5], -5],
-    ["i16x8.mul", [300, 300], (90000 << 16) >> 16], ["i16x8.q15mulr_sat_s", [16384, 16384], 8192], ["i16x8.add_sat_s", [30000, 30000], 32767],
-    ["i16x8.sub_sat_s", [-30000, 30000], -32768], ["i16x8.min_s", [-1, 1], -1], ["i16x8.max_s", [-1, 1], 1], ["i16x8.abs", [-5], 5],
-    ["i16x8.shl", [1, 3], 8], ["i16x8.shr_s", [-8, 1], -4], ["i16x8.shr_u", [-1, 12], 15],
-    ["i8x16.shl", [1, 3], 8], ["i8x16.shr_s", [-8, 1], -4], ["i8x16.shr_u", [-1, 4], 15],
-    ["i32x4.shl", [1, 3], 8], ["i32x4.shr_s", [-8, 1], -4], ["i32x4.shr_u", [-1, 28], 15], ["i32x4.min_s", [-1, 1], -1],
-    ["i32x4.max_s", [-1, 1], 1], ["i32x4.min_u", [-1, 1], 1], ["i32x4.max_u", [-1, 1], -1], ["i32x4.abs", [-5], 5], ["i32x4.neg", [5], -5],
-    ["i32x4.dot_i16x8_s", [3, 5], 15], ["i32x4.extmul_low_i16x8_s", [3, -5], -15], ["i32x4.extmul_high_i16x8_s", [3, -5], -15],
-    ["i32x4.extend_low_i16x8_s", [-5], -5], ["i32x4.extend_low_i16x8_u", [0xfffb], 0xfffb], ["i16x8.narrow_i32x4_s", [70000, 70000], 32767],
-    ["i32x4.lt_u", [1, -1], -1], ["i32x4.gt_u", [-1, 1], -1], ["i32x4.extadd_pairwise_i16x8_s", [0x00020003, 0], 5],
+    ["i8x16.add_sat_s", [100, 100], 127],
+    ["i8x16.sub_sat_s", [-100, 100], -128],
+    ["i8x16.add_sat_u", [200, 100], -1],
+    ["i8x16.sub_sat_u", [1, 2], 0],
+    ["i8x16.min_s", [-1, 1], -1],
+    ["i8x16.min_u", [-1, 1], 1],
+    ["i8x16.max_s", [-1, 1], 1],
+    ["i8x16.max_u", [-1, 1], -1],
+    ["i8x16.avgr_u", [1, 2], 2],
+    ["i8x16.abs", [-5], 5],
+    ["i8x16.neg", [5], -5],
+    ["i16x8.mul", [300, 300], (90000 << 16) >> 16],
+    ["i16x8.q15mulr_sat_s", [16384, 16384], 8192],
+    ["i16x8.add_sat_s", [30000, 30000], 32767],
+    ["i16x8.sub_sat_s", [-30000, 30000], -32768],
+    ["i16x8.min_s", [-1, 1], -1],
+    ["i16x8.max_s", [-1, 1], 1],
+    ["i16x8.abs", [-5], 5],
+    ["i16x8.shl", [1, 3], 8],
+    ["i16x8.shr_s", [-8, 1], -4],
+    ["i16x8.shr_u", [-1, 12], 15],
+    ["i8x16.shl", [1, 3], 8],
+    ["i8x16.shr_s", [-8, 1], -4],
+    ["i8x16.shr_u", [-1, 4], 15],
+    ["i32x4.shl", [1, 3], 8],
+    ["i32x4.shr_s", [-8, 1], -4],
+    ["i32x4.shr_u", [-1, 28], 15],
+    ["i32x4.min_s", [-1, 1], -1],
+    ["i32x4.max_s", [-1, 1], 1],
+    ["i32x4.min_u", [-1, 1], 1],
+    ["i32x4.max_u", [-1, 1], -1],
+    ["i32x4.abs", [-5], 5],
+    ["i32x4.neg", [5], -5],
+    ["i32x4.dot_i16x8_s", [3, 5], 15],
+    ["i32x4.extmul_low_i16x8_s", [3, -5], -15],
+    ["i32x4.extmul_high_i16x8_s", [3, -5], -15],
+    ["i32x4.extend_low_i16x8_s", [-5], -5],
+    ["i32x4.extend_low_i16x8_u", [0xfffb], 0xfffb],
+    ["i16x8.narrow_i32x4_s", [70000, 70000], 32767],
+    ["i32x4.lt_u", [1, -1], -1],
+    ["i32x4.gt_u", [-1, 1], -1],
+    ["i32x4.extadd_pairwise_i16x8_s", [0x00020003, 0], 5],
   ];
   for (const [op, x, want] of rowsOf) {
     // widening rows take their operands as i32 lanes here: the low half carries the number
@@ -216,12 +281,19 @@ test("narrow integer lanes compute", () => {
 /** i32x4 operands whatever the row's own shape. */
 function runBits(op: Op, x: readonly number[]): number {
   const m = new ModuleBuilder();
-  m.func([], ["i32"], (f) => {
-    for (const v of x) f.i32x4(v);
-    f.op(op).lane("i16x8.extract_lane_s", 0);
-  }, "f");
+  m.func(
+    [],
+    ["i32"],
+    (f) => {
+      for (const v of x) f.i32x4(v);
+      f.op(op).lane("i16x8.extract_lane_s", 0);
+    },
+    "f",
+  );
   const memory = new WebAssembly.Memory({ initial: 1 });
-  return (new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } }).exports.f as () => number)();
+  return (
+    new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } }).exports.f as () => number
+  )();
 }
 
 test("fused multiply-add, where the engine has it", (t) => {
@@ -234,13 +306,18 @@ test("fused multiply-add, where the engine has it", (t) => {
 test("control flow, locals, calls and memory", () => {
   const m = new ModuleBuilder();
   const square = m.func(["i32"], ["i32"], (f) => f.get(0).get(0).op("i32.mul"));
-  m.func(["i32"], ["i32"], (f) => {
-    const [i, sum] = f.someLocals(2, "i32") as [number, number];
-    f.get(0).set(i);
-    f.repeat(i, () => f.get(sum).get(i).call(square).op("i32.add").set(sum));
-    f.i32(8).get(sum).store();
-    f.i32(8).load().i32(100).op("i32.gt_s").if("i32").i32(8).load().else().i32(-1).end();
-  }, "sum");
+  m.func(
+    ["i32"],
+    ["i32"],
+    (f) => {
+      const [i, sum] = f.someLocals(2, "i32") as [number, number];
+      f.get(0).set(i);
+      f.repeat(i, () => f.get(sum).get(i).call(square).op("i32.add").set(sum));
+      f.i32(8).get(sum).store();
+      f.i32(8).load().i32(100).op("i32.gt_s").if("i32").i32(8).load().else().i32(-1).end();
+    },
+    "sum",
+  );
   const memory = new WebAssembly.Memory({ initial: 1 });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
   const sum = exports.sum as (n: number) => number;
@@ -255,8 +332,20 @@ test("LEB128 at its edges", () => {
     write(s);
     return [...s.take()];
   };
-  assert.deepEqual(bytes((s) => s.u32(0).u32(127).u32(128)), [0, 127, 0x80, 1]);
-  assert.deepEqual(bytes((s) => s.u32(0xffffffff)), [255, 255, 255, 255, 15]);
-  assert.deepEqual(bytes((s) => s.s32(-1).s32(63).s32(64).s32(-64).s32(-65)), [0x7f, 63, 0xc0, 0, 0x40, 0xbf, 0x7f]);
-  assert.deepEqual(bytes((s) => s.s64(-(2n ** 63n))), [128, 128, 128, 128, 128, 128, 128, 128, 128, 127]);
+  assert.deepEqual(
+    bytes((s) => s.u32(0).u32(127).u32(128)),
+    [0, 127, 0x80, 1],
+  );
+  assert.deepEqual(
+    bytes((s) => s.u32(0xffffffff)),
+    [255, 255, 255, 255, 15],
+  );
+  assert.deepEqual(
+    bytes((s) => s.s32(-1).s32(63).s32(64).s32(-64).s32(-65)),
+    [0x7f, 63, 0xc0, 0, 0x40, 0xbf, 0x7f],
+  );
+  assert.deepEqual(
+    bytes((s) => s.s64(-(2n ** 63n))),
+    [128, 128, 128, 128, 128, 128, 128, 128, 128, 127],
+  );
 });

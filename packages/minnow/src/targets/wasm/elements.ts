@@ -63,7 +63,13 @@ export function storeScalar(f: FunctionBuilder, t: DType, offset = 0): void {
  * Loads 4·into.length consecutive elements at address + offset into v128 locals: f32x4 or i32x4.
  * int64 has no vector form.
  */
-export function loadVectors(f: FunctionBuilder, t: DType, address: Local, into: readonly Local[], offset = 0): void {
+export function loadVectors(
+  f: FunctionBuilder,
+  t: DType,
+  address: Local,
+  into: readonly Local[],
+  offset = 0,
+): void {
   const bytes = t === "int8" || t === "uint8" || t === "bool" ? 1 : t === "int16" || t === "float16" ? 2 : 4;
   for (let i = 0; i < into.length; ) {
     const at = offset + 4 * i * bytes;
@@ -78,8 +84,13 @@ export function loadVectors(f: FunctionBuilder, t: DType, address: Local, into: 
       const sign = t === "int8" ? "s" : "u";
       const pair = into[i + 1];
       if (pair !== undefined) {
-        f.mem(`v128.load8x8_${sign}` as Op, at).tee(pair).op(`i32x4.extend_low_i16x8_${sign}` as Op).set(dst);
-        f.get(pair).op(`i32x4.extend_high_i16x8_${sign}` as Op).set(pair);
+        f.mem(`v128.load8x8_${sign}` as Op, at)
+          .tee(pair)
+          .op(`i32x4.extend_low_i16x8_${sign}` as Op)
+          .set(dst);
+        f.get(pair)
+          .op(`i32x4.extend_high_i16x8_${sign}` as Op)
+          .set(pair);
         i += 2;
         continue;
       }
@@ -116,7 +127,12 @@ export function storeVectors(
   fits = false,
 ): void {
   if (t === "float32" || t === "int32") {
-    values.forEach((v, i) => f.get(address).get(v).vstore(offset + 16 * i));
+    values.forEach((v, i) =>
+      f
+        .get(address)
+        .get(v)
+        .vstore(offset + 16 * i),
+    );
     return;
   }
   if (t === "int64" || t === "int4" || t === "string") throw new TypeError(`no vector stores of ${t}`);
@@ -159,7 +175,14 @@ export function storeVectors(
 }
 
 /** Stores lane `lane` of a vector as one element; the float16 form overwrites `value`. */
-export function storeLane(f: FunctionBuilder, t: DType, address: Local, value: Local, lane = 0, offset = 0): void {
+export function storeLane(
+  f: FunctionBuilder,
+  t: DType,
+  address: Local,
+  value: Local,
+  lane = 0,
+  offset = 0,
+): void {
   if (t === "float16") {
     f.get(address).get(value).lane("i32x4.extract_lane", lane);
     floatToHalfScalar(f);
@@ -181,7 +204,12 @@ const hoisted = new WeakMap<FunctionBuilder, Map<number, Local>>();
  * Puts the vector constants that loads and stores of these types need into locals, at the current place
  * of the function, for all code after it (which it must dominate). Without it they are rebuilt at each use.
  */
-export function hoistConstants(f: FunctionBuilder, loads: Iterable<DType>, store: DType, fits: boolean): void {
+export function hoistConstants(
+  f: FunctionBuilder,
+  loads: Iterable<DType>,
+  store: DType,
+  fits: boolean,
+): void {
   const needed = new Set<number>();
   if ([...loads].includes("float16")) for (const c of halfLoad) needed.add(c);
   if (store === "float16") for (const c of halfStore) needed.add(c);
@@ -207,7 +235,18 @@ const twoTo112 = 0x77800000;
 const oneHalf = 0x3f000000; // 0.5
 const rebias = (0xfff - (112 << 23)) | 0;
 const halfLoad = [0x7fff, twoTo112, 0x7bff, 0x7f800000, 0x8000];
-const halfStore = [0x7fffffff, oneHalf, 1, rebias, 0x38800000, 0x7c00, 0x477ff000, 0x7e00, 0x7f800000, 0x8000];
+const halfStore = [
+  0x7fffffff,
+  oneHalf,
+  1,
+  rebias,
+  0x38800000,
+  0x7c00,
+  0x477ff000,
+  0x7e00,
+  0x7f800000,
+  0x8000,
+];
 
 // binary16 → binary32: place exponent and fraction, then multiply by 2^112, which also renormalises
 // subnormals; infinities and NaN get their exponent by hand.
@@ -249,10 +288,18 @@ function floatToHalfScalar(f: FunctionBuilder): void {
   f.get(m).i32(0x7f800000).op("i32.gt_u").if("i32").i32(0x7e00).else();
   f.get(m).i32(0x477ff000).op("i32.ge_u").if("i32").i32(0x7c00).else();
   f.get(m).i32(0x38800000).op("i32.lt_u").if("i32");
-  f.get(m).op("f32.reinterpret_i32").f32(0.5).op("f32.add", "i32.reinterpret_f32").i32(0x3f000000).op("i32.sub");
+  f.get(m)
+    .op("f32.reinterpret_i32")
+    .f32(0.5)
+    .op("f32.add", "i32.reinterpret_f32")
+    .i32(0x3f000000)
+    .op("i32.sub");
   f.else();
   f.get(m).get(m).i32(13).op("i32.shr_u").i32(1).op("i32.and", "i32.add");
-  f.i32(0xfff - (112 << 23)).op("i32.add").i32(13).op("i32.shr_u");
+  f.i32(0xfff - (112 << 23))
+    .op("i32.add")
+    .i32(13)
+    .op("i32.shr_u");
   f.end().end().end();
   f.get(x).i32(16).op("i32.shr_u").i32(0x8000).op("i32.and", "i32.or");
   f.free("i32", x, m);

@@ -7,33 +7,62 @@ import { evaluator, erf64, type Value } from "../reference/evaluate.js";
 import { ModuleBuilder, type WasmType } from "./assembler.js";
 import { isVectorizable, prepareScalar, prepareVector } from "./expr.js";
 
-const floats = [0, -0, 1, -1, 2.5, -2.5, 3.5, 0.1, 1e-40, -1e30, 3e38, 2 ** 31, -(2 ** 31), 8388609.5, Infinity, -Infinity, NaN].map(Math.fround);
+const floats = [
+  0,
+  -0,
+  1,
+  -1,
+  2.5,
+  -2.5,
+  3.5,
+  0.1,
+  1e-40,
+  -1e30,
+  3e38,
+  2 ** 31,
+  -(2 ** 31),
+  8388609.5,
+  Infinity,
+  -Infinity,
+  NaN,
+].map(Math.fround);
 const ints = [0, 1, -1, 2, 7, -7, 31, 33, 255, -128, 65536, 2 ** 31 - 1, -(2 ** 31)];
 const longs = [...ints.map(BigInt), 2n ** 63n - 1n, -(2n ** 63n), 2n ** 40n + 3n];
 
 /** All pairs (a, b) through the expression of operands 0 and 1; results in order. */
-function runAll(x: e.Expr, types: readonly [e.ScalarType, e.ScalarType], pairs: readonly (readonly [Value, Value])[], vector: boolean, fma = false): Value[] {
+function runAll(
+  x: e.Expr,
+  types: readonly [e.ScalarType, e.ScalarType],
+  pairs: readonly (readonly [Value, Value])[],
+  vector: boolean,
+  fma = false,
+): Value[] {
   const m = new ModuleBuilder();
   const step = vector ? 16 : 8;
-  m.func(["i32", "i32"], [], (f) => {
-    const kind = (t: e.ScalarType): WasmType => (vector ? "v128" : t);
-    const ready = vector ? prepareVector(f, x, { fma }) : prepareScalar(f, x);
-    const operands = types.map((t) => f.local(kind(t)));
-    const [at] = [0];
-    f.repeat(1, () => {
-      operands.forEach((l, i) => {
+  m.func(
+    ["i32", "i32"],
+    [],
+    (f) => {
+      const kind = (t: e.ScalarType): WasmType => (vector ? "v128" : t);
+      const ready = vector ? prepareVector(f, x, { fma }) : prepareScalar(f, x);
+      const operands = types.map((t) => f.local(kind(t)));
+      const [at] = [0];
+      f.repeat(1, () => {
+        operands.forEach((l, i) => {
+          f.get(at);
+          if (vector) f.vload(16 * i);
+          else f.mem(`${types[i] as e.ScalarType}.load`, 8 * i);
+          f.set(l);
+        });
         f.get(at);
-        if (vector) f.vload(16 * i);
-        else f.mem(`${types[i] as e.ScalarType}.load`, 8 * i);
-        f.set(l);
+        ready.emit((i) => operands[i] as number);
+        if (vector) f.vstore(32);
+        else f.mem(`${x.t}.store`, 16);
+        f.inc(at, step * 3);
       });
-      f.get(at);
-      ready.emit((i) => operands[i] as number);
-      if (vector) f.vstore(32);
-      else f.mem(`${x.t}.store`, 16);
-      f.inc(at, step * 3);
-    });
-  }, "f");
+    },
+    "f",
+  );
   const per = vector ? 4 : 1;
   const steps = Math.ceil(pairs.length / per);
   const memory = new WebAssembly.Memory({ initial: Math.ceil((steps * step * 3) / 65536) + 1 });
@@ -43,17 +72,25 @@ function runAll(x: e.Expr, types: readonly [e.ScalarType, e.ScalarType], pairs: 
     else if (t === "i32") view.setInt32(p, v as number, true);
     else view.setBigInt64(p, v as bigint, true);
   };
-  const place = (n: number, slot: number): number => Math.floor(n / per) * step * 3 + slot * step + (n % per) * 4;
-  pairs.forEach((pair, n) => pair.forEach((v, slot) => write(types[slot] as e.ScalarType, place(n, slot), v)));
+  const place = (n: number, slot: number): number =>
+    Math.floor(n / per) * step * 3 + slot * step + (n % per) * 4;
+  pairs.forEach((pair, n) =>
+    pair.forEach((v, slot) => write(types[slot] as e.ScalarType, place(n, slot), v)),
+  );
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
   (exports.f as (at: number, steps: number) => void)(0, steps);
   return pairs.map((_, n) => {
     const p = place(n, 2);
-    return x.t === "f32" ? view.getFloat32(p, true) : x.t === "i32" ? view.getInt32(p, true) : view.getBigInt64(p, true);
+    return x.t === "f32"
+      ? view.getFloat32(p, true)
+      : x.t === "i32"
+        ? view.getInt32(p, true)
+        : view.getBigInt64(p, true);
   });
 }
 
-const same = (a: Value, b: Value): boolean => Object.is(a, b) || a === b || (Number.isNaN(a) && Number.isNaN(b));
+const same = (a: Value, b: Value): boolean =>
+  Object.is(a, b) || a === b || (Number.isNaN(a) && Number.isNaN(b));
 const samples = { f32: floats, i32: ints, i64: longs } as const;
 
 function check(x: e.Expr, a: e.ScalarType, b: e.ScalarType = a): void {
@@ -62,7 +99,12 @@ function check(x: e.Expr, a: e.ScalarType, b: e.ScalarType = a): void {
   const want = pairs.map((p) => reference((i) => p[i] as Value));
   for (const vector of isVectorizable(x) ? [false, true] : [false]) {
     const got = runAll(x, [a, b], pairs, vector);
-    want.forEach((w, n) => assert.ok(same(got[n] as Value, w), `${e.print(x)} at ${pairs[n]}: ${got[n]}, not ${w} (${vector ? "vector" : "scalar"})`));
+    want.forEach((w, n) =>
+      assert.ok(
+        same(got[n] as Value, w),
+        `${e.print(x)} at ${pairs[n]}: ${got[n]}, not ${w} (${vector ? "vector" : "scalar"})`,
+      ),
+    );
   }
 }
 
@@ -151,13 +193,22 @@ test("transcendentals on the engine, with and without fused multiply-add", (t) =
   probe.func([], [], (f) => f.f32x4(1).f32x4(1).f32x4(1).op("f32x4.relaxed_madd", "drop"));
   const modes = WebAssembly.validate(probe.build()) ? [false, true] : [false];
   const functions: [e.UnaryOp, (x: number) => number, number][] = [
-    ["exp", Math.exp, 100], ["log", Math.log, 1e30], ["tanh", Math.tanh, 12], ["sigmoid", (x) => 1 / (1 + Math.exp(-x)), 100],
-    ["erf", erf64, 5], ["sin", Math.sin, 1e4], ["cos", Math.cos, 1e4],
+    ["exp", Math.exp, 100],
+    ["log", Math.log, 1e30],
+    ["tanh", Math.tanh, 12],
+    ["sigmoid", (x) => 1 / (1 + Math.exp(-x)), 100],
+    ["erf", erf64, 5],
+    ["sin", Math.sin, 1e4],
+    ["cos", Math.cos, 1e4],
   ];
-  const ulp = (x: number): number => 2 ** Math.max(-149, Math.floor(Math.log2(Math.abs(x) || 2 ** -149)) - 23);
+  const ulp = (x: number): number =>
+    2 ** Math.max(-149, Math.floor(Math.log2(Math.abs(x) || 2 ** -149)) - 23);
   for (const [op, exact, reach] of functions) {
     const x: e.Expr = { k: "un", op, a: A("f32"), t: "f32" };
-    const inputs = Array.from({ length: 4000 }, (_, i) => [Math.fround(reach * ((i % 400) / 200 - 1) ** (1 + 2 * (i % 4)) + 1e-3 * i), 0] as const);
+    const inputs = Array.from(
+      { length: 4000 },
+      (_, i) => [Math.fround(reach * ((i % 400) / 200 - 1) ** (1 + 2 * (i % 4)) + 1e-3 * i), 0] as const,
+    );
     for (const fma of modes)
       for (const vector of [true, false]) {
         const got = runAll(x, ["f32", "f32"], inputs, vector, fma) as number[];
@@ -172,11 +223,13 @@ test("transcendentals on the engine, with and without fused multiply-add", (t) =
       }
   }
   const pow = e.pow(A("f32"), B("f32"));
-  const pairs = Array.from({ length: 3000 }, (_, i) => [Math.fround(0.01 + (i % 61) * 0.7), Math.fround(((i % 53) - 26) * 0.37)] as const);
+  const pairs = Array.from(
+    { length: 3000 },
+    (_, i) => [Math.fround(0.01 + (i % 61) * 0.7), Math.fround(((i % 53) - 26) * 0.37)] as const,
+  );
   for (const fma of modes)
     runAll(pow, ["f32", "f32"], pairs, true, fma).forEach((y, n) => {
       const [a, b] = pairs[n] as readonly [number, number];
       assert.ok(Math.abs((y as number) - a ** b) <= 2 * ulp(a ** b), `${a}^${b} = ${y}`);
     });
 });
-

@@ -13,7 +13,14 @@ import { type Affine, isArg, normalize, type Normal, type Place } from "./nest_n
 import { rangeOf } from "./nest_range.js";
 import { depends, laneKind, schedule, type Schedule, weight, windowOperand } from "./nest_schedule.js";
 import { planTranspose } from "./nest_transpose.js";
-import { type Clip, type Cursor, firstParameter, type PlaceCode, type Structure, type Word } from "./nest_structure.js";
+import {
+  type Clip,
+  type Cursor,
+  firstParameter,
+  type PlaceCode,
+  type Structure,
+  type Word,
+} from "./nest_structure.js";
 
 /** One call should take about this long. */
 const targetNs = 20_000;
@@ -109,7 +116,10 @@ class Planner {
   private unroll(): number {
     const { n, how } = this;
     if (how.mode === "scalar") return 1;
-    const indexed = n.operands.some((p, i) => p && laneKind(n, p, how.lane, (g) => i === this.window || this.clipped(i, g, how.lane)) === "indexed");
+    const indexed = n.operands.some(
+      (p, i) =>
+        p && laneKind(n, p, how.lane, (g) => i === this.window || this.clipped(i, g, how.lane)) === "indexed",
+    );
     if (indexed) return 1;
     if (isArg(n.combine)) return 2;
     return weight(n.body ?? n.result) > 20 ? 2 : 4; // long expressions overlap by themselves
@@ -144,7 +154,9 @@ class Planner {
       advance: outer.map((l, level) => {
         const inner = outer.slice(level + 1);
         if (coef(l) === 0 && inner.every((m) => coef(m) === 0)) return -1;
-        return this.word(inner.reduce((sum, m) => sum - ((this.extents[m] as number) - 1) * coef(m), coef(l)));
+        return this.word(
+          inner.reduce((sum, m) => sum - ((this.extents[m] as number) - 1) * coef(m), coef(l)),
+        );
       }),
       lane: word(lane),
       ...(unit !== undefined && lane === unit && { unit }),
@@ -199,7 +211,8 @@ class Planner {
   /** Takes ordinary constants out of an expression: scales and bounds differ between layers, code need not. */
   private parametrize(e: Expr): Expr {
     if (this.how.mode === "scalar") return e;
-    const plain = (v: number): boolean => Number.isNaN(v) || [0, 1, -1, 0.5, 2].includes(v) || !Number.isFinite(v);
+    const plain = (v: number): boolean =>
+      Number.isNaN(v) || [0, 1, -1, 0.5, 2].includes(v) || !Number.isFinite(v);
     const take = (x: Expr): Expr => {
       if (x.k !== "const" || plain(x.v)) return x;
       const float = x.t === "f32";

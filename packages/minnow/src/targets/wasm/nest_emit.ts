@@ -5,16 +5,16 @@
 //     lanes along a reduction:    for reduction loops:  for lane blocks: fold;  horizontal fold; store
 //
 // A block is `unroll` vectors, then one vector, then single elements, all by the same vector code, so
-// that an element's bits do not depend on where it falls. Cursors (addresses, guard coordinates) live in
-// locals that are advanced, never recomputed.
+// that an element's bits do not depend on where it falls.
 import { accumulator, type Expr, input, num } from "../../compiler/expr.js";
 import { scalarOf } from "../../compiler/nest.js";
-import { type FunctionBuilder, type Local, type ModuleBuilder, type WasmType } from "./assembler.js";
-import { hoistConstants, loadScalar, loadSplat, loadVectors, storeLane, storeScalar, storeVectors } from "./elements.js";
+import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.js";
+import { hoistConstants } from "./elements.js";
 import { prepareScalar, prepareVector, type ReadyExpr } from "./expr.js";
-import { loadStrided } from "./nest_lanes.js";
+import { NestAccess } from "./nest_access.js";
+import { args, begin, type Bounds, end } from "./nest_cursors.js";
 import { combined, identity, isArg } from "./nest_normal.js";
-import { type Clip, type Cursor, firstParameter, type PlaceCode, type Structure, type Word } from "./nest_structure.js";
+import { firstParameter, type PlaceCode, type Structure } from "./nest_structure.js";
 import type { Op } from "./opcodes.js";
 
 export interface NestExprs {
@@ -27,42 +27,25 @@ export interface NestExprs {
 export function emitNest(m: ModuleBuilder, s: Structure, e: NestExprs): number {
   return m.func(["i32", "i32", "i32"], [], (f) => new NestEmitter(f, s, e).emit());
 }
-
-const args: Local = 0;
-const begin: Local = 1;
-const end: Local = 2;
-
-class NestEmitter {
-  /** Where each cursor stands at the point of emission. */
-  private readonly now = new Map<Cursor, Local>();
-  private readonly words = new Map<Word, Local>();
-  /** Operands that are one value for all lanes, loaded. */
-  private readonly ready = new Map<number, Local>();
-  /** Operands whose guard has been tested: all ones where inside. */
-  private readonly masks = new Map<number, Local>();
-  private readonly fills = new Map<number, Local>();
-  /** The windowed operand, while code for the lanes outside its window is emitted. */
-  private outside = -1;
+class NestEmitter extends NestAccess {
   private readonly parameters: Local[] = [];
-  private readonly vector: boolean;
-  private readonly cursors: Cursor[];
   private step: ReadyExpr | undefined;
   private fold: ReadyExpr | undefined;
   private result!: ReadyExpr;
   private start: Local | undefined;
-  private readonly bodyUses: number[];
-  private readonly resultUses: number[];
+  private readonly bodyUses: readonly number[];
+  private readonly resultUses: readonly number[];
 
   constructor(
-    private readonly f: FunctionBuilder,
-    private readonly s: Structure,
+    f: FunctionBuilder,
+    s: Structure,
     private readonly e: NestExprs,
   ) {
-    this.vector = s.mode === "vector";
-    const places = [...s.operands.filter((p) => p !== null), s.out];
-    this.cursors = [...places.flatMap((p) => [p.at, ...p.guards.map((g) => g.at)]), ...s.clips.map((c) => c.at)];
-    this.bodyUses = e.body ? operandNumbers(e.body) : [];
-    this.resultUses = operandNumbers(e.result);
+    const body = e.body ? operandNumbers(e.body) : [];
+    const result = operandNumbers(e.result);
+    super(f, s, new Set([...body, ...result]), e.fits);
+    this.bodyUses = body;
+    this.resultUses = result;
   }
 
   emit(): void {
@@ -82,25 +65,6 @@ class NestEmitter {
     this.advance(indices, piece);
     f.end().end();
   }
-
-  // ---- words -------------------------------------------------------------------------------------
-
-  /** Pushes an argument word. */
-  private push(w: Word): FunctionBuilder {
-    const known = this.words.get(w);
-    return known === undefined ? this.f.get(args).load(4 * w) : this.f.get(known);
-  }
-  private keep(w: Word): void {
-    if (w < 0 || this.words.has(w)) return;
-    const local = this.f.local();
-    this.push(w).set(local);
-    this.words.set(w, local);
-  }
-
-  private get valueType(): (t: Expr["t"]) => WasmType {
-    return (t) => (this.vector ? "v128" : t);
-  }
-
   private prologue(): void {
     const { f, s, e } = this;
     for (const c of this.cursors) {
@@ -128,7 +92,13 @@ class NestEmitter {
       f.set(local);
       this.fills.set(i, local);
     });
-    if (this.vector) hoistConstants(f, s.operands.flatMap((p) => (p ? [p.dtype] : [])), s.out.dtype, e.fits);
+    if (this.vector)
+      hoistConstants(
+        f,
+        s.operands.flatMap((p) => (p ? [p.dtype] : [])),
+        s.out.dtype,
+        e.fits,
+      );
     const isNumber = (i: number): boolean | "small" =>
       i >= firstParameter && (s.parameters[i - firstParameter]?.small ? "small" : true);
     const prepare = (x: Expr): ReadyExpr =>
@@ -142,73 +112,6 @@ class NestEmitter {
     this.start = f.local(this.valueType(t));
     prepare(num(s.start ?? identity(s.combine, t), t)).emit(() => 0);
     f.set(this.start);
-  }
-
-  // ---- rows --------------------------------------------------------------------------------------
-
-  /** Loop numbers and cursors of row `begin`. */
-  private decode(indices: readonly Local[], piece: Local): void {
-    const { f, s } = this;
-    const rest = f.local();
-    f.get(begin).set(rest);
-    const split = (count: Word, into: Local): void => {
-      f.get(rest);
-      this.push(count).op("i32.rem_u").set(into).get(rest);
-      this.push(count).op("i32.div_u").set(rest);
-    };
-    if (s.chunk) split(s.chunk.count, piece);
-    for (let l = s.outer.length - 1; l >= 0; l--) {
-      if (l > 0) split(s.outer[l] as Word, indices[l] as Local);
-      else f.get(rest).set(indices[0] as Local);
-    }
-    for (const c of this.cursors) {
-      const local = f.local();
-      this.push(c.base);
-      c.outer.forEach((w, l) => {
-        if (w < 0) return;
-        f.get(indices[l] as Local);
-        this.push(w).op("i32.mul", "i32.add");
-      });
-      f.set(local);
-      this.now.set(c, local);
-    }
-  }
-
-  /** To the next piece or row; inside block, loop. */
-  private advance(indices: readonly Local[], piece: Local): void {
-    const { f, s } = this;
-    const move = (l: number): void => {
-      for (const c of this.cursors) {
-        const w = c.advance[l] as Word;
-        if (w < 0) continue;
-        f.get(this.at(c));
-        this.push(w).op("i32.add").set(this.at(c));
-      }
-    };
-    if (s.chunk) {
-      f.get(piece).i32(1).op("i32.add").tee(piece);
-      this.push(s.chunk.count).op("i32.lt_u").brIf(0);
-      f.i32(0).set(piece);
-    }
-    for (let l = s.outer.length - 1; l >= 0; l--) {
-      const index = indices[l] as Local;
-      f.get(index).i32(1).op("i32.add");
-      if (l === 0) {
-        f.set(index);
-        move(0);
-        f.br(0);
-        return;
-      }
-      f.tee(index);
-      this.push(s.outer[l] as Word).op("i32.lt_u").if();
-      move(l);
-      f.br(1).end();
-      f.i32(0).set(index);
-    }
-  }
-
-  private at(c: Cursor): Local {
-    return this.now.get(c) as Local;
   }
 
   private row(piece: Local): void {
@@ -236,24 +139,6 @@ class NestEmitter {
     for (const [c, local] of saved) this.now.set(c, local);
     this.ready.clear();
     this.masks.clear();
-  }
-
-  /** Lane cursors from lane `first` on, in locals of their own. */
-  private enterLanes(first: Local | undefined): void {
-    const { f } = this;
-    for (const c of this.cursors) {
-      if (c.lane < 0) continue;
-      const local = f.local();
-      f.get(this.at(c));
-      if (first !== undefined) {
-        f.get(first);
-        if (c.unit !== undefined) f.i32(c.unit);
-        else this.push(c.lane);
-        f.op("i32.mul", "i32.add");
-      }
-      f.set(local);
-      this.now.set(c, local);
-    }
   }
 
   /** Runs the lanes [0, n), in three parts where an operand is padded along them. */
@@ -310,213 +195,16 @@ class NestEmitter {
       return;
     }
     run(s.unroll, () => f.get(n).i32(shift).op("i32.shr_u"));
-    if (s.unroll > 1) run(1, () => f.get(n).i32(2).op("i32.shr_u").i32(s.unroll - 1).op("i32.and"));
+    if (s.unroll > 1)
+      run(1, () =>
+        f
+          .get(n)
+          .i32(2)
+          .op("i32.shr_u")
+          .i32(s.unroll - 1)
+          .op("i32.and"),
+      );
     run(0, () => f.get(n).i32(3).op("i32.and"));
-  }
-
-  private advanceLanes(elements: number): void {
-    const { f } = this;
-    for (const c of this.cursors) {
-      if (c.lane < 0) continue;
-      const local = this.at(c);
-      if (c.unit !== undefined) {
-        f.inc(local, c.unit * elements);
-        continue;
-      }
-      f.get(local);
-      this.push(c.lane);
-      if (elements > 1) f.i32(Math.log2(elements)).op("i32.shl");
-      f.op("i32.add").set(local);
-    }
-  }
-
-  // ---- positions ---------------------------------------------------------------------------------
-
-  /** Loads what is one value for all lanes, and tests the guards and lookups of the rest. */
-  private settle(filter: (p: PlaceCode) => boolean): void {
-    const { f } = this;
-    this.s.operands.forEach((p, i) => {
-      if (!p || p.kind === "indexed" || p.window || !filter(p) || !(this.bodyUses.includes(i) || this.resultUses.includes(i))) return;
-      const plain = p.guards.length === 0 && p.lookups.length === 0;
-      if (p.kind !== "row" && plain) return;
-      const { address, ok } = this.locate(p);
-      if (p.kind === "row") {
-        const local = f.local(this.valueType(scalarOf(p.dtype)));
-        if (this.vector) loadSplat(f, p.dtype, address);
-        else loadScalar(f.get(address), p.dtype);
-        f.set(local);
-        if (ok !== undefined) this.replaceOutside(local, i, ok);
-        this.ready.set(i, local);
-        return;
-      }
-      this.now.set(p.at, address);
-      if (ok === undefined) return;
-      const mask = f.local(this.vector ? "v128" : "i32");
-      f.get(ok);
-      if (this.vector) f.i32(-1).op("i32.mul", "i32x4.splat");
-      f.set(mask);
-      this.masks.set(i, mask);
-    });
-  }
-
-  /** value = ok ? value : fill */
-  private replaceOutside(value: Local, operand: number, ok: Local): void {
-    const { f } = this;
-    f.get(value).get(this.fills.get(operand) as Local).get(ok);
-    if (this.vector) f.i32(-1).op("i32.mul", "i32x4.splat", "v128.bitselect");
-    else f.op("select");
-    f.set(value);
-  }
-
-  /** The address of a place `lane` lanes on, and whether its guards hold (else the address is safe). */
-  private locate(p: PlaceCode, lane = 0): { address: Local; ok: Local | undefined } {
-    const { f } = this;
-    const address = f.local();
-    this.pushAt(p.at, lane);
-    for (const l of p.lookups) {
-      this.position(l, lane);
-      this.push(l.stride).op("i32.mul", "i32.add");
-    }
-    f.set(address);
-    if (p.guards.length === 0) return { address, ok: undefined };
-    const ok = f.local();
-    p.guards.forEach((g, n) => {
-      this.pushAt(g.at, lane);
-      this.push(g.extent).op("i32.lt_u");
-      if (n > 0) f.op("i32.and");
-    });
-    f.set(ok);
-    f.get(address);
-    this.push(p.safe);
-    f.get(ok).op("select").set(address);
-    return { address, ok };
-  }
-
-  private pushAt(c: Cursor, lane: number): void {
-    const { f } = this;
-    f.get(this.at(c));
-    if (lane === 0 || c.lane < 0) return;
-    if (c.unit !== undefined) f.i32(lane * c.unit);
-    else {
-      this.push(c.lane);
-      if (lane > 1) f.i32(lane).op("i32.mul");
-    }
-    f.op("i32.add");
-  }
-
-  /** Pushes a checked position from a table; out of range: 0, and the run fails. */
-  private position(l: PlaceCode["lookups"][number], lane: number): void {
-    const { f, s } = this;
-    const p = s.operands[l.operand] as PlaceCode;
-    const at = f.local();
-    this.scalarElement(l.operand, p, lane);
-    if (p.dtype === "int64") {
-      const wide = f.local("i64");
-      f.set(wide).get(wide).op("i32.wrap_i64").i32(-(2 ** 31));
-      f.get(wide).get(wide).op("i32.wrap_i64", "i64.extend_i32_s", "i64.eq", "select");
-    }
-    f.set(at);
-    if (l.wrap) {
-      f.get(at);
-      this.push(l.extent).i32(0).get(at).i32(0).op("i32.lt_s", "select", "i32.add").set(at);
-    }
-    f.get(at);
-    this.push(l.extent).op("i32.ge_u").if();
-    this.push(s.error).i32(1).store();
-    f.i32(0).set(at).end();
-    f.get(at);
-  }
-
-  /** Pushes one element of an operand as its scalar type. */
-  private scalarElement(operand: number, p: PlaceCode, lane: number): void {
-    const { f } = this;
-    const { address, ok } = this.locate(p, lane);
-    loadScalar(f.get(address), p.dtype);
-    if (ok === undefined) return;
-    const fill = this.fills.get(operand) as Local;
-    f.get(fill);
-    if (this.vector) f.lane(scalarOf(p.dtype) === "f32" ? "f32x4.extract_lane" : "i32x4.extract_lane", 0);
-    f.get(ok).op("select");
-  }
-
-  // ---- loads and stores --------------------------------------------------------------------------
-
-  /** The operand's values for one block; `at` skips that many vectors. */
-  private load(i: number, vectors: number, at = 0): Local[] {
-    const { f, s } = this;
-    const p = s.operands[i] as PlaceCode;
-    const known = this.ready.get(i);
-    const count = Math.max(1, vectors);
-    if (known !== undefined) return new Array<Local>(count).fill(known);
-    if (i === this.outside) return new Array<Local>(count).fill(this.fills.get(i) as Local);
-    const into = f.someLocals(count, this.valueType(scalarOf(p.dtype)));
-    const first = into[0] as Local;
-    if (!this.vector) {
-      if (p.kind === "indexed") this.scalarElement(i, p, 0);
-      else loadScalar(f.get(this.at(p.at)), p.dtype);
-      f.set(first);
-      const mask = this.masks.get(i);
-      if (mask !== undefined) f.get(first).get(this.fills.get(i) as Local).get(mask).op("select").set(first);
-      return into;
-    }
-    if (p.kind === "indexed") this.loadIndexed(i, p, into, vectors, at);
-    else if (vectors === 0) {
-      loadSplat(f, p.dtype, this.at(p.at));
-      f.set(first);
-    } else if (p.kind === "unit") loadVectors(f, p.dtype, this.at(p.at), into, 4 * at * (p.at.unit as number));
-    else into.forEach((v, u) => loadStrided(f, p.dtype, () => this.pushAt(p.at, 4 * (at + u)), () => this.push(p.at.lane), v));
-    const mask = this.masks.get(i);
-    if (mask !== undefined)
-      for (const v of into) f.get(v).get(this.fills.get(i) as Local).get(mask).op("v128.bitselect").set(v);
-    return into;
-  }
-
-  private loadIndexed(i: number, p: PlaceCode, into: readonly Local[], vectors: number, at: number): void {
-    const { f } = this;
-    const shape = scalarOf(p.dtype) === "f32" ? "f32x4" : "i32x4";
-    into.forEach((v, u) => {
-      for (let k = 0; k < (vectors === 0 ? 1 : 4); k++) {
-        if (k > 0) f.get(v);
-        this.scalarElement(i, p, 4 * (at + u) + k);
-        if (k === 0) f.op(`${shape}.splat`).set(v);
-        else f.lane(`${shape}.replace_lane`, k).set(v);
-      }
-    });
-  }
-
-  private store(values: readonly Local[], vectors: number, at = 0): void {
-    const { f, s } = this;
-    const p = s.out;
-    const [first] = values as [Local];
-    if (!this.vector) {
-      const { address, ok } = this.locate(p);
-      if (ok !== undefined) f.get(ok).if();
-      f.get(address).get(first);
-      storeScalar(f, p.dtype);
-      if (ok !== undefined) f.end();
-    } else if (vectors === 0) storeLane(f, p.dtype, this.at(p.at), first);
-    else if (p.kind === "unit") storeVectors(f, p.dtype, this.at(p.at), values, 4 * at * (p.at.unit as number), this.e.fits);
-    else {
-      const address = f.local();
-      values.forEach((v, u) => {
-        this.pushAt(p.at, 4 * (at + u));
-        f.set(address);
-        for (let k = 0; k < 4; k++) {
-          storeLane(f, p.dtype, address, v, k);
-          if (k < 3) {
-            f.get(address);
-            this.push(p.at.lane).op("i32.add").set(address);
-          }
-        }
-      });
-    }
-  }
-
-  /** Byte types are loaded and stored four vectors at a time, others one by one to spare registers. */
-  private get grouped(): boolean {
-    const narrow = (p: PlaceCode | null): boolean =>
-      p !== null && p.kind === "unit" && p.dtype !== "float32" && p.dtype !== "int32";
-    return narrow(this.s.out) || this.s.operands.some(narrow);
   }
 
   private outputBlock(vectors: number, bounds: Bounds): void {
@@ -532,7 +220,9 @@ class NestEmitter {
   /** result(acc, operands) → memory. */
   private finish(vectors: number, at: number, accs: readonly Local[]): void {
     const { f, e } = this;
-    const loaded = new Map(this.resultUses.filter((i) => i >= 0).map((i) => [i, this.load(i, vectors, at)] as const));
+    const loaded = new Map(
+      this.resultUses.filter((i) => i >= 0).map((i) => [i, this.load(i, vectors, at)] as const),
+    );
     const out = f.someLocals(Math.max(1, vectors), this.valueType(e.result.t));
     out.forEach((r, u) => {
       this.result.emit((i) => this.operand(i, u, loaded, accs));
@@ -541,7 +231,12 @@ class NestEmitter {
     this.store(out, vectors, at);
   }
 
-  private operand(i: number, u: number, loaded: ReadonlyMap<number, readonly Local[]>, accs: readonly Local[]): Local {
+  private operand(
+    i: number,
+    u: number,
+    loaded: ReadonlyMap<number, readonly Local[]>,
+    accs: readonly Local[],
+  ): Local {
     if (i < 0) return accs[u] as Local;
     if (i >= firstParameter) return this.parameters[i - firstParameter] as Local;
     return (loaded.get(i) as readonly Local[])[u] as Local;
@@ -592,7 +287,8 @@ class NestEmitter {
     }
     const nans = this.nanMasks(count);
     const fixed = new Map<number, Local[]>();
-    for (const i of this.bodyUses) if (!(s.operands[i] as PlaceCode).inReduce) fixed.set(i, this.load(i, vectors));
+    for (const i of this.bodyUses)
+      if (!(s.operands[i] as PlaceCode).inReduce) fixed.set(i, this.load(i, vectors));
     this.reduceLoops(0, bounds, (index) => {
       const saved = new Map(this.now);
       this.settle((p) => p.inReduce);
@@ -609,7 +305,13 @@ class NestEmitter {
       });
       for (const [c, local] of saved) this.now.set(c, local);
     });
-    nans.forEach((nan, u) => f.get(accs[u] as Local).get(nan).op("v128.or").set(accs[u] as Local));
+    nans.forEach((nan, u) =>
+      f
+        .get(accs[u] as Local)
+        .get(nan)
+        .op("v128.or")
+        .set(accs[u] as Local),
+    );
     return arg ? places : accs;
   }
 
@@ -632,41 +334,6 @@ class NestEmitter {
     f.get(index).get(place).get(better).op("select").set(place);
   }
 
-  /** Nested loops over the reduction levels, with cursors of their own at each. */
-  private reduceLoops(level: number, bounds: Bounds, inner: (index: Local | undefined) => void, index?: Local): void {
-    const { f, s } = this;
-    if (level === s.reduce.length) {
-      inner(index);
-      return;
-    }
-    const bound = bounds.get(level);
-    const i = f.local();
-    const extent = this.words.get(s.reduce[level] as Word) as Local;
-    if (bound) f.get(bound.lo).tee(i).get(bound.hi).op("i32.lt_s").if();
-    else f.i32(0).set(i).get(extent).if();
-    const saved = new Map(this.now);
-    const moving = this.cursors.filter((c) => (c.reduce[level] as Word) >= 0);
-    for (const c of moving) {
-      const local = f.local();
-      f.get(this.at(c));
-      if (bound) {
-        f.get(bound.lo);
-        this.push(c.reduce[level] as Word).op("i32.mul", "i32.add");
-      }
-      f.set(local);
-      this.now.set(c, local);
-    }
-    f.loop();
-    this.reduceLoops(level + 1, bounds, inner, i);
-    for (const c of moving) {
-      f.get(this.at(c));
-      this.push(c.reduce[level] as Word).op("i32.add").set(this.at(c));
-    }
-    f.get(i).i32(1).op("i32.add").tee(i).get(bound ? bound.hi : extent).op("i32.lt_s").brIf(0).end();
-    for (const [c, local] of saved) this.now.set(c, local);
-    f.end();
-  }
-
   /** Lanes along a reduction loop: one output element. */
   private reducedRow(bounds: Bounds, n: Local): void {
     const { f, s } = this;
@@ -679,7 +346,16 @@ class NestEmitter {
     this.reduceLoops(0, bounds, () => {
       const saved = new Map(this.now);
       this.settle((p) => p.inReduce);
-      if (bound) f.get(bound.hi).get(bound.lo).op("i32.sub").tee(n).i32(0).get(n).i32(0).op("i32.gt_s", "select").set(n);
+      if (bound)
+        f.get(bound.hi)
+          .get(bound.lo)
+          .op("i32.sub")
+          .tee(n)
+          .i32(0)
+          .get(n)
+          .i32(0)
+          .op("i32.gt_s", "select")
+          .set(n);
       else this.push(s.lane.extent).set(n);
       this.enterLanes(bound?.lo);
       this.lanes(n, (vectors) => {
@@ -711,52 +387,20 @@ class NestEmitter {
       f.set(into);
     };
     for (let gap = 1; gap < accs.length; gap *= 2)
-      for (let i = 0; i + gap < accs.length; i += 2 * gap) pair(accs[i] as Local, accs[i + gap] as Local, accs[i] as Local);
+      for (let i = 0; i + gap < accs.length; i += 2 * gap)
+        pair(accs[i] as Local, accs[i + gap] as Local, accs[i] as Local);
     const all = accs[0] as Local;
     const turned = f.local("v128");
     for (const by of [8, 4]) {
-      f.get(all).get(all).shuffle(Array.from({ length: 16 }, (_, b) => (b + by) % 16)).set(turned);
+      f.get(all)
+        .get(all)
+        .shuffle(Array.from({ length: 16 }, (_, b) => (b + by) % 16))
+        .set(turned);
       pair(all, turned, all);
     }
     pair(all, single, single);
   }
-
-  private clipBounds(): Bounds {
-    const { f, s } = this;
-    const bounds: Bounds = new Map();
-    for (const clip of s.clips) {
-      let b = bounds.get(clip.level);
-      if (!b) {
-        b = { lo: f.local(), hi: f.local() };
-        bounds.set(clip.level, b);
-        f.i32(0).set(b.lo);
-        this.push(clip.level < 0 ? s.lane.extent : (s.reduce[clip.level] as Word)).set(b.hi);
-      }
-      this.clip(clip, b);
-    }
-    return bounds;
-  }
-
-  /** lo = max(lo, ⌈−at / coef⌉), hi = min(hi, ⌈(extent − at) / coef⌉); coef > 0 */
-  private clip(c: Clip, b: { lo: Local; hi: Local }): void {
-    const { f } = this;
-    const t = f.local();
-    const divided = (): void => {
-      f.set(t).get(t);
-      this.push(c.coef).op("i32.add").i32(1).op("i32.sub");
-      this.push(c.coef).op("i32.div_u").i32(0).get(t).i32(0).op("i32.gt_s", "select").set(t);
-    };
-    f.i32(0).get(this.at(c.at)).op("i32.sub");
-    divided();
-    f.get(t).get(b.lo).get(t).get(b.lo).op("i32.gt_s", "select").set(b.lo);
-    this.push(c.extent).get(this.at(c.at)).op("i32.sub");
-    divided();
-    f.get(t).get(b.hi).get(t).get(b.hi).op("i32.lt_s", "select").set(b.hi);
-  }
 }
-
-/** Range of a reduction loop (−1: the lane loop) after its guards. */
-type Bounds = Map<number, { lo: Local; hi: Local }>;
 
 function operandNumbers(e: Expr): number[] {
   const found = new Set<number>();

@@ -63,9 +63,18 @@ export function start(planned: PlannedKernel, values: readonly HarnessTensor[]):
     else if (w.kind === "i32") view.setInt32(at, w.value, true);
     else if (w.kind === "view") {
       const t = values[w.value] as HarnessTensor;
-      view.setInt32(at, (buffers.get(t.data) as number) + (t.offset + (w.element ?? 0)) * elementBytes(t.dtype), true);
+      view.setInt32(
+        at,
+        (buffers.get(t.data) as number) + (t.offset + (w.element ?? 0)) * elementBytes(t.dtype),
+        true,
+      );
     } else if (w.kind === "packed") view.setInt32(at, (packedAt[w.index] as number) + (w.at ?? 0), true);
-    else view.setInt32(at, w.kind === "scratch" ? scratchAt + (w.at ?? 0) : w.kind === "zero" ? zeroAt : 0, true);
+    else
+      view.setInt32(
+        at,
+        w.kind === "scratch" ? scratchAt + (w.at ?? 0) : w.kind === "zero" ? zeroAt : 0,
+        true,
+      );
   });
   const m = new ModuleBuilder();
   m.exports.set("kernel", planned.emit(m));

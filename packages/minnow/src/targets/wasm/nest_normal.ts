@@ -66,7 +66,7 @@ export function combined(combine: Combine, a: Expr, b: Expr): Expr {
   return combine === "max" ? max(a, b) : min(a, b);
 }
 
-export const isArg = (c: Combine | undefined): boolean => c !== undefined && c.startsWith("arg");
+export const isArg = (c: Combine | undefined): boolean => c?.startsWith("arg") ?? false;
 
 /** All cursors of a nest, for transformations of its loops. */
 function cursors(n: Pick<Normal, "operands" | "out">): Affine[] {
@@ -119,7 +119,9 @@ function place(step: Step, access: Access, depth: number): Place {
   if (!view) throw new ModelError("internal", `step ${step.node} has no value ${access.value}`);
   const { dtype } = view;
   if (dtype === "string" || dtype === "int4")
-    throw new ModelError("unsupported", `${step.op} ${JSON.stringify(step.node)}: elements of ${dtype}`, { op: step.op });
+    throw new ModelError("unsupported", `${step.op} ${JSON.stringify(step.node)}: elements of ${dtype}`, {
+      op: step.op,
+    });
   const bytes = elementBytes(dtype);
   const at: Affine = { base: 0, coef: new Array<number>(depth).fill(0) };
   const guards: Guard[] = [];

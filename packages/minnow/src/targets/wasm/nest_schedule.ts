@@ -26,7 +26,12 @@ export function depends(n: Normal, p: Place, loop: number): boolean {
   );
 }
 
-export function laneKind(n: Normal, p: Place, loop: number, clipped: (g: Place["guards"][number]) => boolean): LaneKind {
+export function laneKind(
+  n: Normal,
+  p: Place,
+  loop: number,
+  clipped: (g: Place["guards"][number]) => boolean,
+): LaneKind {
   const crooked =
     p.guards.some((g) => (g.at.coef[loop] ?? 0) !== 0 && !clipped(g)) ||
     p.lookups.some((l) => depends(n, n.operands[l.operand] as Place, loop));
@@ -48,7 +53,9 @@ export function windowOperand(n: Normal, lane: number): number {
       p.at.coef[lane] !== 0 &&
       p.lookups.length === 0 &&
       p.guards.some((g) => g.at.coef[lane] !== 0) &&
-      p.guards.every((g) => (g.at.coef[lane] as number) >= 0 && g.at.coef.slice(n.loops.length).every((k) => k === 0)),
+      p.guards.every(
+        (g) => (g.at.coef[lane] as number) >= 0 && g.at.coef.slice(n.loops.length).every((k) => k === 0),
+      ),
   );
 }
 
@@ -62,9 +69,11 @@ export function weight(e: Expr): number {
   const visit = (x: Expr): void => {
     if (seen.has(x)) return;
     seen.add(x);
-    if (x.k === "un" && !["neg", "abs", "floor", "ceil", "trunc", "nearest", "sqrt"].includes(x.op)) total += 25;
+    if (x.k === "un" && !["neg", "abs", "floor", "ceil", "trunc", "nearest", "sqrt"].includes(x.op))
+      total += 25;
     else if (x.k === "bin" && x.op === "pow") total += 60;
-    else if (x.k !== "in" && x.k !== "const") total += x.k === "bin" && (x.op === "div" || x.op === "rem") ? 5 : 1;
+    else if (x.k !== "in" && x.k !== "const")
+      total += x.k === "bin" && (x.op === "div" || x.op === "rem") ? 5 : 1;
     for (const c of children(x)) visit(c);
   };
   visit(e);
@@ -75,7 +84,9 @@ export function weight(e: Expr): number {
 export type ClipRule = (p: number, g: Place["guards"][number], lane: number) => boolean;
 
 export function schedule(n: Normal, clips: ClipRule): Schedule {
-  const places = n.operands.map((p, i) => ({ p, i })).filter((x): x is { p: Place; i: number } => x.p !== undefined);
+  const places = n.operands
+    .map((p, i) => ({ p, i }))
+    .filter((x): x is { p: Place; i: number } => x.p !== undefined);
   const exprs = n.body ? [n.body, n.result] : [n.result];
   const used = new Set(exprs.flatMap(operandsOf));
   const vector =
@@ -107,9 +118,13 @@ export function schedule(n: Normal, clips: ClipRule): Schedule {
     const perStep = n.body ? sum(body) + weight(n.body) + 1 : 0;
     const perResult = sum(result) + weight(n.result) + accessCost[laneKind(n, n.out, lane, () => false)];
     if (lane < n.loops.length)
-      return (size / width) * waste * (perStep * steps + perResult + 3 * n.reduce.length) + (size / Math.max(1, extent)) * entry;
+      return (
+        (size / width) * waste * (perStep * steps + perResult + 3 * n.reduce.length) +
+        (size / Math.max(1, extent)) * entry
+      );
     return (
-      size * ((perStep * steps * waste) / width + (entry * steps) / Math.max(1, extent) + 12 + weight(n.result))
+      size *
+      ((perStep * steps * waste) / width + (entry * steps) / Math.max(1, extent) + 12 + weight(n.result))
     );
   };
 

@@ -16,15 +16,31 @@ export function planTranspose(n: Normal): PlannedKernel | null {
   const { result, loops, out } = n;
   if (n.body || result.k !== "in" || loops.length < 2) return null;
   const p = n.operands[result.i];
-  if (!p || p.dtype !== out.dtype || [p, out].some((x) => x.guards.length > 0 || x.lookups.length > 0)) return null;
+  if (!p || p.dtype !== out.dtype || [p, out].some((x) => x.guards.length > 0 || x.lookups.length > 0))
+    return null;
   const bytes = elementBytes(p.dtype);
   const a = out.at.coef.indexOf(bytes);
   const b = p.at.coef.indexOf(bytes);
-  if (a < 0 || b < 0 || a === b || p.at.coef[a] === bytes || (loops[a] as number) < 4 || (loops[b] as number) < 4) return null;
+  if (
+    a < 0 ||
+    b < 0 ||
+    a === b ||
+    p.at.coef[a] === bytes ||
+    (loops[a] as number) < 4 ||
+    (loops[b] as number) < 4
+  )
+    return null;
   const others = loops.map((_, l) => l).filter((l) => l !== a && l !== b);
   const [extentA, extentB] = [loops[a] as number, loops[b] as number];
   const blocks = Math.ceil(extentA / tile);
-  const numbers = [extentA, extentB, p.at.coef[a], out.at.coef[b], blocks, ...others.flatMap((l) => [loops[l], p.at.coef[l], out.at.coef[l]])];
+  const numbers = [
+    extentA,
+    extentB,
+    p.at.coef[a],
+    out.at.coef[b],
+    blocks,
+    ...others.flatMap((l) => [loops[l], p.at.coef[l], out.at.coef[l]]),
+  ];
   const args: ArgWord[] = [
     { kind: "view", value: p.value, element: p.at.base / bytes },
     { kind: "view", value: out.value, element: out.at.base / bytes },
@@ -47,20 +63,47 @@ function emitTranspose(m: ModuleBuilder, bytes: number, others: number): number 
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [args, begin, end] = [0, 1, 2];
     const names = ["from", "to", "a", "b", "fromA", "toB", "blocks"] as const;
-    const v = Object.fromEntries(names.map((name) => [name, f.local()])) as Record<(typeof names)[number], Local>;
-    for (const name of names) f.get(args).load(4 * word[name]).set(v[name]);
+    const v = Object.fromEntries(names.map((name) => [name, f.local()])) as Record<
+      (typeof names)[number],
+      Local
+    >;
+    for (const name of names)
+      f.get(args)
+        .load(4 * word[name])
+        .set(v[name]);
     const [rest, block, from, to, rows] = f.someLocals(5, "i32") as [Local, Local, Local, Local, Local];
     f.get(begin).get(end).op("i32.ge_s").if().return().end();
     f.loop();
     f.get(begin).get(v.blocks).op("i32.rem_u").set(block).get(begin).get(v.blocks).op("i32.div_u").set(rest);
     f.get(v.from).get(block).i32(tile).op("i32.mul").get(v.fromA).op("i32.mul", "i32.add").set(from);
-    f.get(v.to).get(block).i32(tile * bytes).op("i32.mul", "i32.add").set(to);
+    f.get(v.to)
+      .get(block)
+      .i32(tile * bytes)
+      .op("i32.mul", "i32.add")
+      .set(to);
     const index = f.local();
     for (let l = others - 1; l >= 0; l--) {
       const at = 4 * (word.outer + 3 * l);
-      f.get(rest).get(args).load(at).op("i32.rem_u").set(index).get(rest).get(args).load(at).op("i32.div_u").set(rest);
-      for (const [pointer, offset] of [[from, 4], [to, 8]] as const)
-        f.get(pointer).get(index).get(args).load(at + offset).op("i32.mul", "i32.add").set(pointer);
+      f.get(rest)
+        .get(args)
+        .load(at)
+        .op("i32.rem_u")
+        .set(index)
+        .get(rest)
+        .get(args)
+        .load(at)
+        .op("i32.div_u")
+        .set(rest);
+      for (const [pointer, offset] of [
+        [from, 4],
+        [to, 8],
+      ] as const)
+        f.get(pointer)
+          .get(index)
+          .get(args)
+          .load(at + offset)
+          .op("i32.mul", "i32.add")
+          .set(pointer);
     }
     f.get(v.a).get(block).i32(tile).op("i32.mul", "i32.sub").set(rows);
     f.i32(tile).get(rows).get(rows).i32(tile).op("i32.gt_s", "select").set(rows);
@@ -87,17 +130,32 @@ class TileRow {
       f.tee(n).if();
       f.repeat(n, () => {
         body();
-        f.inc(from, advance * bytes).get(to).get(this.toB);
+        f.inc(from, advance * bytes)
+          .get(to)
+          .get(this.toB);
         if (advance > 1) f.i32(Math.log2(advance)).op("i32.shl");
         f.op("i32.add").set(to);
       });
       f.end();
     };
     f.get(rows).i32(tile).op("i32.eq").if();
-    if (step === 4) run(() => f.get(columns).i32(2).op("i32.shr_u"), () => this.squares(from, to, tile / 4), 4);
-    run(() => (step === 4 ? f.get(columns).i32(3).op("i32.and") : f.get(columns)), () => this.column(from, to, tile), 1);
+    if (step === 4)
+      run(
+        () => f.get(columns).i32(2).op("i32.shr_u"),
+        () => this.squares(from, to, tile / 4),
+        4,
+      );
+    run(
+      () => (step === 4 ? f.get(columns).i32(3).op("i32.and") : f.get(columns)),
+      () => this.column(from, to, tile),
+      1,
+    );
     f.else();
-    run(() => f.get(columns), () => this.partColumn(from, to, rows), 1);
+    run(
+      () => f.get(columns),
+      () => this.partColumn(from, to, rows),
+      1,
+    );
     f.end();
   }
 
@@ -105,7 +163,11 @@ class TileRow {
   private squares(from: Local, to: Local, count: number): void {
     const { f } = this;
     const outs = [to, ...f.someLocals(3, "i32")];
-    for (let j = 1; j < 4; j++) f.get(outs[j - 1] as Local).get(this.toB).op("i32.add").set(outs[j] as Local);
+    for (let j = 1; j < 4; j++)
+      f.get(outs[j - 1] as Local)
+        .get(this.toB)
+        .op("i32.add")
+        .set(outs[j] as Local);
     const row = f.local();
     f.get(from).set(row);
     const v = f.someLocals(4, "v128") as [Local, Local, Local, Local];
@@ -122,7 +184,11 @@ class TileRow {
       f.get(v[2]).get(v[3]).shuffle(low).set(t[2]).get(v[2]).get(v[3]).shuffle(high).set(t[3]);
       outs.forEach((out, j) => {
         const [x, y] = j < 2 ? [t[0], t[2]] : [t[1], t[3]];
-        f.get(out).get(x).get(y).shuffle(j % 2 === 0 ? lowHalf : highHalf).vstore(16 * g);
+        f.get(out)
+          .get(x)
+          .get(y)
+          .shuffle(j % 2 === 0 ? lowHalf : highHalf)
+          .vstore(16 * g);
       });
     }
     f.free("v128", ...v, ...t);
