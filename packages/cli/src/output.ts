@@ -53,16 +53,18 @@ export function print(text: string): void {
 
 /** One object; numbers that JSON lacks as text, typed arrays as arrays. */
 export function printJson(value: unknown): void {
+  const text = JSON.stringify(
+    value,
+    (_, v: unknown) => {
+      if (typeof v === "number" && !Number.isFinite(v)) return String(v);
+      if (typeof v === "bigint") return Number.isSafeInteger(Number(v)) ? Number(v) : String(v);
+      return ArrayBuffer.isView(v) ? Array.from(v as Uint8Array) : v;
+    },
+    2,
+  );
+  // lists of numbers on one line
   print(
-    JSON.stringify(
-      value,
-      (_, v: unknown) => {
-        if (typeof v === "number" && !Number.isFinite(v)) return String(v);
-        if (typeof v === "bigint") return Number.isSafeInteger(Number(v)) ? Number(v) : String(v);
-        return ArrayBuffer.isView(v) ? Array.from(v as Uint8Array) : v;
-      },
-      2,
-    ),
+    text.replace(/\[\n\s*([^[\]{}"]*?)\n\s*\]/g, (_, list: string) => `[${list.replace(/\s*\n\s*/g, " ")}]`),
   );
 }
 

@@ -212,10 +212,11 @@ function fillBars(
   const depth = channels.length;
   const plane = data.length / depth;
   channels.forEach(({ a, b }, c) => {
-    const pixel = Float32Array.of(pick(fill, c));
-    if (planar) {
-      writeRow(data, c * plane, 1, pixel, 0, 1, a, b);
-      data.fill(data[c * plane] as number, c * plane, (c + 1) * plane);
-    } else for (let i = c; i < data.length; i += depth) writeRow(data, i, 1, pixel, 0, 1, a, b);
+    const at = planar ? c * plane : c;
+    writeRow(data, at, 1, Float32Array.of(pick(fill, c)), 0, 1, a, b);
+    if (planar) data.fill(data[at] as number, at, at + plane);
   });
+  if (planar) return;
+  for (let done = depth; done < data.length; done *= 2)
+    data.copyWithin(done, 0, Math.min(done, data.length - done));
 }
