@@ -32,6 +32,9 @@ export function checkChannels(c: InferContext, out: Dim): void {
   const b = c.inputs[2];
   if (b && (b.shape.length !== 1 || differ(b.shape[0] as Dim, out)))
     reject(c, `bias [${b.shape}] for ${out} output channels`);
+  for (const t of [c.inputs[0], c.outputs[0]])
+    if ((t?.quant?.scale.length ?? 1) !== 1)
+      reject(c, "takes no activations quantised per channel", "unsupported");
   const scales = c.inputs[1]?.quant?.scale.length ?? 1;
   if (scales !== 1 && differ(scales, out)) reject(c, `${scales} weight scales for ${out} output channels`);
 }

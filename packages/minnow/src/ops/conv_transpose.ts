@@ -6,11 +6,12 @@
 // (sub-pixel convolution; Shi et al., 2016). Else, each phase is a nest over the taps that reach it:
 // kernel "conv_transpose2d", params as conv2d's and {phaseY, phaseX}: loops [N,⌈OH/s⌉,⌈OW/s⌉,O] (groups:
 // …,G,O/G]), reduce [taps, taps, C/G]; operands 0 = x (guarded on axes 1, 2), 1 = w, 2 = b if present.
-import { at, type AxisIndex, type Access } from "../compiler/nest.js";
+import * as e from "../compiler/expr.js";
+import { type Access, at, type AxisIndex, scalarOf } from "../compiler/nest.js";
 import * as dim from "../graph/dim.js";
 import { count, type Dim } from "../graph/dim.js";
 import { checkChannels, differ, productType } from "./conv.js";
-import { affine } from "./lowering.js";
+import { affine, walk } from "./lowering.js";
 import {
   int,
   type InferContext,
@@ -26,6 +27,9 @@ import {
 import { product } from "./requantize.js";
 import { lowerSubPixel } from "./sub_pixel.js";
 import { pair, windowAttrs, windowParams, type Window } from "./window.js";
+
+/** Output phases (stride · stride): a network that enlarges 32-fold at once has 1024. */
+const maxPhases = 4096;
 
 type Where = Parameters<typeof pair>[0];
 
@@ -133,6 +137,21 @@ function phases(w: Window): Phase[] {
 function lower(c: LowerContext): void {
   const [x, w] = c.inputs as [LowerTensor, LowerTensor];
   const spans = transposedWindows(c, w.shape.slice(1, 3), x.shape.slice(1, 3));
+  const out = c.outputs[0] as LowerTensor;
+  const phaseCount = spans.reduce((n, s) => n * Math.min(s.stride, s.out as number), 1);
+  if (count(out.shape) === 0) {
+    const nothing = e.num(0, scalarOf(out.dtype));
+    c.nest({
+      loops: out.shape,
+      reduce: [],
+      operands: [],
+      result: nothing,
+      out: { value: c.output(0), index: walk(4) },
+    });
+    return;
+  }
+  if (phaseCount > maxPhases)
+    reject(c, `strides [${spans.map((s) => s.stride)}] are too large`, "unsupported");
   if (lowerSubPixel(c, spans)) return;
   for (const y of phases(spans[0])) for (const z of phases(spans[1])) lowerPhase(c, spans, y, z);
 }

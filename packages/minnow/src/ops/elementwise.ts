@@ -88,6 +88,10 @@ function checkTypes(c: InferContext, ins: readonly TensorInfo[], { types = "numb
             : s !== "bool" && s !== "string";
     if (!ok) reject(c, `takes no ${t.dtype}`, "unsupported");
   }
+  // Constants are dequantised when the graph is lowered; nothing else knows its channel inside an Expr.
+  for (const q of [...ins.filter((t) => !t.data), ...c.outputs])
+    if ((q.quant?.scale.length ?? 1) !== 1)
+      reject(c, "takes no activations quantised per channel", "unsupported");
   const first = ins[0] as TensorInfo;
   if (!mixed && ins.some((t) => computeType(t) !== computeType(first)))
     reject(c, `inputs are ${ins.map((x) => x.dtype).join(" and ")}`);

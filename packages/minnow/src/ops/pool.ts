@@ -7,7 +7,7 @@ import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import { type Access, type AxisIndex, at } from "../compiler/nest.js";
 import { quantRange, sameQuant } from "../compiler/quantized.js";
-import type { Dim } from "../graph/dim.js";
+import { count, type Dim } from "../graph/dim.js";
 import { isFloat } from "../graph/dtype.js";
 import { affine, kept, loaded, stored, toStored, walk } from "./lowering.js";
 import {
@@ -87,8 +87,9 @@ function lowerAverage(c: LowerContext): void {
   const [x, out] = [c.inputs[0] as LowerTensor, c.outputs[0] as LowerTensor];
   const spans = windows(c, ints(c.attrs, "kernel"), x.shape.slice(1, 3));
   const countPads = bool(c.attrs, "countPads");
-  const rows = counts(spans[0], x.shape[1] as number, countPads);
-  const columns = counts(spans[1], x.shape[2] as number, countPads);
+  const empty = count(out.shape) === 0;
+  const rows = empty ? [] : counts(spans[0], x.shape[1] as number, countPads);
+  const columns = empty ? [] : counts(spans[1], x.shape[2] as number, countPads);
   const integer = !isFloat(x.dtype) && sameQuant(x.quant, out.quant);
   // Padding reads as real zero; where it does not count, integers leave it out of their sum.
   const fill = integer && !countPads ? 0 : (x.quant?.zeroPoint[0] ?? 0);

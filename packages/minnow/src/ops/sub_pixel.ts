@@ -13,6 +13,9 @@ import { int, type LowerContext, type LowerTensor } from "./op.js";
 import { product } from "./requantize.js";
 import type { Window } from "./window.js";
 
+/** Elements of rearranged weights that are no burden, however many of them are nothing. */
+const largeWeights = 1 << 22;
+
 /** One axis of the transposed convolution. */
 interface Axis {
   readonly stride: number;
@@ -53,13 +56,15 @@ const apart = (a: Axis): Pass[] =>
     rows: length,
   }));
 
+/** Taps of all phases: multiplications for each pixel and pair of channels, along one axis. */
+const taps = (list: readonly Pass[]): number => list.reduce((sum, p) => sum + p.phases.length * p.taps, 0);
+
 /** Fewest multiplications, but for a few per cent not many small kernels. */
 function passes(y: Axis, z: Axis): [Pass[], Pass[]] {
   const split = [apart(y), apart(z)] as const;
   const whole = [together(y), together(z)] as const;
-  const work = (p: readonly Pass[]): number => p.reduce((sum, q) => sum + q.phases.length * q.taps, 0);
   const valid = split.every((list) => list.every((p) => p.taps > 0));
-  const saved = (work(whole[0]) * work(whole[1])) / (work(split[0]) * work(split[1]));
+  const saved = (taps(whole[0]) * taps(whole[1])) / (taps(split[0]) * taps(split[1]));
   return valid && saved > 1.2 ? [...split] : [...whole];
 }
 
@@ -73,6 +78,8 @@ export function lowerSubPixel(c: LowerContext, spans: readonly [Window, Window])
   if (y.out === 0 || z.out === 0 || lists.flat().some((p) => p.first > p.taps - 1)) return false;
   const out = c.outputs[0] as LowerTensor;
   const o = out.shape[3] as number;
+  const grown = taps(lists[0]) * taps(lists[1]) * o * (w.shape[0] as number);
+  if (grown > Math.max(largeWeights, 4 * w.data.length)) return false;
   for (const p of lists[0])
     for (const q of lists[1]) {
       const phases = p.phases.length * q.phases.length;
