@@ -19,7 +19,8 @@ export function checkGraph(graph: Graph, what: string, outer: (t: Tensor) => boo
     names.add(t.name);
   };
   for (const t of graph.inputs) {
-    if (t.kind !== "input" || own.has(t)) fail(`input ${JSON.stringify(t.name)} comes twice or is a ${t.kind}`);
+    if (t.kind !== "input" || own.has(t))
+      fail(`input ${JSON.stringify(t.name)} comes twice or is a ${t.kind}`);
     own.add(t);
     name(t);
   }
@@ -31,7 +32,8 @@ export function checkGraph(graph: Graph, what: string, outer: (t: Tensor) => boo
     }
     for (const g of n.graphs ?? []) checkGraph(g, what, (t) => own.has(t) || outer(t));
     for (const t of n.outputs) {
-      if (t.kind !== "value" || own.has(t) || outer(t)) fail(`${n.op} ${JSON.stringify(n.name)} writes ${t.name}, which has a value`);
+      if (t.kind !== "value" || own.has(t) || outer(t))
+        fail(`${n.op} ${JSON.stringify(n.name)} writes ${t.name}, which has a value`);
       own.add(t);
       name(t);
     }

@@ -21,7 +21,15 @@ test("marks and top-level fields", () => {
 });
 
 test("other things", () => {
-  for (const other of [bytes(), bytes(0), bytes("<!doctype html><html>"), bytes(0x89, "PNG"), bytes("PK", 3, 4), bytes('{"a": 1}'), new Uint8Array(100)])
+  for (const other of [
+    bytes(),
+    bytes(0),
+    bytes("<!doctype html><html>"),
+    bytes(0x89, "PNG"),
+    bytes("PK", 3, 4),
+    bytes('{"a": 1}'),
+    new Uint8Array(100),
+  ])
     assert.equal(detectFormat(other), undefined);
 });
 
@@ -30,5 +38,9 @@ test("every model of the shared test data", needs("five-networks"), () => {
   const unmarked = ["mobilefacenet0924.ms", "retinaface0924.ms", "lenet_enc_ms200.mindir"];
   for (const extension of [".tflite", ".onnx", ".ms", ".mindir", ".caffemodel", ".prototxt"])
     for (const path of sharedFiles("", extension))
-      assert.equal(detectFormat(readBytes(path)), unmarked.includes(basename(path)) ? undefined : extname(path).slice(1), path);
+      assert.equal(
+        detectFormat(readBytes(path)),
+        unmarked.includes(basename(path)) ? undefined : extname(path).slice(1),
+        path,
+      );
 });

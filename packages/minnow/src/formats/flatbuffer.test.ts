@@ -37,12 +37,21 @@ const root = (bytes: Uint8Array): Table => new FlatBuffer(bytes, "test").root();
 
 test("reads what the library wrote", () => {
   const t = root(sample());
-  assert.deepEqual([t.num(0, "u8"), t.num(0, "i8"), t.num(1, "u64"), t.num(2, "f32"), t.num(3, "f64")], [200, -56, 2 ** 40, 0.5, 0.1]);
+  assert.deepEqual(
+    [t.num(0, "u8"), t.num(0, "i8"), t.num(1, "u64"), t.num(2, "f32"), t.num(3, "f64")],
+    [200, -56, 2 ** 40, 0.5, 0.1],
+  );
   assert.equal(t.string(4), "Fischlein ä");
   assert.deepEqual(t.nums(5, "i32"), [1, 2, 3]);
   assert.equal(t.table(6)?.num(0, "i8"), -7);
-  assert.deepEqual(t.tables(7).map((c) => c.num(0, "i8")), [-7, -7]);
-  assert.deepEqual([t.num(20, "i32", 9), t.string(20), t.nums(20, "i32"), t.tables(20)], [9, undefined, undefined, []]);
+  assert.deepEqual(
+    t.tables(7).map((c) => c.num(0, "i8")),
+    [-7, -7],
+  );
+  assert.deepEqual(
+    [t.num(20, "i32", 9), t.string(20), t.nums(20, "i32"), t.tables(20)],
+    [9, undefined, undefined, []],
+  );
 });
 
 test("every 32-bit word may hold anything", () => {
@@ -50,7 +59,13 @@ test("every 32-bit word may hold anything", () => {
   const values = [0, 1, 0x7fffffff, 0x80000000, 0xffffffff, bytes.length, bytes.length - 1];
   const visit = (t: Table, depth: number): void => {
     for (let slot = 0; slot < 12; slot++) {
-      for (const f of [() => t.num(slot, "u64"), () => t.string(slot), () => t.nums(slot, "f64"), () => t.bytes(slot), () => t.strings(slot)])
+      for (const f of [
+        () => t.num(slot, "u64"),
+        () => t.string(slot),
+        () => t.nums(slot, "f64"),
+        () => t.bytes(slot),
+        () => t.strings(slot),
+      ])
         try {
           f();
         } catch (e) {

@@ -187,6 +187,9 @@ export class Table {
     if (!at) return [];
     const { start, count } = this.file.vector(at, 4);
     this.file.spend(count * 4);
-    return Array.from({ length: count }, (_, i) => start + 4 * i + this.file.view.getUint32(start + 4 * i, true));
+    return Array.from(
+      { length: count },
+      (_, i) => start + 4 * i + this.file.view.getUint32(start + 4 * i, true),
+    );
   }
 }

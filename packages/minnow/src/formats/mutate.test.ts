@@ -7,7 +7,10 @@ const source = Uint8Array.from({ length: 5000 }, (_, i) => i * 7);
 test("a seed gives the same mutants everywhere", () => {
   assert.deepEqual(mutate(source, seededRng(5)), mutate(source, seededRng(5)));
   const rng = seededRng(1);
-  assert.deepEqual([rng(), rng(), rng()].map((x) => Math.floor(x * 1e6)), [627073, 2735, 527447]);
+  assert.deepEqual(
+    [rng(), rng(), rng()].map((x) => Math.floor(x * 1e6)),
+    [627073, 2735, 527447],
+  );
 });
 
 test("mutants differ from the source and from each other, and the source stays", () => {

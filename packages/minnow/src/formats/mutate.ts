@@ -50,7 +50,8 @@ const mutations: readonly Mutation[] = [
     for (let i = 1 + below(rng, 3); i > 0; i--) {
       const at = rng() < 0.8 ? place(bytes, rng) & ~3 : place(bytes, rng);
       if (at + 4 > bytes.length) continue;
-      const v = rng() < 0.2 ? bytes.length + below(rng, 9) - 4 : (absurd[below(rng, absurd.length)] as number);
+      const v =
+        rng() < 0.2 ? bytes.length + below(rng, 9) - 4 : (absurd[below(rng, absurd.length)] as number);
       new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, v >>> 0, true);
     }
     return bytes;

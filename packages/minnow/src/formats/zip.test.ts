@@ -21,14 +21,29 @@ function archive(entries: Record<string, string>, before: number, fromFile: bool
   }
   const start = out.length - base;
   const count = Object.keys(entries).length;
-  out.push(...central, ...u32(0x06054b50), ...u32(0), ...u16(count), ...u16(count), ...u32(central.length), ...u32(start), ...u16(0));
+  out.push(
+    ...central,
+    ...u32(0x06054b50),
+    ...u32(0),
+    ...u16(count),
+    ...u16(count),
+    ...u32(central.length),
+    ...u32(start),
+    ...u16(0),
+  );
   return Uint8Array.from(out);
 }
 
 test("stored entries behind a model, with either way to count offsets", () => {
   for (const fromFile of [true, false]) {
     const entries = readStoredZip(archive({ "labels.txt": "cat\ndog", "b.txt": "" }, 100, fromFile));
-    assert.deepEqual([...entries].map(([k, v]) => [k, new TextDecoder().decode(v)]), [["labels.txt", "cat\ndog"], ["b.txt", ""]]);
+    assert.deepEqual(
+      [...entries].map(([k, v]) => [k, new TextDecoder().decode(v)]),
+      [
+        ["labels.txt", "cat\ndog"],
+        ["b.txt", ""],
+      ],
+    );
   }
 });
 

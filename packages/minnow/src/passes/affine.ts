@@ -13,11 +13,13 @@ import { Editor, flag, type Pass } from "./pass.js";
 
 export const biases: Pass = {
   name: "biases",
+  ops: ["Add", "Sub"],
   run: (graph) => foldFollowing(new Editor(graph), "shift"),
 };
 
 export const affine: Pass = {
   name: "affine",
+  ops: ["Add", "Sub", "Mul", "Div"],
   inferenceOnly: true,
   run(graph) {
     const e = new Editor(graph);

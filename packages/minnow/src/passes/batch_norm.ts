@@ -8,6 +8,7 @@ import { Editor, type Pass } from "./pass.js";
 
 export const batchNorm: Pass = {
   name: "batch_norm",
+  ops: ["BatchNorm"],
   inferenceOnly: true,
   run(graph) {
     const e = new Editor(graph);

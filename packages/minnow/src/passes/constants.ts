@@ -2,8 +2,8 @@
 // Cast(constant float16), which counts as constant here, and nobody folds it into float32 storage.
 import {
   type DType,
-  dim,
   halfArrayToFloat,
+  newArray,
   type Node,
   type Tensor,
   type TypedArray,
@@ -84,24 +84,80 @@ export function permuteData(
     strides[i] = (strides[i + 1] as number) * (shape[i + 1] as number);
   const sizes = kept.map((a) => shape[a] as number);
   const steps = kept.map((a) => strides[a] as number);
-  const n = dim.count(shape);
-  const out = data.slice();
-  const last = sizes.length - 1;
-  const inner = sizes[last] as number;
-  const step = steps[last] as number;
-  const index = new Array<number>(sizes.length).fill(0);
-  let from = 0;
-  for (let to = 0; to < n; ) {
-    for (let i = 0, f = from; i < inner; i++, f += step) out[to++] = data[f] as never;
-    let k = last - 1;
+  const out = newArray(dtype, data.length);
+  if (data.length > 0) copyPermuted(asWords(data), asWords(out), sizes, steps);
+  return out;
+}
+
+/** Elements as integers of their size: moves bits, and keeps the loop below for few types. */
+function asWords(a: TypedArray): Words {
+  const Word = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigInt64Array }[a.BYTES_PER_ELEMENT];
+  return new (Word as typeof Uint32Array)(a.buffer as ArrayBuffer, a.byteOffset, a.length);
+}
+
+type Words = Uint32Array;
+
+/**
+ * Two axes at a time, the last one written and the one that is contiguous where it is read, in blocks
+ * that fit the cache; the others walk like an odometer.
+ */
+function copyPermuted(from: Words, to: Words, sizes: readonly number[], steps: readonly number[]): void {
+  const rank = sizes.length;
+  const writes = new Array<number>(rank).fill(1);
+  for (let i = rank - 2; i >= 0; i--) writes[i] = (writes[i + 1] as number) * (sizes[i + 1] as number);
+  const inner = rank - 1;
+  const smallest = Math.min(...steps);
+  const near = steps.indexOf(smallest) === inner ? Math.max(0, inner - 1) : steps.indexOf(smallest);
+  const outer = sizes.map((_, i) => i).filter((i) => i !== inner && i !== near);
+  const index = outer.map(() => 0);
+  const plane = { rows: sizes[near] as number, columns: sizes[inner] as number };
+  const [readRow, readColumn, writeRow] = [
+    steps[near] as number,
+    steps[inner] as number,
+    writes[near] as number,
+  ];
+  let [read, write] = [0, 0];
+  for (;;) {
+    copyPlane(from, to, read, write, plane.rows, plane.columns, readRow, readColumn, writeRow);
+    let k = outer.length - 1;
     for (; k >= 0; k--) {
-      from += steps[k] as number;
+      const axis = outer[k] as number;
+      read += steps[axis] as number;
+      write += writes[axis] as number;
       index[k] = (index[k] as number) + 1;
-      if ((index[k] as number) < (sizes[k] as number)) break;
-      from -= (sizes[k] as number) * (steps[k] as number);
+      if ((index[k] as number) < (sizes[axis] as number)) break;
+      read -= (sizes[axis] as number) * (steps[axis] as number);
+      write -= (sizes[axis] as number) * (writes[axis] as number);
       index[k] = 0;
     }
-    if (k < 0) break;
+    if (k < 0) return;
   }
-  return out;
+}
+
+const block = 32;
+
+function copyPlane(
+  from: Words,
+  to: Words,
+  read: number,
+  write: number,
+  rows: number,
+  columns: number,
+  readRow: number,
+  readColumn: number,
+  writeRow: number,
+): void {
+  for (let r0 = 0; r0 < rows; r0 += block)
+    for (let c0 = 0; c0 < columns; c0 += block) {
+      const [r1, c1] = [Math.min(rows, r0 + block), Math.min(columns, c0 + block)];
+      for (let r = r0; r < r1; r++) {
+        let f = read + r * readRow + c0 * readColumn;
+        for (
+          let t = write + r * writeRow + c0, end = write + r * writeRow + c1;
+          t < end;
+          t++, f += readColumn
+        )
+          to[t] = from[f] as number;
+      }
+    }
 }

@@ -11,6 +11,7 @@ import { Editor, type Pass } from "./pass.js";
 
 export const dilations: Pass = {
   name: "dilations",
+  ops: ["BatchToSpace"],
   run(graph) {
     const e = new Editor(graph);
     let rewrites = 0;

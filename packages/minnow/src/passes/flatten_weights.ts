@@ -11,6 +11,7 @@ import { inverse, type Perm, permOf, rankOf } from "./perm.js";
 
 export const flattenWeights: Pass = {
   name: "flatten_weights",
+  ops: ["Transpose"],
   inferenceOnly: true,
   run(graph) {
     const e = new Editor(graph);

@@ -57,19 +57,25 @@ const maxRounds = 12;
 export function optimize(graph: Graph, options: OptimizeOptions = {}): Record<string, number> {
   const counts: Record<string, number> = {};
   annotate(graph);
+  let version = 0;
+  const seen = new Map<Pass, number>(); // the version that each pass left
   for (let round = 0; round < maxRounds; round++) {
-    let changed = 0;
+    const before = version;
     for (const pass of passes) {
-      if (pass.inferenceOnly && options.training) continue;
-      const n = pass.run(graph);
-      if (n === 0) continue;
-      counts[pass.name] = (counts[pass.name] ?? 0) + n;
-      changed += n;
-      options.onPass?.(pass.name, n);
+      if (seen.get(pass) === version || (pass.inferenceOnly && options.training)) continue;
+      const n = applies(pass, graph) ? pass.run(graph) : 0;
+      if (n > 0) {
+        version++;
+        counts[pass.name] = (counts[pass.name] ?? 0) + n;
+        options.onPass?.(pass.name, n);
+      }
+      seen.set(pass, n > 0 ? -1 : version); // what it did may give it more to do
     }
-    if (changed === 0) break;
+    if (version === before) break;
     annotate(graph); // passes give new tensors their shapes; this finds what became known
   }
   deadNodes.run(graph);
   return counts;
 }
+
+const applies = ({ ops }: Pass, graph: Graph): boolean => !ops || graph.nodes.some((n) => ops.includes(n.op));

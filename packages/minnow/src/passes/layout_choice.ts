@@ -129,7 +129,7 @@ export class Layouts {
     const cut = new MinCut();
     const vertex = new Map<Node, number>();
     for (const [n, { layout, image }] of this.candidates) {
-      if (isIdentity(layout)) continue;
+      if (isIdentity(layout) || (renames.has(n.op) && keepsOrder(n.inputs[0] as Tensor, layout))) continue;
       const v = cut.vertex();
       vertex.set(n, v);
       // A tie goes towards image operators, and otherwise to what is there.
@@ -207,6 +207,12 @@ export class Layouts {
     return needs;
   }
 }
+
+/** Operators that store what they read: nothing is gained when only axes of size 1 would change places. */
+const renames: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
+
+const keepsOrder = (t: Tensor, layout: Perm): boolean =>
+  key(t.shape, layout) === key(t.shape, identity(rankOf(t)));
 
 /** Composition where the layout has axes in front that the tensor lacks (broadcasting). */
 function raised(perm: Perm, layout: Perm): number[] {

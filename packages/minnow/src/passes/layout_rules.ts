@@ -127,7 +127,7 @@ const slice: Rule = {
   },
 };
 
-function reduceAxes(n: Node, rank: number): number[] | null {
+function reduceAxes(n: Node, rank: number): readonly number[] | null {
   const axes = listOf(n.inputs[1], n.attrs.axes);
   if (!axes || (axes.length === 0 && n.attrs.noopWithEmptyAxes)) return null;
   return axes.length ? axesOf(axes, rank) : identity(rank);

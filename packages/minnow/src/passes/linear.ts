@@ -37,23 +37,25 @@ export function layerOf(e: Editor, node: Node): Layer | null {
   return { node, weights, shape: stored.shape, storage: stored.dtype, bias, channels };
 }
 
-/** Output channel of each run of weights: calls back with [start, end) and the channel, or per element. */
+/** Weights times one factor an output channel. */
 export function scaleOutputs(l: Layer, scale: Float64Array): Float32Array {
-  const out = new Float32Array(l.weights.length);
+  const { weights, channels } = l;
+  const out = new Float32Array(weights.length);
   if (l.node.op !== "ConvTranspose2D") {
-    const run = l.weights.length / l.channels;
-    for (let o = 0, i = 0; o < l.channels; o++) {
+    const run = weights.length / channels;
+    for (let o = 0; o < channels; o++) {
       const s = scale[o] as number;
-      for (const end = i + run; i < end; i++) out[i] = (l.weights[i] as number) * s;
+      for (let i = o * run; i < (o + 1) * run; i++) out[i] = (weights[i] as number) * s;
     }
     return out;
   }
   const [inputs, kh, kw, each] = l.shape as [number, number, number, number];
-  const perGroup = inputs / (l.channels / each);
-  for (let c = 0, i = 0; c < inputs; c++)
+  const perGroup = inputs / (channels / each);
+  for (let c = 0, i = 0; c < inputs; c++) {
+    const first = Math.floor(c / perGroup) * each;
     for (let k = 0; k < kh * kw; k++)
-      for (let o = 0; o < each; o++, i++)
-        out[i] = (l.weights[i] as number) * (scale[Math.floor(c / perGroup) * each + o] as number);
+      for (let o = 0; o < each; o++, i++) out[i] = (weights[i] as number) * (scale[first + o] as number);
+  }
   return out;
 }
 
@@ -62,21 +64,24 @@ export function scaleInputs(
   l: Layer,
   { scale, shift }: Affine,
 ): { weights: Float32Array; added: Float64Array } {
-  const weights = new Float32Array(l.weights.length);
-  const added = new Float64Array(l.channels);
+  const { weights, channels } = l;
+  const out = new Float32Array(weights.length);
+  const added = new Float64Array(channels);
   const inner = l.shape[l.shape.length - 1] as number;
-  const run = l.weights.length / l.channels;
-  const perGroup = l.channels / (scale.length / inner);
-  for (let o = 0, i = 0; o < l.channels; o++) {
+  const taps = weights.length / channels / inner;
+  const perGroup = channels / (scale.length / inner);
+  for (let o = 0, i = 0; o < channels; o++) {
     const first = Math.floor(o / perGroup) * inner;
-    for (const end = i + run; i < end; i++) {
-      const c = first + (i % inner);
-      const w = l.weights[i] as number;
-      weights[i] = w * (scale[c] as number);
-      added[o] = (added[o] as number) + w * (shift[c] as number);
-    }
+    let sum = 0;
+    for (let k = 0; k < taps; k++)
+      for (let c = first; c < first + inner; c++, i++) {
+        const w = weights[i] as number;
+        out[i] = w * (scale[c] as number);
+        sum += w * (shift[c] as number);
+      }
+    added[o] = sum;
   }
-  return { weights, added };
+  return { weights: out, added };
 }
 
 /** Replaces weights and bias; null leaves them. */

@@ -7,6 +7,7 @@ import { Editor, type Pass } from "./pass.js";
 
 export const matmulDense: Pass = {
   name: "matmul_dense",
+  ops: ["MatMul"],
   run(graph) {
     const e = new Editor(graph);
     let rewrites = 0;

@@ -12,6 +12,7 @@ import { Editor, type Pass, sameQuant } from "./pass.js";
 
 export const pads: Pass = {
   name: "pads",
+  ops: ["Pad"],
   run(graph) {
     const e = new Editor(graph);
     let rewrites = 0;

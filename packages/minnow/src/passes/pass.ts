@@ -18,6 +18,8 @@ export interface Pass {
   readonly name: string;
   /** Holds only while weights and statistics stay fixed: not before training. */
   readonly inferenceOnly?: boolean;
+  /** It has nothing to do where none of these operators is. */
+  readonly ops?: readonly string[];
   /**
    * Rewrites the graph in place. Tensors have their shapes and types before, and must have them after.
    * @returns number of rewrites; 0 = the graph is as it was

@@ -4,7 +4,8 @@ import type { Shape, Tensor } from "../graph/index.js";
 
 export type Perm = readonly number[];
 
-export const identity = (rank: number): number[] => Array.from({ length: rank }, (_, i) => i);
+const identities = Array.from({ length: 9 }, (_, rank) => Array.from({ length: rank }, (_, i) => i));
+export const identity = (rank: number): Perm => identities[rank] ?? Array.from({ length: rank }, (_, i) => i);
 export const isIdentity = (p: Perm): boolean => p.every((a, i) => a === i);
 /** transpose(transpose(x, a), b) = transpose(x, compose(a, b)) */
 export const compose = (a: Perm, b: Perm): number[] => b.map((i) => a[i] as number);
@@ -19,12 +20,16 @@ export const equal = (a: Perm, b: Perm): boolean => a.length === b.length && a.e
 export const permute = <T>(list: readonly T[], p: Perm): T[] => p.map((i) => list[i] as T);
 
 /** Order of the axes that are not 1: equal keys store the same bytes. */
-export const key = (shape: Shape, p: Perm): string => p.filter((a) => shape[a] !== 1).join(" ");
+export function key(shape: Shape, p: Perm): string {
+  let text = "";
+  for (const a of p) if (shape[a] !== 1) text += String.fromCharCode(97 + a);
+  return text;
+}
 
 /** The perm attribute of a Transpose node, or null where it is not one. */
 export function permOf(perm: unknown, rank: number): Perm | null {
   const p = (perm as readonly number[] | undefined) ?? [];
-  if (p.length === 0) return identity(rank).reverse();
+  if (p.length === 0) return [...identity(rank)].reverse();
   const positive = p.map((a) => (a < 0 ? a + rank : a));
   return p.length === rank &&
     equal(

@@ -7,6 +7,7 @@ import { Editor, type Pass, sameShape } from "./pass.js";
 
 export const powers: Pass = {
   name: "powers",
+  ops: ["Pow", "Div"],
   run(graph) {
     const e = new Editor(graph);
     let rewrites = 0;

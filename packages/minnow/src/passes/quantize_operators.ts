@@ -56,6 +56,7 @@ const activations: ReadonlySet<string> = new Set(["Relu", "Clip"]);
 
 export const quantizeOperators: Pass = {
   name: "quantize_operators",
+  ops: ["Quantize"],
   run(graph) {
     const e = new Editor(graph);
     let rewrites = 0;

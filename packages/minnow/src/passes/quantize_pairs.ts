@@ -8,6 +8,7 @@ import { Editor, type Pass, sameQuant, sameShape } from "./pass.js";
 
 export const quantizePairs: Pass = {
   name: "quantize_pairs",
+  ops: ["Quantize", "Relu", "Clip"],
   run(graph) {
     const e = new Editor(graph);
     let rewrites = 0;

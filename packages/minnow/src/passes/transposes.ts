@@ -10,11 +10,12 @@ import { constant, type Quantization, value } from "../graph/graph.js";
 import { permuteData } from "./constants.js";
 import { Layouts, transposePerm } from "./layout_choice.js";
 import type { Plan } from "./layout_rules.js";
-import { Editor, mergeNames, type Pass, reshapeAttr } from "./pass.js";
+import { Editor, mergeNames, type Pass, reshapeAttr, sameShape } from "./pass.js";
 import { compose, equal, identity, inverse, isIdentity, key, type Perm, permute, rankOf } from "./perm.js";
 
 export const transposes: Pass = {
   name: "transposes",
+  ops: ["Transpose"],
   run(graph) {
     if (!graph.nodes.some((n) => n.op === "Transpose") || graph.nodes.some((n) => n.graphs?.length)) return 0;
     const layouts = new Layouts(graph);
@@ -101,32 +102,31 @@ class Rebuild {
     if (root.kind === "constant" && root.data && root.dtype !== "int4")
       return this.getConstant(root, t, compose(perm, layout));
     const need = compose(perm, layout);
-    const { tensor, layout: has } = this.stored.get(root) ?? { tensor: root, layout: identity(rankOf(root)) };
-    const name = isIdentity(layout) ? t : null;
-    if (equal(need, has)) {
-      if (name && name !== tensor && name !== root) this.note(name, tensor);
-      return tensor;
+    const own = isIdentity(layout);
+    const source = this.nearest(root, need);
+    const order = compose(inverse(source.layout), need);
+    if (keepsAll(source.tensor.shape, order)) {
+      if (own && t !== source.tensor) this.note(t, source.tensor);
+      return source.tensor;
     }
-    const known = this.cache(root).get(need.join());
-    if (known) {
-      if (name && name !== known) this.note(name, known);
-      return known;
-    }
-    const out = name ?? value(this.name(t, layout), t.dtype, permute(root.shape, need), root.quant);
-    const source = this.sameOrder(root, need) ?? { tensor, layout: has };
+    const out = own ? t : value(this.name(t, layout), t.dtype, permute(root.shape, need), root.quant);
     this.cache(root).set(need.join(), out);
-    this.reorder(source.tensor, compose(inverse(source.layout), need), out);
+    this.reorder(source.tensor, order, out);
     return out;
   }
 
-  /** What was made of `root` already and differs from `need` by axes of size 1 only. */
-  private sameOrder(root: Tensor, need: Perm): { tensor: Tensor; layout: Perm } | null {
+  /** What holds the values of `root` already, in the order `need` but for axes of size 1, or as it was made. */
+  private nearest(root: Tensor, need: Perm): { tensor: Tensor; layout: Perm } {
+    const made = this.stored.get(root) ?? { tensor: root, layout: identity(rankOf(root)) };
     const wanted = key(root.shape, need);
-    for (const [order, tensor] of this.cache(root)) {
+    const exact = this.made.get(root)?.get(need.join());
+    if (exact) return { tensor: exact, layout: need };
+    if (key(root.shape, made.layout) === wanted) return made;
+    for (const [order, tensor] of this.made.get(root) ?? []) {
       const layout = order.split(",").map(Number);
       if (layout.length === need.length && key(root.shape, layout) === wanted) return { tensor, layout };
     }
-    return null;
+    return made;
   }
 
   private cache(root: Tensor): Map<string, Tensor> {
@@ -249,6 +249,11 @@ class Rebuild {
     else this.nodes.push({ op: "Identity", name: t.name, inputs: [holder], outputs: [t], attrs: {} });
   }
 }
+
+/** Whether transpose(x, perm) is x: axes of size 1 may change places as long as the shape stays. */
+const keepsAll = (shape: Shape, perm: Perm): boolean =>
+  isIdentity(perm) ||
+  (key(shape, perm) === key(shape, identity(perm.length)) && sameShape(permute(shape, perm), shape));
 
 function moveQuant(q: Quantization | undefined, layout: Perm): Quantization | undefined {
   return q && q.scale.length > 1 ? { ...q, axis: layout.indexOf(q.axis) } : q;

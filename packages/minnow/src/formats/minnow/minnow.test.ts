@@ -62,7 +62,8 @@ function failure(f: () => unknown): ModelError {
   return assert.fail("no error");
 }
 
-const tensor = (g: Graph, name: string): Tensor => g.tensors().find((t) => t.name === name) ?? assert.fail(name);
+const tensor = (g: Graph, name: string): Tensor =>
+  g.tensors().find((t) => t.name === name) ?? assert.fail(name);
 
 test("a round trip keeps everything", () => {
   const g = readMinnow(writeMinnow(all()));
@@ -138,7 +139,9 @@ test("optional sections of later versions are skipped", () => {
 });
 
 test("what needs a newer version says which", () => {
-  const newer = failure(() => readMinnow(withRoot((b) => [() => b.addFieldInt32(schema.model.minVersion, 7, 0)])));
+  const newer = failure(() =>
+    readMinnow(withRoot((b) => [() => b.addFieldInt32(schema.model.minVersion, 7, 0)])),
+  );
   assert.equal(newer.code, "unsupported");
   assert.match(newer.message, /needs format version 7/);
   const feature = withRoot((b) => {
@@ -146,7 +149,10 @@ test("what needs a newer version says which", () => {
     b.startVector(4, 1, 4);
     for (const n of names) b.addOffset(n);
     const needs = b.endVector();
-    return [() => b.addFieldOffset(schema.model.needs, needs, 0), () => b.addFieldInt32(schema.model.minVersion, 3, 0)];
+    return [
+      () => b.addFieldOffset(schema.model.needs, needs, 0),
+      () => b.addFieldInt32(schema.model.minVersion, 3, 0),
+    ];
   });
   assert.match(failure(() => readMinnow(feature)).message, /version 3 \(compressed-weights\)/);
 });

@@ -64,13 +64,21 @@ function readTensor(t: Table, symbols: readonly string[], weights: number): Tens
   }
   const strings = t.strings(schema.tensor.strings);
   if (strings) made.strings = strings;
-  if (kind === "constant" && !made.data && !(dtype === "string" && strings?.length === count(shape as number[])))
+  if (
+    kind === "constant" &&
+    !made.data &&
+    !(dtype === "string" && strings?.length === count(shape as number[]))
+  )
     fail("a constant without data");
   const scale = t.nums(schema.tensor.scale, "f64");
   if (scale) {
     const zeroPoint = t.nums(schema.tensor.zeroPoint, "i32") ?? scale.map(() => 0);
     const axis = t.num(schema.tensor.axis, "i32");
-    if (scale.length === 0 || zeroPoint.length !== scale.length || (scale.length > 1 && shape[axis] !== scale.length))
+    if (
+      scale.length === 0 ||
+      zeroPoint.length !== scale.length ||
+      (scale.length > 1 && shape[axis] !== scale.length)
+    )
       fail(`${scale.length} scales and ${zeroPoint.length} zero points along axis ${axis} of [${shape}]`);
     made.quant = { scale, zeroPoint, axis };
   }

@@ -13,7 +13,8 @@ export interface Placed {
 
 export function placeWeights(tensors: readonly Tensor[]): Placed {
   const lengths = new Map<number, number>();
-  for (const { data } of tensors) if (data) lengths.set(data.byteLength, (lengths.get(data.byteLength) ?? 0) + 1);
+  for (const { data } of tensors)
+    if (data) lengths.set(data.byteLength, (lengths.get(data.byteLength) ?? 0) + 1);
   const offsets = new Map<Tensor, number>();
   const chunks: [Uint8Array, number][] = [];
   const known = new Map<string, [Uint8Array, number][]>();

@@ -68,7 +68,10 @@ class Writer {
     const b = this.#b;
     const dtype = schema.dtypes.indexOf(t.dtype);
     if (t.data && !(isConcrete(t.shape) && byteSize(t.dtype, count(t.shape)) === t.data.byteLength))
-      throw new ModelError("bad_graph", `tensor ${t.name} has ${t.data.byteLength} bytes for [${t.shape}] ${t.dtype}`);
+      throw new ModelError(
+        "bad_graph",
+        `tensor ${t.name} has ${t.data.byteLength} bytes for [${t.shape}] ${t.dtype}`,
+      );
     const name = b.createString(t.name);
     const shape = this.#longs(t.shape.map((d) => (typeof d === "number" ? d : -1 - this.#symbol(d))));
     const scale = t.quant ? this.#doubles(t.quant.scale) : 0;

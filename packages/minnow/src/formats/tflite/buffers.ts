@@ -53,12 +53,13 @@ export class Buffers {
       data = densify(sparsity, shape, bytes, elementBytes(dtype));
     }
     const size = Math.ceil(count * elementBytes(dtype));
-    if (data.length < size) this.file.fail(`a tensor of shape [${shape}] has ${data.length} bytes, not ${size}`);
+    if (data.length < size)
+      this.file.fail(`a tensor of shape [${shape}] has ${data.length} bytes, not ${size}`);
     if (dtype === "int4") {
       this.spend(count);
       return unpackInt4(data, count);
     }
-    if ((data.byteOffset % elementBytes(dtype)) !== 0) this.spend(size); // unaligned: it will be copied
+    if (data.byteOffset % elementBytes(dtype) !== 0) this.spend(size); // unaligned: it will be copied
     if (dtype === "bool") {
       this.spend(size);
       return data.slice(0, size).map((b) => (b ? 1 : 0));

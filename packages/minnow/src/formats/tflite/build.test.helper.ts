@@ -20,13 +20,15 @@ type Value =
 export type Fields = Readonly<Record<number, Value | undefined>>;
 
 /** Places in the schema's union BuiltinOptions; LiteRT passes over options of another type. */
+// biome-ignore format: many short entries
 const optionsTypes: Readonly<Record<string, number>> = {
-  CONV_2D: 1, DEPTHWISE_CONV_2D: 2, MAX_POOL_2D: 5, AVERAGE_POOL_2D: 5, L2_POOL_2D: 5, FULLY_CONNECTED: 8, SOFTMAX: 9,
-  CONCATENATION: 10, ADD: 11, L2_NORMALIZATION: 12, LOCAL_RESPONSE_NORMALIZATION: 13, RESIZE_BILINEAR: 15, RESHAPE: 17,
-  SPACE_TO_DEPTH: 19, MUL: 21, GATHER: 23, SUM: 27, MEAN: 27, REDUCE_MAX: 27, REDUCE_PROD: 27, SUB: 28, DIV: 29, SQUEEZE: 30,
-  STRIDED_SLICE: 32, SPLIT: 35, ARG_MAX: 40, TRANSPOSE_CONV: 49, SHAPE: 55, ARG_MIN: 57, PACK: 59, UNPACK: 64,
-  RESIZE_NEAREST_NEIGHBOR: 74, LEAKY_RELU: 75, MIRROR_PAD: 77, SPLIT_V: 79, DEPTH_TO_SPACE: 94, BATCH_MATMUL: 101,
-  CUMSUM: 102, GELU: 116,
+  CONV_2D: 1, DEPTHWISE_CONV_2D: 2, MAX_POOL_2D: 5, AVERAGE_POOL_2D: 5, L2_POOL_2D: 5, FULLY_CONNECTED: 8,
+  SOFTMAX: 9, CONCATENATION: 10, ADD: 11, L2_NORMALIZATION: 12, LOCAL_RESPONSE_NORMALIZATION: 13,
+  RESIZE_BILINEAR: 15, RESHAPE: 17, SPACE_TO_DEPTH: 19, MUL: 21, GATHER: 23, SUM: 27, MEAN: 27,
+  REDUCE_MAX: 27, REDUCE_PROD: 27, SUB: 28, DIV: 29, SQUEEZE: 30, STRIDED_SLICE: 32, SPLIT: 35,
+  ARG_MAX: 40, TRANSPOSE_CONV: 49, SHAPE: 55, ARG_MIN: 57, PACK: 59, UNPACK: 64,
+  RESIZE_NEAREST_NEIGHBOR: 74, LEAKY_RELU: 75, MIRROR_PAD: 77, SPLIT_V: 79, DEPTH_TO_SPACE: 94,
+  BATCH_MATMUL: 101, CUMSUM: 102, GELU: 116,
 };
 
 export interface TensorSpec {
@@ -84,7 +86,12 @@ function child(b: Builder, v: Value): number {
   if ("u8s" in v) return b.createByteVector(v.u8s);
   if ("text" in v) return b.createString(v.text);
   if ("table" in v) return table(b, v.table);
-  if ("tables" in v) return vector(v.tables.map((t) => table(b, t)), 4, (x) => b.addOffset(x));
+  if ("tables" in v)
+    return vector(
+      v.tables.map((t) => table(b, t)),
+      4,
+      (x) => b.addOffset(x),
+    );
   return 0;
 }
 
@@ -99,7 +106,10 @@ export function buildTflite(spec: ModelSpec): Uint8Array {
       [schema.operator.opcodeIndex]: { i32: names.indexOf(o.op) },
       [schema.operator.inputs]: { i32s: o.inputs },
       [schema.operator.outputs]: { i32s: o.outputs },
-      ...(o.options && { [schema.operator.optionsType]: { i8: optionsTypes[o.op] ?? 1 }, [schema.operator.options]: { table: o.options } }),
+      ...(o.options && {
+        [schema.operator.optionsType]: { i8: optionsTypes[o.op] ?? 1 },
+        [schema.operator.options]: { table: o.options },
+      }),
       ...(o.customOptions && { [schema.operator.customOptions]: { u8s: o.customOptions } }),
     }),
   );
@@ -111,7 +121,12 @@ export function buildTflite(spec: ModelSpec): Uint8Array {
     [schema.subgraph.name]: { text: "main" },
   };
   const metadata: Fields[] = spec.metadata
-    ? [{ [schema.metadata.name]: { text: "TFLITE_METADATA" }, [schema.metadata.buffer]: { i32: addBuffer(spec.metadata) } }]
+    ? [
+        {
+          [schema.metadata.name]: { text: "TFLITE_METADATA" },
+          [schema.metadata.buffer]: { i32: addBuffer(spec.metadata) },
+        },
+      ]
     : [];
   const b = new Builder(1024);
   const root = table(b, {

@@ -15,7 +15,11 @@ const f32 = (shape: Shape, scale = 0.25): TensorSpec => ({
   shape,
   data: Float32Array.from({ length: size(shape) }, (_, i) => (((i * 7) % 13) - 6) * scale),
 });
-const i32 = (shape: Shape, ...values: number[]): TensorSpec => ({ type: "INT32", shape, data: Int32Array.from(values) });
+const i32 = (shape: Shape, ...values: number[]): TensorSpec => ({
+  type: "INT32",
+  shape,
+  data: Int32Array.from(values),
+});
 const list = (...values: number[]): TensorSpec => i32([values.length], ...values);
 const scalar = (v: number): TensorSpec => i32([], v);
 
@@ -35,12 +39,16 @@ const flag = (...slots: number[]): Options => Object.fromEntries(slots.map((s) =
 const same = { 0: { i8: 0 } };
 const valid = { 0: { i8: 1 } };
 const image = [1, 5, 6, 2];
-const unary = (op: string, options?: Options): [string, ModelSpec] => [op, model(op, [x([2, 3])], [y([2, 3])], options)];
+const unary = (op: string, options?: Options): [string, ModelSpec] => [
+  op,
+  model(op, [x([2, 3])], [y([2, 3])], options),
+];
 const binary = (op: string, type = "FLOAT32", options?: Options): [string, ModelSpec] => [
   op,
   model(op, [x([2, 3]), f32([3], 0.5)], [y([2, 3], type)], options),
 ];
 
+// biome-ignore format: one case a line
 export const cases: readonly (readonly [name: string, model: ModelSpec])[] = [
   unary("ABS"), unary("NEG"), unary("SQUARE"), unary("EXP"), unary("SIN"), unary("COS"), unary("TANH"), unary("LOGISTIC"),
   unary("FLOOR"), unary("RELU"), unary("RELU6"), unary("RELU_N1_TO_1"), unary("RELU_0_TO_1"), unary("ELU"), unary("HARD_SWISH"), unary("SIGN"),

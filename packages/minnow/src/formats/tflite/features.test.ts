@@ -26,12 +26,18 @@ interface Golden {
 }
 
 /** Operators and types that stop a model here, as the file spells them. */
-const missing =
-  /LSTM|WHILE|\bIF\b|CALL_ONCE|VAR_HANDLE|RFFT2D|CONV_3D|NON_MAX_SUPPRESSION|DYNAMIC_UPDATE_SLICE|SEGMENT_SUM|RIGHT_SHIFT|BITWISE_XOR|int16|INT2|dynamic-range/;
+const missing = new RegExp(
+  "LSTM|WHILE|\\bIF\\b|CALL_ONCE|VAR_HANDLE|RFFT2D|CONV_3D|NON_MAX_SUPPRESSION|DYNAMIC_UPDATE_SLICE|" +
+    "SEGMENT_SUM|RIGHT_SHIFT|BITWISE_XOR|int16|INT2|dynamic-range",
+);
 
 function check(graph: Graph, folder: string, golden: Golden): void {
-  const read = (p: Port) => ({ data: arrayFromBytes(p.dtype, readBytes(`${folder}/${p.file}`)) as ArrayLike<number | bigint>, shape: p.shape });
-  const named = (ports: Graph["inputs"], p: Port, i: number) => ports.find((t) => t.name === p.name) ?? ports[i] ?? assert.fail(p.name);
+  const read = (p: Port) => ({
+    data: arrayFromBytes(p.dtype, readBytes(`${folder}/${p.file}`)) as ArrayLike<number | bigint>,
+    shape: p.shape,
+  });
+  const named = (ports: Graph["inputs"], p: Port, i: number) =>
+    ports.find((t) => t.name === p.name) ?? ports[i] ?? assert.fail(p.name);
   const given = Object.fromEntries(golden.inputs.map((p, i) => [named(graph.inputs, p, i).name, read(p)]));
   const values = evaluate(graph, given);
   golden.outputs.forEach((p, i) => {
@@ -41,7 +47,9 @@ function check(graph: Graph, folder: string, golden: Golden): void {
     const peak = Math.max(0, ...want.filter(Number.isFinite).map(Math.abs));
     const { rel = 1e-4, abs, share = p.dtype === "float32" ? 1 : 0.99 } = golden.tolerance ?? {};
     const limit = p.dtype === "float32" ? Math.max(rel * peak, abs ?? 1e-5) : 1;
-    const near = want.filter((v, k) => Object.is(v, got.data[k]) || Math.abs(v - (got.data[k] as number)) <= limit).length;
+    const near = want.filter(
+      (v, k) => Object.is(v, got.data[k]) || Math.abs(v - (got.data[k] as number)) <= limit,
+    ).length;
     assert.ok(near >= share * want.length, `${p.name}: ${near} of ${want.length} within ${limit}`);
   });
 }
@@ -56,7 +64,10 @@ test("features met in the wild", needs("tflite-features"), async (t) => {
     try {
       graph = readTflite(readBytes(`${root}/models/${name.replace(/@.*/, "")}`));
     } catch (e) {
-      assert.ok(e instanceof ModelError && e.code === "unsupported" && missing.test(e.message), `${name}: ${e}`);
+      assert.ok(
+        e instanceof ModelError && e.code === "unsupported" && missing.test(e.message),
+        `${name}: ${e}`,
+      );
       continue;
     }
     if (golden.steps || golden.signature) continue;

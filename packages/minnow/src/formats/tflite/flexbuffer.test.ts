@@ -17,7 +17,11 @@ const options = {
 
 test("scalars of a map", () => {
   assert.deepEqual(Object.fromEntries(readFlexMap(encode(options))), { ...options, use_regular_nms: 1 });
-  for (const other of [{ a: 1, b: -1 }, { a: 300, b: -300 }, { a: 0.1, b: -5_000_000_000, c: 1e-300 }])
+  for (const other of [
+    { a: 1, b: -1 },
+    { a: 300, b: -300 },
+    { a: 0.1, b: -5_000_000_000, c: 1e-300 },
+  ])
     assert.deepEqual(Object.fromEntries(readFlexMap(encode(other))), other);
 });
 

@@ -23,8 +23,12 @@ export function readFlexMap(bytes: Uint8Array): Map<string, number> {
     if (width === 4) return view.getUint32(at, true);
     return width === 8 ? Number(view.getBigUint64(at, true)) : fail();
   };
-  const int = (at: number, width: number): number =>
-    width === 8 ? (check(at, 8), Number(view.getBigInt64(at, true))) : (uint(at, width) << (32 - 8 * width)) >> (32 - 8 * width);
+  const int = (at: number, width: number): number => {
+    check(at, width);
+    if (width === 8) return Number(view.getBigInt64(at, true));
+    const unused = 32 - 8 * width;
+    return (uint(at, width) << unused) >> unused;
+  };
   const float = (at: number, width: number): number => {
     check(at, width);
     return width === 4 ? view.getFloat32(at, true) : width === 8 ? view.getFloat64(at, true) : fail();

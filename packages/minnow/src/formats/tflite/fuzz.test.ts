@@ -13,7 +13,11 @@ import { readTflite } from "./reader.js";
 
 const limit = 3000; // ms a mutant, on a machine that is busy with other tests too
 
-function survive(read: (b: Uint8Array) => unknown, source: Uint8Array, seeds: number): { read: number; refused: number } {
+function survive(
+  read: (b: Uint8Array) => unknown,
+  source: Uint8Array,
+  seeds: number,
+): { read: number; refused: number } {
   const count = { read: 0, refused: 0 };
   for (let seed = 0; seed < seeds; seed++) {
     const mutant = mutate(source, seededRng(seed));
@@ -37,7 +41,13 @@ function model(): Uint8Array {
   return buildTflite({
     tensors: [
       { name: "x", type: "INT8", shape: [1, 4, 4, 2], signature: [-1, 4, 4, 2], quant: q },
-      { name: "w", type: "INT8", shape: [1, 3, 3, 2], data: new Int8Array(18), quant: { scale: [0.1, 0.2], axis: 3 } },
+      {
+        name: "w",
+        type: "INT8",
+        shape: [1, 3, 3, 2],
+        data: new Int8Array(18),
+        quant: { scale: [0.1, 0.2], axis: 3 },
+      },
       { name: "b", type: "INT32", shape: [2], data: new Int32Array(2), quant: { scale: [0.05, 0.1] } },
       { name: "c", type: "INT8", shape: [1, 4, 4, 2], quant: q },
       { name: "pads", type: "INT32", shape: [4, 2], data: Int32Array.of(0, 0, 1, 1, 1, 1, 0, 0) },
@@ -46,7 +56,12 @@ function model(): Uint8Array {
       { name: "y", type: "FLOAT32", shape: [1, 72] },
     ],
     ops: [
-      { op: "DEPTHWISE_CONV_2D", inputs: [0, 1, 2], outputs: [3], options: { 1: { i32: 1 }, 2: { i32: 1 }, 3: { i32: 1 }, 4: { i8: 1 } } },
+      {
+        op: "DEPTHWISE_CONV_2D",
+        inputs: [0, 1, 2],
+        outputs: [3],
+        options: { 1: { i32: 1 }, 2: { i32: 1 }, 3: { i32: 1 }, 4: { i8: 1 } },
+      },
       { op: "PAD", inputs: [3, 4], outputs: [5] },
       { op: "RESHAPE", inputs: [5], outputs: [6], options: { 0: { i32s: [-1, 72] } } },
       { op: "DEQUANTIZE", inputs: [6], outputs: [7] },
@@ -80,7 +95,11 @@ test("damaged .minnow files with graphs in graphs", () => {
   survive(readMinnow, writeMinnow(g), 3000);
 });
 
-for (const path of ["tflite/hello_world_int8.tflite", "tflite-features/models/mlp_sparse_random_f32.tflite", "tflite-features/models/ssd_detection_postprocess_custom.tflite"]) {
+for (const path of [
+  "tflite/hello_world_int8.tflite",
+  "tflite-features/models/mlp_sparse_random_f32.tflite",
+  "tflite-features/models/ssd_detection_postprocess_custom.tflite",
+]) {
   const file = shared(path);
   test(`damaged ${path}`, { skip: file ? false : "shared test data is not here" }, () => {
     survive(readTflite, readBytes(file as string), 1000);

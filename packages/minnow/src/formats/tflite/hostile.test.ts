@@ -29,7 +29,12 @@ const f32 = (name: string, shape: number[] = [2]): TensorSpec => ({ name, type: 
 test("thousands of operators with a name of a megabyte", () => {
   const op = "x".repeat(2 ** 20);
   const ops: OpSpec[] = Array.from({ length: 5000 }, (_, i) => ({ op, inputs: [i], outputs: [i + 1] }));
-  const file = buildTflite({ tensors: Array.from({ length: 5001 }, (_, i) => f32(`t${i}`)), ops, inputs: [0], outputs: [5000] });
+  const file = buildTflite({
+    tensors: Array.from({ length: 5001 }, (_, i) => f32(`t${i}`)),
+    ops,
+    inputs: [0],
+    outputs: [5000],
+  });
   const { error, ms, mb } = cost(() => readTflite(file));
   assert.equal(error?.problems?.length, 2000);
   assert.ok((error?.message.length ?? 0) < 4000);
@@ -50,8 +55,15 @@ test("one tensor of a long name, packed a hundred thousand times", () => {
 });
 
 test("a constant used as thousands of long lists", () => {
-  const tensors = [f32("x"), { name: "perm", type: "INT32", shape: [4096], data: new Int32Array(4096) }, ...Array.from({ length: 5000 }, (_, i) => f32(`t${i}`))];
-  const ops = Array.from({ length: 5000 }, (_, i): OpSpec => ({ op: "TRANSPOSE", inputs: [0, 1], outputs: [i + 2] }));
+  const tensors = [
+    f32("x"),
+    { name: "perm", type: "INT32", shape: [4096], data: new Int32Array(4096) },
+    ...Array.from({ length: 5000 }, (_, i) => f32(`t${i}`)),
+  ];
+  const ops = Array.from(
+    { length: 5000 },
+    (_, i): OpSpec => ({ op: "TRANSPOSE", inputs: [0, 1], outputs: [i + 2] }),
+  );
   const { error, mb } = cost(() => readTflite(buildTflite({ tensors, ops, inputs: [0], outputs: [2] })));
   assert.match(error?.message ?? "", /much larger/);
   assert.ok(mb < 200, `${mb} MB`);

@@ -10,7 +10,10 @@ import { readTflite } from "./reader.js";
 function metadata(): Uint8Array {
   const normalization: Fields = { 0: { i8: 1 }, 1: { table: { 0: { f32s: [127.5] }, 1: { f32s: [0.5] } } } };
   const labels: Fields = { 0: { text: "labels.txt" }, 2: { i8: 2 } };
-  const subgraph: Fields = { 2: { tables: [{ 4: { tables: [normalization] } }] }, 3: { tables: [{ 6: { tables: [labels] } }] } };
+  const subgraph: Fields = {
+    2: { tables: [{ 4: { tables: [normalization] } }] },
+    3: { tables: [{ 6: { tables: [labels] } }] },
+  };
   const b = new Builder(256);
   b.finish(table(b, { 0: { text: "name" }, 1: { text: "sees cats" }, 3: { tables: [subgraph] } }), "M001");
   return b.asUint8Array().slice();
@@ -49,7 +52,10 @@ function zip(name: string, content: string): Uint8Array {
 
 function file(meta: Uint8Array, archive: Uint8Array): Uint8Array {
   const model = buildTflite({
-    tensors: [{ name: "x", type: "FLOAT32", shape: [2] }, { name: "y", type: "FLOAT32", shape: [2] }],
+    tensors: [
+      { name: "x", type: "FLOAT32", shape: [2] },
+      { name: "y", type: "FLOAT32", shape: [2] },
+    ],
     ops: [{ op: "ABS", inputs: [0], outputs: [1] }],
     inputs: [0],
     outputs: [1],
@@ -78,6 +84,9 @@ test("damaged metadata or archives leave the model readable", () => {
   for (let i = 0; i < 500; i++) {
     const meta = mutate(metadata(), seededRng(i));
     assert.equal(readTflite(file(meta, zip("labels.txt", "cat"))).nodes.length, 1);
-    assert.equal(readTflite(file(metadata(), mutate(zip("labels.txt", "cat"), seededRng(i)))).nodes.length, 1);
+    assert.equal(
+      readTflite(file(metadata(), mutate(zip("labels.txt", "cat"), seededRng(i)))).nodes.length,
+      1,
+    );
   }
 });

@@ -33,7 +33,8 @@ export function readMetadata(model: Table, buffers: Buffers, names: Names): Meta
     if (entry.string(schema.metadata.name) !== "TFLITE_METADATA") continue;
     try {
       const bytes = buffers.bytes(entry.num(schema.metadata.buffer, "u32"));
-      if (bytes) readTensorMetadata(new FlatBuffer(bytes, "TFLite metadata").root(), buffers.file.bytes, names, meta);
+      if (bytes)
+        readTensorMetadata(new FlatBuffer(bytes, "TFLite metadata").root(), buffers.file.bytes, names, meta);
     } catch (e) {
       if (!(e instanceof ModelError)) throw e;
     }
@@ -46,10 +47,12 @@ function readSignatures(model: Table, names: Names): Metadata["signatures"] {
   if (signatures.length === 0) return undefined;
   const side = (t: Table, slot: number) =>
     Object.fromEntries(
-      t.tables(slot).map((m) => [
-        m.string(schema.tensorMap.name) ?? "",
-        names.tensor(m.num(schema.tensorMap.tensorIndex, "u32")),
-      ]),
+      t
+        .tables(slot)
+        .map((m) => [
+          m.string(schema.tensorMap.name) ?? "",
+          names.tensor(m.num(schema.tensorMap.tensorIndex, "u32")),
+        ]),
     );
   return Object.fromEntries(
     signatures

@@ -32,11 +32,17 @@ function golden(path: string): Golden | undefined {
 
 /** Inputs and outputs have the golden's names, types and shapes; an open dimension is 1 there. */
 function checkPorts(g: Graph, want: Golden): void {
-  for (const [have, list] of [[g.inputs, want.inputs], [g.outputs, want.outputs]] as const)
+  for (const [have, list] of [
+    [g.inputs, want.inputs],
+    [g.outputs, want.outputs],
+  ] as const)
     for (const p of list) {
       const t = have.find((x) => x.name === p.name) ?? assert.fail(`no tensor ${p.name}`);
       assert.equal(t.dtype, p.dtype ?? p.dt);
-      assert.deepEqual(t.shape.map((d) => (typeof d === "string" ? 1 : d)), p.shape);
+      assert.deepEqual(
+        t.shape.map((d) => (typeof d === "string" ? 1 : d)),
+        p.shape,
+      );
     }
 }
 
@@ -47,7 +53,10 @@ for (const folder of ["five-networks", "tflite"])
       if (why) {
         assert.throws(
           () => readTflite(readBytes(path)),
-          (e) => e instanceof ModelError && e.code === "unsupported" && e.problems?.some((p) => p.op === why[0] && why[1].test(p.reason)) === true,
+          (e) =>
+            e instanceof ModelError &&
+            e.code === "unsupported" &&
+            e.problems?.some((p) => p.op === why[0] && why[1].test(p.reason)) === true,
           path,
         );
         continue;
@@ -63,13 +72,18 @@ for (const folder of ["five-networks", "tflite"])
 
 test("labels and normalisation from the file's metadata", needs("tflite"), () => {
   const find = (name: string): Graph => {
-    const path = [...sharedFiles("five-networks", ".tflite"), ...sharedFiles("tflite", ".tflite")].find((p) => basename(p) === name);
+    const path = [...sharedFiles("five-networks", ".tflite"), ...sharedFiles("tflite", ".tflite")].find(
+      (p) => basename(p) === name,
+    );
     return readTflite(readBytes(path ?? assert.fail(name)));
   };
   const classifier = find("tf2_mobilenet_v2_1.0_224_ptq.tflite");
   assert.deepEqual(classifier.meta.normalization, { input: { mean: [127.5], std: [127.5] } });
   const labels = classifier.meta.labels?.Identity ?? [];
-  assert.deepEqual([labels.length, labels[0], labels[286], labels.at(-1)], [1001, "background", "Egyptian cat", "toilet tissue, toilet paper, bathroom tissue"]);
+  assert.deepEqual(
+    [labels.length, labels[0], labels[286], labels.at(-1)],
+    [1001, "background", "Egyptian cat", "toilet tissue, toilet paper, bathroom tissue"],
+  );
   assert.deepEqual(find("hello_world_float.tflite").meta.signatures, {
     serving_default: {
       inputs: { dense_input: "serving_default_dense_input:0" },
@@ -86,7 +100,8 @@ test("one-operator models of other projects read, or name their operator", needs
         readTflite(readBytes(path));
       } catch (e) {
         assert.ok(e instanceof ModelError, `${path}: ${e}`);
-        if (e.code !== "unsupported") assert.equal(basename(path), "deconv.tflite", e.message); // TFLite refuses it too
+        if (e.code !== "unsupported")
+          assert.equal(basename(path), "deconv.tflite", e.message); // TFLite refuses it too
         else unsupported.set(basename(path), [...new Set(e.problems?.map((p) => p.op) ?? [e.op])].join());
       }
   for (const name of ["unique.tflite", "reverse_sequence.tflite", "sparse_to_dense.tflite"])

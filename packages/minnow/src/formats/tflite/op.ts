@@ -55,7 +55,13 @@ export class Op {
   }
 
   /** A node with one new output, which is returned. */
-  value(op: string, inputs: (Tensor | null)[], attrs: Attrs = {}, like: Tensor = this.output, dtype: DType = like.dtype): Tensor {
+  value(
+    op: string,
+    inputs: (Tensor | null)[],
+    attrs: Attrs = {},
+    like: Tensor = this.output,
+    dtype: DType = like.dtype,
+  ): Tensor {
     const quant = dtype === like.dtype ? like.quant : undefined;
     const t = this.temp(op.toLowerCase(), dtype, quant);
     this.emit(op, inputs, [t], attrs);
@@ -72,7 +78,12 @@ export class Op {
   }
 
   floats(suffix: string, ...values: number[]): Tensor {
-    return this.constant(suffix, "float32", values.length === 1 ? [] : [values.length], Float32Array.from(values));
+    return this.constant(
+      suffix,
+      "float32",
+      values.length === 1 ? [] : [values.length],
+      Float32Array.from(values),
+    );
   }
 
   ints(suffix: string, ...values: number[]): Tensor {
@@ -114,12 +125,15 @@ export class Op {
   dim(t: Tensor, axis: number): number {
     const d = t.shape[axis < 0 ? axis + t.shape.length : axis];
     if (d === undefined) this.fail(`${t.name} has no dimension ${axis}`);
-    return typeof d === "number" ? d : this.reject(`dimension ${axis} of ${t.name} is open`, "convert with a fixed shape");
+    return typeof d === "number"
+      ? d
+      : this.reject(`dimension ${axis} of ${t.name} is open`, "convert with a fixed shape");
   }
 
   /** Constant weights are transposed here, computed ones by a node (which folding may remove). */
   transpose(t: Tensor, perm: readonly number[]): Tensor {
-    if (t.shape.length !== perm.length) this.fail(`${t.name} has ${t.shape.length} dimensions, not ${perm.length}`);
+    if (t.shape.length !== perm.length)
+      this.fail(`${t.name} has ${t.shape.length} dimensions, not ${perm.length}`);
     if (t.data && t.kind === "constant") return this.tensors.transposed(t, perm);
     if (t.quant && t.quant.scale.length > 1) this.reject("per-channel weights that are computed");
     const out = this.value("Transpose", [t], { perm }, t);
@@ -142,8 +156,8 @@ export class Op {
   /**
    * The weights that belong to activations `x`: checked, transposed by `perm`, in float where x is.
    * Integer weights with one scale under float activations were made for TFLite's oldest hybrid kernels; its
-   * XNNPACK delegate turns these into float weights, and so do we. Those with a scale a channel want activations
-   * quantised at run time, which is another arithmetic: refused.
+   * XNNPACK delegate turns these into float weights, and so do we. Those with a scale a channel want
+   * activations quantised at run time, which is another arithmetic: refused.
    */
   weights(x: Tensor, w: Tensor, perm?: readonly number[]): Tensor {
     if (x.dtype !== "float32" && x.dtype !== "int8" && x.dtype !== "uint8")
@@ -179,7 +193,8 @@ export class Op {
     if (size !== n) this.fail(`its bias has ${size} elements, not ${n}`);
     if (t.quant || (want === "float32" && t.shape.length === 1)) return [t];
     const xs = x.quant?.scale[0];
-    const scale = this.tensors.biasQuant(t)?.scale ?? (xs === undefined ? undefined : w.quant?.scale.map((s) => s * xs));
+    const scale =
+      this.tensors.biasQuant(t)?.scale ?? (xs === undefined ? undefined : w.quant?.scale.map((s) => s * xs));
     const quant = want === "int32" && scale ? { scale, zeroPoint: scale.map(() => 0), axis: 0 } : undefined;
     if (t.shape.length === 1) {
       if (quant) t.quant = quant;

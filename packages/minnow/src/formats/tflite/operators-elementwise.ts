@@ -17,7 +17,10 @@ const fusedBinary =
 const inFloat =
   (op: string): Row =>
   (c) =>
-    c.finishFloat(op, c.inputs.map((t) => t && c.asFloat(t)));
+    c.finishFloat(
+      op,
+      c.inputs.map((t) => t && c.asFloat(t)),
+    );
 
 /** Condition of SELECT may be one value a row: trailing ones make it broadcast. */
 function select(c: Op): void {
@@ -48,7 +51,10 @@ function fakeQuant(c: Op): void {
   const scale = (max - min) / (255 - low);
   const zeroPoint = Math.max(low, Math.min(255, Math.round(low - min / scale)));
   const q = c.temp("quantized", "uint8", { scale: [scale], zeroPoint: [zeroPoint], axis: 0 });
-  const clipped = c.value("Clip", [c.input(0)], { min: (low - zeroPoint) * scale, max: (255 - zeroPoint) * scale });
+  const clipped = c.value("Clip", [c.input(0)], {
+    min: (low - zeroPoint) * scale,
+    max: (255 - zeroPoint) * scale,
+  });
   c.emit("Quantize", [clipped], [q], { to: "uint8" });
   c.emit("Dequantize", [q], [c.output], { to: "float32" });
 }

@@ -14,7 +14,9 @@ function window(c: Op, dilation?: number): Attrs {
   return {
     padding: padding(c.num(0, "i8")),
     strides: positive(c, c.num(2), c.num(1)),
-    ...(dilation !== undefined && { dilations: positive(c, c.num(dilation + 1, "i32", 1), c.num(dilation, "i32", 1)) }),
+    ...(dilation !== undefined && {
+      dilations: positive(c, c.num(dilation + 1, "i32", 1), c.num(dilation, "i32", 1)),
+    }),
   };
 }
 
@@ -45,7 +47,15 @@ function transposedPads(size: number, out: number, stride: number, kernel: numbe
 }
 
 /** ConvTranspose2D with [O, kh, kw, I] weights, as TFLite and MediaPipe both have them. */
-function transposed(c: Op, x: Tensor, w: Tensor, bias: Tensor[], strides: number[], pads: Attrs, slot: number): void {
+function transposed(
+  c: Op,
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor[],
+  strides: number[],
+  pads: Attrs,
+  slot: number,
+): void {
   const inputs = [x, c.weights(x, w, [3, 1, 2, 0]), ...bias];
   if (c.dim(x, 3) !== c.dim(w, 3)) c.fail(`${c.dim(x, 3)} channels in, weights for ${c.dim(w, 3)}`);
   c.fused("ConvTranspose2D", inputs, { strides, ...pads }, slot);
@@ -69,12 +79,16 @@ function transposeConv(c: Op): void {
   const [h, v] = pads;
   const attrs: Attrs =
     h && v
-      ? { padding: "explicit", pads: [h[0], v[0], h[1], v[1]] as number[], outputPadding: [h[2], v[2]] as number[] }
+      ? {
+          padding: "explicit",
+          pads: [h[0], v[0], h[1], v[1]] as number[],
+          outputPadding: [h[2], v[2]] as number[],
+        }
       : { padding: padding(same ? 0 : 1) };
   transposed(c, x, w, c.bias(3, c.dim(w, 0), x, w), strides, attrs, 3);
 }
 
-/** MediaPipe's Convolution2DTransposeBias: options are three int32: padding (1 same, 2 valid), stride w, stride h. */
+/** MediaPipe's Convolution2DTransposeBias. Options are int32: padding (1 same, 2 valid), stride w, stride h. */
 export function transposeConvBias(c: Op): void {
   const [x, w] = [c.input(0), c.input(1)];
   if (c.custom.length < 12) c.fail("its options are cut short");
@@ -94,7 +108,8 @@ export function transposeConvBias(c: Op): void {
 function fullyConnected(c: Op): void {
   const x = c.input(0);
   const w = c.weights(x, c.input(1));
-  if (c.num(1, "i8") !== 0) c.reject("shuffled weights", "this old form was made for ARM only; convert again");
+  if (c.num(1, "i8") !== 0)
+    c.reject("shuffled weights", "this old form was made for ARM only; convert again");
   if (w.shape.length !== 2) c.fail(`weights of shape [${w.shape}]`);
   const inputs = [x, w, ...c.bias(2, c.dim(w, 0), x, w)];
   c.fused("Dense", inputs, { keepDims: c.flag(2) }, 0);
@@ -128,7 +143,10 @@ function l2Normalization(c: Op): void {
   c.finishFloat("Div", [x, c.value("Max", [norm, c.floats("epsilon", 1e-6)], {}, x)]);
 }
 
-/** x · (bias + alpha · Σx²)^−beta; the sum runs over 2·radius + 1 channels, here an average pool of [N·H·W, C, 1, 1]. */
+/**
+ * x · (bias + alpha · Σx²)^−beta; the sum runs over 2·radius + 1 channels, here an average pool of
+ * [N·H·W, C, 1, 1].
+ */
 function localResponse(c: Op): void {
   const x = c.input(0);
   const [radius, bias, alpha, beta] = [c.num(0), c.num(1, "f32"), c.num(2, "f32"), c.num(3, "f32")];
@@ -150,7 +168,11 @@ const resize =
   (c) => {
     const coordinates = c.flag(align) ? "align_corners" : c.flag(halfPixel) ? "half_pixel" : "asymmetric";
     // TFLite takes ⌊(i + ½)·scale⌋ for half pixels, and rounds half away from zero for aligned corners.
-    const nearest = { align_corners: "round_half_away", half_pixel: "round_prefer_ceil", asymmetric: "floor" }[coordinates];
+    const nearest = {
+      align_corners: "round_half_away",
+      half_pixel: "round_prefer_ceil",
+      asymmetric: "floor",
+    }[coordinates];
     const attrs = { mode, coordinates, inverseScale: true, ...(mode === "nearest" && { nearest }) };
     c.emit("Resize", [c.input(0), c.input(1)], [c.output], attrs);
   };

@@ -14,7 +14,11 @@ const reduce =
 const arg =
   (op: string): Row =>
   (c) =>
-    c.emit(op, [c.input(0)], [c.output], { axis: c.needKnownScalar(1, "axis"), keepDims: false, to: c.output.dtype });
+    c.emit(op, [c.input(0)], [c.output], {
+      axis: c.needKnownScalar(1, "axis"),
+      keepDims: false,
+      to: c.output.dtype,
+    });
 
 /** The same inputs in the same order. */
 const same =
@@ -74,23 +78,26 @@ function slice(c: Op): void {
     return c.emit("Slice", [c.input(0)], [c.output], { starts, ends, axes: starts.map((_, i) => i) });
   }
   const [begin, size] = [c.input(1), c.input(2)];
-  const open = c.value("Equal", [size, c.constant("open", size.dtype, [], integer(size, -1))], {}, size, "bool");
+  const open = c.value(
+    "Equal",
+    [size, c.constant("open", size.dtype, [], integer(size, -1))],
+    {},
+    size,
+    "bool",
+  );
   const far = c.constant("end", size.dtype, [], integer(size, end));
   const ends = c.value("Where", [open, far, c.value("Add", [begin, size], {}, size)], {}, size);
   c.emit("Slice", [c.input(0), begin, ends], [c.output]);
 }
 
-const integer = (like: Tensor, v: number) => (like.dtype === "int64" ? BigInt64Array.of(BigInt(v)) : Int32Array.of(v));
+const integer = (like: Tensor, v: number) =>
+  like.dtype === "int64" ? BigInt64Array.of(BigInt(v)) : Int32Array.of(v);
 
 /** Options: 0…4 masks of begin, end, ellipsis, new axis, shrink axis; 5 offset. */
 function stridedSlice(c: Op): void {
-  const [beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask] = [0, 1, 2, 3, 4].map((i) => c.num(i)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask] = [0, 1, 2, 3, 4].map((i) =>
+    c.num(i),
+  ) as [number, number, number, number, number];
   const inputs = [c.input(0), c.input(1), c.input(2), c.input(3)];
   const attrs = { beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask, offset: c.flag(5) };
   c.emit("StridedSlice", inputs, [c.output], attrs);
@@ -106,7 +113,8 @@ function pad(c: Op): void {
     if (given.length % 2 || given.some((p) => p < 0)) c.fail(`pads [${given}]`);
     const pads = [...given.filter((_, i) => i % 2 === 0), ...given.filter((_, i) => i % 2 === 1)];
     const number = value && realScalar(value);
-    if (!value || number !== undefined) return c.emit("Pad", [x], [c.output], { pads, mode, value: number ?? 0 });
+    if (!value || number !== undefined)
+      return c.emit("Pad", [x], [c.output], { pads, mode, value: number ?? 0 });
     return c.emit("Pad", [x, null, value], [c.output], { pads, mode });
   }
   const turned = c.value("Transpose", [c.input(1)], { perm: [1, 0] }, c.input(1));
@@ -161,7 +169,13 @@ export const movement: Record<string, Row> = {
   SQUEEZE: (c) => c.emit("Squeeze", [c.input(0)], [c.output], { axes: c.options?.nums(0, "i32") ?? [] }),
   EXPAND_DIMS: expandDims,
   TRANSPOSE: (c) => c.emit("Transpose", [c.input(0)], [c.output], { perm: c.needKnown(1, "axes") }),
-  CONCATENATION: (c) => c.fused("Concat", c.inputs.map((_, i) => c.input(i)), { axis: c.num(0) }, 1),
+  CONCATENATION: (c) =>
+    c.fused(
+      "Concat",
+      c.inputs.map((_, i) => c.input(i)),
+      { axis: c.num(0) },
+      1,
+    ),
   PACK: pack,
   UNPACK: unpack,
   SPLIT: (c) => c.emit("Split", [c.input(1)], [...c.outputs], { axis: c.needKnownScalar(0, "axis") }),
@@ -173,15 +187,18 @@ export const movement: Record<string, Row> = {
   MIRROR_PAD: pad,
   BROADCAST_TO: same("Expand"),
   TILE: same("Tile"),
-  GATHER: (c) => c.emit("Gather", [c.input(0), c.input(1)], [c.output], { axis: c.num(0), batchDims: c.num(1) }),
+  GATHER: (c) =>
+    c.emit("Gather", [c.input(0), c.input(1)], [c.output], { axis: c.num(0), batchDims: c.num(1) }),
   GATHER_ND: same("GatherND"),
   EMBEDDING_LOOKUP: (c) => {
-    if (c.output.dtype !== c.input(1).dtype) c.reject(`a ${c.input(1).dtype} table read as ${c.output.dtype}`);
+    if (c.output.dtype !== c.input(1).dtype)
+      c.reject(`a ${c.input(1).dtype} table read as ${c.output.dtype}`);
     c.emit("Gather", [c.input(1), c.input(0)], [c.output], { axis: 0 });
   },
   SCATTER_ND: scatterNd,
   ONE_HOT: (c) => c.emit("OneHot", c.inputs.slice(0, 4), [c.output], { axis: c.num(0), wrap: false }),
-  TOPK_V2: (c) => c.emit("TopK", [c.input(0), c.input(1)], [...c.outputs], { axis: -1, largest: true, sorted: true }),
+  TOPK_V2: (c) =>
+    c.emit("TopK", [c.input(0), c.input(1)], [...c.outputs], { axis: -1, largest: true, sorted: true }),
   SHAPE: (c) => c.emit("Shape", [c.input(0)], [c.output], { to: c.output.dtype }),
   RANK: rank,
   RANGE: same("Range"),

@@ -7,7 +7,9 @@ import { networks, transposeConvBias } from "./operators-nn.js";
 import { movement } from "./operators-shape.js";
 
 /** Built-in operators by the schema's name. */
-export const builtins: ReadonlyMap<string, Row> = new Map(Object.entries({ ...elementwise, ...networks, ...movement }));
+export const builtins: ReadonlyMap<string, Row> = new Map(
+  Object.entries({ ...elementwise, ...networks, ...movement }),
+);
 
 /** Custom operators by their own name. */
 export const customs: ReadonlyMap<string, Row> = new Map([
@@ -15,23 +17,28 @@ export const customs: ReadonlyMap<string, Row> = new Map([
   ["Convolution2DTransposeBias", transposeConvBias],
 ]);
 
-/** Inputs: box encodings, class scores, anchors. Computes in float; quantised inputs are dequantised as TFLite does. */
+/** Inputs: box encodings, class scores, anchors. Quantised ones are dequantised first, as TFLite does. */
 function detectionPostProcess(c: Op): void {
   const options = readFlexMap(c.custom);
   const need = (key: string): number => options.get(key) ?? c.fail(`option ${key} is missing`);
-  c.emit("DetectionPostProcess", [0, 1, 2].map((i) => c.asFloat(c.input(i))), [...c.outputs], {
-    maxDetections: need("max_detections"),
-    maxClassesPerDetection: need("max_classes_per_detection"),
-    detectionsPerClass: options.get("detections_per_class") ?? 100,
-    useRegularNms: Boolean(options.get("use_regular_nms") ?? 0),
-    nmsScoreThreshold: need("nms_score_threshold"),
-    nmsIouThreshold: need("nms_iou_threshold"),
-    numClasses: need("num_classes"),
-    yScale: need("y_scale"),
-    xScale: need("x_scale"),
-    hScale: need("h_scale"),
-    wScale: need("w_scale"),
-  });
+  c.emit(
+    "DetectionPostProcess",
+    [0, 1, 2].map((i) => c.asFloat(c.input(i))),
+    [...c.outputs],
+    {
+      maxDetections: need("max_detections"),
+      maxClassesPerDetection: need("max_classes_per_detection"),
+      detectionsPerClass: options.get("detections_per_class") ?? 100,
+      useRegularNms: Boolean(options.get("use_regular_nms") ?? 0),
+      nmsScoreThreshold: need("nms_score_threshold"),
+      nmsIouThreshold: need("nms_iou_threshold"),
+      numClasses: need("num_classes"),
+      yScale: need("y_scale"),
+      xScale: need("x_scale"),
+      hScale: need("h_scale"),
+      wScale: need("w_scale"),
+    },
+  );
 }
 
 /** What to do about operators that cannot run. */

@@ -194,7 +194,8 @@ class Reader {
 
   #report(graph: Graph): void {
     for (const n of graph.nodes)
-      if (!registry.has(n.op)) this.#note(n.op, n.outputs[0]?.name ?? "", new Unsupported("the operator is not known"));
+      if (!registry.has(n.op))
+        this.#note(n.op, n.outputs[0]?.name ?? "", new Unsupported("the operator is not known"));
     if (this.subgraphs > 1 && this.#problems.length === 0)
       this.#problems.push({
         op: "SUBGRAPHS",
@@ -208,11 +209,15 @@ class Reader {
   #problemsError(): ModelError {
     const ops = [...new Set(this.#problems.map((p) => `${p.op} (${p.reason})`))];
     const shown = ops.slice(0, 5).join("; ") + (ops.length > 5 ? `; and ${ops.length - 5} more` : "");
-    return new ModelError("unsupported", `${this.#problems.length} of the model's parts cannot run: ${shown}`, {
-      op: this.#problems[0]?.op,
-      hint: this.#problems.find((p) => p.hint)?.hint,
-      problems: this.#problems,
-    });
+    return new ModelError(
+      "unsupported",
+      `${this.#problems.length} of the model's parts cannot run: ${shown}`,
+      {
+        op: this.#problems[0]?.op,
+        hint: this.#problems.find((p) => p.hint)?.hint,
+        problems: this.#problems,
+      },
+    );
   }
 }
 
@@ -227,7 +232,9 @@ function operatorName(t: Table): OperatorName {
     t.num(schema.operatorCode.deprecatedBuiltinCode, "i8"),
   );
   const name = schema.builtinNames[code] ?? `BUILTIN_${code}`;
-  return name === "CUSTOM" ? { name: (t.string(schema.operatorCode.customCode) ?? "").slice(0, maxText), custom: true } : { name, custom: false };
+  return name === "CUSTOM"
+    ? { name: (t.string(schema.operatorCode.customCode) ?? "").slice(0, maxText), custom: true }
+    : { name, custom: false };
 }
 
 /**
@@ -247,7 +254,11 @@ function infer(graph: Graph, fixed: ReadonlyMap<Tensor, readonly number[]>): voi
   }
   for (const [t, dtype] of declared)
     if (t.dtype !== dtype)
-      throw new ModelError("bad_graph", `TFLite file: tensor ${t.name} is ${dtype}, its operator gives ${t.dtype}`, {
-        tensor: t.name,
-      });
+      throw new ModelError(
+        "bad_graph",
+        `TFLite file: tensor ${t.name} is ${dtype}, its operator gives ${t.dtype}`,
+        {
+          tensor: t.name,
+        },
+      );
 }

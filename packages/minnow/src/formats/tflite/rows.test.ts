@@ -14,7 +14,9 @@ interface Golden {
   /** Case → outputs. */
   outputs: Record<string, { shape: number[]; data: (number | string)[] }[]>;
 }
-const golden = JSON.parse(readFileSync(new URL("../../../fixtures/tflite-rows.json", import.meta.url), "utf8")) as Golden;
+const golden = JSON.parse(
+  readFileSync(new URL("../../../fixtures/tflite-rows.json", import.meta.url), "utf8"),
+) as Golden;
 
 for (const [name, spec] of cases)
   test(name, () => {
@@ -27,7 +29,10 @@ for (const [name, spec] of cases)
       assert.deepEqual(got.shape, w.shape);
       w.data.forEach((v, k) => {
         const a = got.data[k] as number;
-        assert.ok(Math.abs(a - Number(v)) <= 1e-5 + 1e-5 * Math.abs(Number(v)), `element ${k} of output ${i}: ${a}, not ${v}`);
+        assert.ok(
+          Math.abs(a - Number(v)) <= 1e-5 + 1e-5 * Math.abs(Number(v)),
+          `element ${k} of output ${i}: ${a}, not ${v}`,
+        );
       });
     });
   });
@@ -36,7 +41,7 @@ test("rows that these cases leave out", () => {
   const covered = new Set(cases.flatMap(([, spec]) => spec.ops.map((o) => o.op)));
   // Checked by models of shared/testdata, by LiteRT lacking them, or by being another row's twin.
   const elsewhere =
-    "POW FLOOR_DIV FLOOR_MOD EQUAL LESS_EQUAL GREATER LOGICAL_AND LOGICAL_OR LOGICAL_NOT CEIL ROUND SQRT RSQRT LOG " +
-    "QUANTIZE DEQUANTIZE FAKE_QUANT REDUCE_MIN REDUCE_ANY REDUCE_ALL ONE_HOT RANGE FILL";
+    "POW FLOOR_DIV FLOOR_MOD EQUAL LESS_EQUAL GREATER LOGICAL_AND LOGICAL_OR LOGICAL_NOT CEIL ROUND " +
+    "SQRT RSQRT LOG QUANTIZE DEQUANTIZE FAKE_QUANT REDUCE_MIN REDUCE_ANY REDUCE_ALL ONE_HOT RANGE FILL";
   assert.deepEqual([...builtins.keys()].filter((op) => !covered.has(op)).sort(), elsewhere.split(" ").sort());
 });

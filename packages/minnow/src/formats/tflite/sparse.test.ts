@@ -6,7 +6,10 @@ import { buildTflite, type Fields } from "./build.test.helper.js";
 import { readTflite } from "./reader.js";
 import * as schema from "./schema.js";
 
-const dense = (size: number): Fields => ({ [schema.dimMetadata.format]: { i8: 0 }, [schema.dimMetadata.denseSize]: { i32: size } });
+const dense = (size: number): Fields => ({
+  [schema.dimMetadata.format]: { i8: 0 },
+  [schema.dimMetadata.denseSize]: { i32: size },
+});
 /** `type` 1 = int32; segments and indices are a union. */
 const compressed = (segments: number[], indices: number[]): Fields => ({
   [schema.dimMetadata.format]: { i8: 1 },
@@ -49,19 +52,25 @@ function read({ shape, values, order, blockMap, levels }: Spec): number[] {
   );
   const w = g.nodes[0]?.inputs[1];
   assert.deepEqual([g.nodes.length, w?.name, w?.aliases], [1, "w", ["d"]]);
-  return [...(w?.data as Float32Array)];
+  return Array.from(w?.data as Float32Array);
 }
 
 test("rows of compressed columns", () => {
   // [[1, 0, 2], [0, 0, 0], [0, 3, 0]]
   const levels = [dense(3), compressed([0, 2, 2, 3], [0, 2, 1])];
-  assert.deepEqual(read({ shape: [3, 3], values: [1, 2, 3], order: [0, 1], levels }), [1, 0, 2, 0, 0, 0, 0, 3, 0]);
+  assert.deepEqual(
+    read({ shape: [3, 3], values: [1, 2, 3], order: [0, 1], levels }),
+    [1, 0, 2, 0, 0, 0, 0, 3, 0],
+  );
 });
 
 test("columns first", () => {
   // The same matrix, walked down the columns.
   const levels = [dense(3), compressed([0, 1, 2, 3], [0, 2, 0])];
-  assert.deepEqual(read({ shape: [3, 3], values: [1, 3, 2], order: [1, 0], levels }), [1, 0, 2, 0, 0, 0, 0, 3, 0]);
+  assert.deepEqual(
+    read({ shape: [3, 3], values: [1, 3, 2], order: [1, 0], levels }),
+    [1, 0, 2, 0, 0, 0, 0, 3, 0],
+  );
 });
 
 test("blocks of 2 × 2", () => {
@@ -72,7 +81,12 @@ test("blocks of 2 × 2", () => {
 });
 
 test("levels that lie are errors", () => {
-  const good: Spec = { shape: [3, 3], values: [1, 2, 3], order: [0, 1], levels: [dense(3), compressed([0, 2, 2, 3], [0, 2, 1])] };
+  const good: Spec = {
+    shape: [3, 3],
+    values: [1, 2, 3],
+    order: [0, 1],
+    levels: [dense(3), compressed([0, 2, 2, 3], [0, 2, 1])],
+  };
   const bad: [Partial<Spec>, RegExp][] = [
     [{ order: [0, 0] }, /levels do not fit/],
     [{ order: [0, 7] }, /no dimension/],
@@ -85,7 +99,10 @@ test("levels that lie are errors", () => {
     [{ values: [1, 2] }, /fewer values/],
     [{ blockMap: [5], order: [0, 1, 2], levels: [dense(3), dense(3), dense(1)] }, /block map/],
     [{ blockMap: [0], order: [0, 1, 2], levels: [dense(3), dense(3), dense(0)] }, /divide/],
-    [{ shape: [3000, 3000, 3000], order: [0, 1, 2], levels: [dense(3000), dense(3000), dense(3000)] }, /much larger/],
+    [
+      { shape: [3000, 3000, 3000], order: [0, 1, 2], levels: [dense(3000), dense(3000), dense(3000)] },
+      /much larger/,
+    ],
   ];
   for (const [change, message] of bad)
     assert.throws(

@@ -25,7 +25,11 @@ function readLevels(t: Table, shape: readonly number[]): Level[] {
   const dims = t.tables(sparsity.dimMetadata);
   const rank = shape.length;
   const fail = (why: string): never => t.file.fail(`sparse tensor: ${why}`);
-  if (order.length !== rank + blockMap.length || dims.length !== order.length || new Set(order).size !== order.length)
+  if (
+    order.length !== rank + blockMap.length ||
+    dims.length !== order.length ||
+    new Set(order).size !== order.length
+  )
     fail("its levels do not fit its shape");
   if (blockMap.some((d) => !(d >= 0 && d < rank)) || new Set(blockMap).size !== blockMap.length)
     fail("its block map does not fit its shape");
@@ -47,7 +51,10 @@ function readLevels(t: Table, shape: readonly number[]): Level[] {
     const segments = indexVector(d, dimMetadata.segmentsType, dimMetadata.segments);
     const indices = indexVector(d, dimMetadata.indicesType, dimMetadata.indices);
     if (!segments || !indices) return fail("a compressed level lacks its segments or indices");
-    if (segments.some((s, i) => s > indices.length || s < (segments[i - 1] ?? 0)) || indices.some((i) => i < 0 || i >= extent))
+    if (
+      segments.some((s, i) => s > indices.length || s < (segments[i - 1] ?? 0)) ||
+      indices.some((i) => i < 0 || i >= extent)
+    )
       fail("a segment or index is outside its level");
     return { size: extent, segments, indices, stride };
   });

@@ -40,7 +40,9 @@ export class Tensors {
   ) {
     this.#tables = subgraph.tables(schema.subgraph.tensors);
     this.count = this.#tables.length;
-    this.#names = this.#tables.map((t, i) => this.names.take(t.string(schema.tensor.name)?.slice(0, maxName) || `tensor_${i}`));
+    this.#names = this.#tables.map((t, i) =>
+      this.names.take(t.string(schema.tensor.name)?.slice(0, maxName) || `tensor_${i}`),
+    );
   }
 
   name(index: number): string {
@@ -89,7 +91,12 @@ export class Tensors {
     }
     const variable = t.num(schema.tensor.isVariable, "bool") !== 0;
     const open = bytes ? shape : shape.map((d, i): Dim => (signature[i] === -1 ? "?" : d));
-    const made: Tensor = { name, dtype, shape: open, kind: variable ? "variable" : bytes ? "constant" : "value" };
+    const made: Tensor = {
+      name,
+      dtype,
+      shape: open,
+      kind: variable ? "variable" : bytes ? "constant" : "value",
+    };
     if (bytes) {
       const dense = this.buffers.array(bytes, dtype, shape, t.table(schema.tensor.sparsity));
       if (dtype === "int4") dtype = "int8";
@@ -97,7 +104,8 @@ export class Tensors {
       made.dtype = dtype;
     }
     const quant = this.#quantization(t, name, shape);
-    if (quant && (dtype === "int8" || dtype === "uint8" || dtype === "int16" || dtype === "int4")) made.quant = quant;
+    if (quant && (dtype === "int8" || dtype === "uint8" || dtype === "int16" || dtype === "int4"))
+      made.quant = quant;
     else if (quant && dtype === "int32") this.#biasQuant.set(made, quant);
     return made;
   }
@@ -112,11 +120,17 @@ export class Tensors {
     const zeros = q.nums(schema.quantization.zeroPoint, "i64") ?? [];
     // Some files name the weights' axis for a bias, which has only one.
     const axis = shape.length === 1 ? 0 : q.num(schema.quantization.quantizedDimension, "i32");
-    if (scale.length > 1 && scale.length !== shape[axis]) fail(`${scale.length} scales along axis ${axis} of [${shape}]`);
-    if (zeros.length > 1 && zeros.length !== scale.length) fail(`${zeros.length} zero points for ${scale.length} scales`);
+    if (scale.length > 1 && scale.length !== shape[axis])
+      fail(`${scale.length} scales along axis ${axis} of [${shape}]`);
+    if (zeros.length > 1 && zeros.length !== scale.length)
+      fail(`${zeros.length} zero points for ${scale.length} scales`);
     if (scale.some((s) => !(s >= 0 && s < Infinity))) fail("a scale is not a positive number");
     if (zeros.some((z) => Math.abs(z) > 32768)) fail("a zero point is out of bounds");
-    return { scale, zeroPoint: scale.map((_, i) => zeros[zeros.length > 1 ? i : 0] ?? 0), axis: scale.length > 1 ? axis : 0 };
+    return {
+      scale,
+      zeroPoint: scale.map((_, i) => zeros[zeros.length > 1 ? i : 0] ?? 0),
+      axis: scale.length > 1 ? axis : 0,
+    };
   }
 
   /** Gives an input its shape: open dimensions become symbols. Returns the shape the file holds for them. */
@@ -161,7 +175,13 @@ export class Tensors {
   }
 
   /** A new constant beside tensor `of`. */
-  constant(of: string, suffix: string, dtype: DType, shape: readonly number[], data: NonNullable<Tensor["data"]>): Tensor {
+  constant(
+    of: string,
+    suffix: string,
+    dtype: DType,
+    shape: readonly number[],
+    data: NonNullable<Tensor["data"]>,
+  ): Tensor {
     if (data.length !== count(shape)) this.buffers.file.fail(`constant ${of} does not fit [${shape}]`);
     return { name: this.nameFor(of, suffix), dtype, shape, kind: "constant", data };
   }

@@ -147,7 +147,11 @@ function fast(boxes: Boxes, t: Scores, o: DetectionOptions): Found {
     const at = box * t.columns + t.offset;
     return t.scores.subarray(at, at + o.numClasses);
   };
-  const best = Float32Array.from({ length: t.boxes }, (_, i) => row(i).reduce((a, b) => Math.max(a, b)));
+  const best = new Float32Array(t.boxes).fill(Number.NEGATIVE_INFINITY);
+  for (let i = 0; i < t.boxes; i++) {
+    const at = i * t.columns + t.offset;
+    for (let c = 0; c < o.numClasses; c++) best[i] = Math.max(best[i] as number, t.scores[at + c] as number);
+  }
   const selected = suppress(boxes, best, o.maxDetections, o);
   const list = selected.flatMap((box) => {
     const scores = row(box);

@@ -2,9 +2,8 @@
 // Of equal elements the first comes first; NaN counts as larger than everything.
 import { count } from "../../graph/dim.js";
 import { halfToFloat, type TypedArray } from "../../graph/dtype.js";
+import { type Before, sink } from "./heap.js";
 import { type HostKernel, type HostTensor, tensor } from "./kernel.js";
-
-type Better = (a: number, b: number) => boolean;
 
 /**
  * params: axis, largest (1 or 0). inputs: x. outputs: values, indices (int32 or int64; may be absent).
@@ -46,7 +45,7 @@ function keyOf(x: HostTensor, i: number): number {
 }
 
 /** Whether element a of the row comes before element b. */
-function order(row: readonly number[] | readonly bigint[], largest: boolean): Better {
+function order(row: readonly number[] | readonly bigint[], largest: boolean): Before {
   return (a, b) => {
     const [x, y] = [row[a] as number, row[b] as number];
     if (x === y) return a < b;
@@ -57,7 +56,7 @@ function order(row: readonly number[] | readonly bigint[], largest: boolean): Be
 }
 
 /** Fills `best` with the best of 0…n−1, best first. */
-function select(best: Uint32Array, n: number, better: Better): void {
+function select(best: Uint32Array, n: number, better: Before): void {
   const k = best.length;
   if (k === 0) return;
   for (let i = 0; i < k; i++) best[i] = i;
@@ -73,19 +72,4 @@ function select(best: Uint32Array, n: number, better: Better): void {
     best[last] = worst;
     sink(best, 0, last, better);
   }
-}
-
-/** Restores the heap below `i`: its root is the worst. */
-function sink(heap: Uint32Array, i: number, n: number, better: Better): void {
-  const moving = heap[i] as number;
-  let at = i;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= n) break;
-    if (child + 1 < n && better(heap[child] as number, heap[child + 1] as number)) child++;
-    if (!better(moving, heap[child] as number)) break;
-    heap[at] = heap[child] as number;
-    at = child;
-  }
-  heap[at] = moving;
 }

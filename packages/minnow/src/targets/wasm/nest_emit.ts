@@ -6,7 +6,7 @@
 //
 // A block is `unroll` vectors, then one vector, then single elements, all by the same vector code, so
 // that an element's bits do not depend on where it falls.
-import { accumulator, type Expr, input, num } from "../../compiler/expr.js";
+import { accumulator, type Expr, input, num, operandsOf } from "../../compiler/expr.js";
 import { scalarOf } from "../../compiler/nest.js";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.js";
 import { hoistConstants } from "./elements.js";
@@ -402,18 +402,5 @@ class NestEmitter extends NestAccess {
   }
 }
 
-function operandNumbers(e: Expr): number[] {
-  const found = new Set<number>();
-  const seen = new Set<Expr>();
-  const visit = (x: Expr): void => {
-    if (seen.has(x)) return;
-    seen.add(x);
-    if (x.k === "in") {
-      if (x.i >= 0 && x.i < firstParameter) found.add(x.i);
-    } else if (x.k === "select") [x.c, x.a, x.b].forEach(visit);
-    else if (x.k === "bin" || x.k === "cmp") [x.a, x.b].forEach(visit);
-    else if (x.k !== "const") visit(x.a);
-  };
-  visit(e);
-  return [...found].sort((a, b) => a - b);
-}
+/** Operands proper: neither the accumulator nor constants that arrive as words. */
+const operandNumbers = (e: Expr): number[] => operandsOf(e).filter((i) => i >= 0 && i < firstParameter);

@@ -117,7 +117,7 @@ function tileTrials(memory: WebAssembly.Memory): Trial[] {
   const m = new ModuleBuilder();
   const candidates = tileCandidates;
   candidates.forEach(({ mr, nr }, i) => {
-    const spec: TileSpec = { kind: "f32", fma: true, mr, channels: nr, rest: 0, blocks: true, epilogue: bare };
+    const spec: TileSpec = { kind: "f32", fma: true, mr, channels: nr, unroll: 4, rest: 0, blocks: true, epilogue: bare };
     m.exports.set(`k${i}`, gemmTile(m, spec, layout));
   });
   const exports = instantiate(m, memory);

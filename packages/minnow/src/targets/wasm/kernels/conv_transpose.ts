@@ -12,9 +12,10 @@ import type { Engine, Tile } from "../engine.js";
 import type { ArgWord, Packed, PlannedKernel, TunedKernel } from "../kernel.js";
 import type { Layout } from "./arguments.js";
 import { epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
-import { gemmLayout, panels } from "./gemm.js";
+import { depthOf, gemmLayout, panels } from "./gemm.js";
 import { gemmTile, type TileSpec } from "./gemm_tile.js";
 import { type Buffers, dataId, roundUp } from "./operands.js";
+import { unrollOf } from "./tiles.js";
 
 export const convTranspose: TunedKernel = { kernels: ["conv_transpose2d"], plan: planTranspose };
 
@@ -50,8 +51,9 @@ function planTranspose(step: Step, engine: Engine, program: Buffers): PlannedKer
   const argBytes = roundUp(4 * layout.names.length, 64);
   const [xImage, xRow, xPitch] = x.strides as [number, number, number];
   const name = `f32_transposed_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
+  const depth = depthOf(channels, 1, unrollOf("f32", engine.fma));
   const spec = (c: number): TileSpec => ({
-    kind: "f32", fma: engine.fma, mr: tile.mr, channels: c, rest: channels % 4, blocks: channels >= 4, epilogue,
+    kind: "f32", fma: engine.fma, mr: tile.mr, channels: c, ...depth, epilogue,
   });
   return {
     key: `${name}_${s.kernel}s${s.stride}_c${channels}>${outputs}_${epilogue.key}`,
@@ -66,7 +68,7 @@ function planTranspose(step: Step, engine: Engine, program: Buffers): PlannedKer
       outPitch: epilogue.outPitch * epilogue.outBytes,
       scratch: { kind: "scratch" },
       zero: { kind: "zero" },
-      steps: channels >> 2,
+      steps: Math.floor(channels / depth.unroll),
       taps: 1,
       panelBytes: 32 * channels,
       panels: Math.floor(outputs / tile.nr),

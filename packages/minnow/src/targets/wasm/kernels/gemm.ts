@@ -9,7 +9,7 @@ import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { fillByte, type RowKind, rowTable, windowWords } from "./rows.js";
-import { chunkRows } from "./tiles.js";
+import { chunkRows, unrollOf } from "./tiles.js";
 
 export interface Window {
   readonly h: number;
@@ -53,20 +53,20 @@ const groupWords = ["groups", "groupBytes"] as const;
 /** Loops over chunks, groups and panels. */
 export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel {
   const tile = pickTile(engine.f32, p.channels / p.groups);
+  const depth = depthOf(p.k, p.taps, unrollOf("f32", engine.fma));
   const spec = (channels: number): TileSpec => ({
     kind: "f32",
     fma: engine.fma,
     mr: tile.mr,
     channels,
-    ...depthOf(p),
+    ...depth,
     epilogue: p.epilogue,
   });
   const each = p.channels / p.groups;
   const layout = gemmLayout(p.epilogue);
   const tail = each % tile.nr;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
-  const { blocks, rest } = depthOf(p);
-  const kEnd = `k${blocks ? 4 : 0}+${rest}`;
+  const kEnd = depthKey(depth);
   const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
   const rowsAndScratch = scratchOf(p, tile);
@@ -78,7 +78,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
       outPitch: p.epilogue.outPitch * p.epilogue.outBytes,
       scratch: { kind: "scratch" },
       zero: { kind: "zero" },
-      steps: p.k >> 2,
+      steps: Math.floor(p.k / depth.unroll),
       taps: p.taps,
       panelBytes: panel,
       panels: Math.floor(each / tile.nr),
@@ -101,9 +101,22 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   };
 }
 
-/** Short lines of k (first convolutions: kw·3) are unrolled whole, else blocks of 4 and a rest. */
-const depthOf = ({ k, taps }: Pick<GemmPlan, "k" | "taps">): { blocks: boolean; rest: number } =>
-  k < 4 || (taps > 1 && k <= 32 && k % 4 !== 0) ? { blocks: false, rest: k } : { blocks: true, rest: k % 4 };
+/** How k steps of a tap are cut into blocks: words and code. */
+export interface Depth {
+  readonly unroll: number;
+  readonly blocks: boolean;
+  readonly rest: number;
+}
+
+/**
+ * Short lines of k (first convolutions: kw·3) are unrolled whole where unrolling pays, else blocks and a rest.
+ * @param k steps of one tap
+ */
+export function depthOf(k: number, taps: number, unroll: number): Depth {
+  if (k < unroll || (unroll > 1 && taps > 1 && k <= 32 && k % unroll !== 0)) return { unroll, blocks: false, rest: k };
+  return { unroll, blocks: true, rest: k % unroll };
+}
+export const depthKey = (d: Depth): string => `k${d.blocks ? d.unroll : 0}+${d.rest}`;
 
 /** Fewer channels than the tile is wide: the narrow tile of the same height would do the same work. */
 const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile);

@@ -12,11 +12,12 @@ import type { Layout } from "./arguments.js";
 import { convGeometry, convRows } from "./conv.js";
 import { constantProduct } from "./dense.js";
 import { type Epilogue, epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
-import { emitGemm, gemmLayout, type GemmPlan, scratchOf, windowArgs } from "./gemm.js";
+import { depthKey, depthOf, emitGemm, gemmLayout, type GemmPlan, scratchOf, windowArgs } from "./gemm.js";
 import type { TileSpec } from "./gemm_tile.js";
 import { type Buffers, roundUp } from "./operands.js";
 import { type Matrix, pairBytes, packPairs } from "./pack.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
+import { unrollOf } from "./tiles.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };
 export const denseInt8: TunedKernel = { kernels: ["dense", "matmul"], plan: planDense };
@@ -81,17 +82,16 @@ function planInteger(
   const wide = roundUp(bytes, 64);
   const tileTable = wide + roundUp(rowWide * (chunk + tile.mr) + 64, 64);
   const name = `i16_${p.name}_${tile.mr}x${tile.nr}`;
+  const d = depthOf(pairs, 1, unrollOf("i16", engine.fma));
   const spec = (channels: number): TileSpec => ({
     kind: "i16",
     fma: engine.fma,
     mr: tile.mr,
     channels,
-    rest: pairs % 4,
-    blocks: pairs >= 4,
+    ...d,
     epilogue,
   });
-  const kEnd = `k${pairs >= 4 ? 4 : 0}+${pairs % 4}`;
-  const shape = `${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${each % tile.nr}${p.groups > 1 ? "_groups" : ""}`;
+  const shape = `${p.rowKind}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}${p.groups > 1 ? "_groups" : ""}`;
   return {
     key: `${name}_${signed ? "s8" : "u8"}_${shape}_${engine.fma}_${epilogue.key}`,
     label: name,
@@ -108,7 +108,7 @@ function planInteger(
       outPitch: epilogue.outPitch * epilogue.outBytes,
       scratch: { kind: "scratch" },
       zero: { kind: "zero" },
-      steps: pairs >> 2,
+      steps: Math.floor(pairs / d.unroll),
       taps: 1,
       panelBytes: pairBytes(depth),
       panels: Math.floor(each / tile.nr),

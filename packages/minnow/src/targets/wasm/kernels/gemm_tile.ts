@@ -21,7 +21,7 @@ export const gemmWords = [
   "outPitch", // bytes from one output pixel to the next
   "scratch",
   "zero",
-  "steps", // whole blocks of 4 k (i16: of 4 pairs) in one tap
+  "steps", // whole blocks of k in one tap
   "taps",
   "panelBytes", // weights of 8 channels
   "panels", // whole tiles of nr channels
@@ -35,7 +35,9 @@ export interface TileSpec {
   readonly mr: number;
   /** Channels, 1…16: vectors of 4, the last one partly stored. */
   readonly channels: number;
-  /** k (i16: pairs) left after the blocks of 4. */
+  /** k (i16: pairs) in a block. */
+  readonly unroll: number;
+  /** k left after the whole blocks. */
   readonly rest: number;
   /** There are whole blocks. */
   readonly blocks: boolean;
@@ -43,7 +45,7 @@ export interface TileSpec {
 }
 
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? 4 : 0}+${s.rest}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -57,7 +59,6 @@ export function gemmTile(m: ModuleBuilder, s: TileSpec, layout: Layout<string>):
 }
 
 const [argsParam, tableParam, rowsParam, weightsParam, slotParam, startParam] = [0, 1, 2, 3, 4, 5];
-const unroll = 4;
 
 class Tile {
   private readonly vectors: number;
@@ -102,7 +103,7 @@ class Tile {
         f.inc(tableParam, 4 * s.mr);
         if (s.blocks) {
           f.get(steps).set(k);
-          f.repeat(k, () => this.block(unroll, true));
+          f.repeat(k, () => this.block(this.s.unroll, true));
         }
         if (s.rest) this.block(s.rest, false);
       });

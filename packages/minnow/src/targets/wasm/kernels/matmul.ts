@@ -8,11 +8,12 @@ import type { Engine, Tile } from "../engine.js";
 import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
 import type { Layout } from "./arguments.js";
 import { epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
-import { gemmLayout, scratchOf } from "./gemm.js";
+import { depthKey, depthOf, gemmLayout, scratchOf } from "./gemm.js";
 import { gemmTile, type TileSpec } from "./gemm_tile.js";
 import { type Buffers, joined, roundUp, walkOf } from "./operands.js";
 import { isFloatProduct } from "./products.js";
 import { rowTable } from "./rows.js";
+import { unrollOf } from "./tiles.js";
 
 export const matmul: TunedKernel = { kernels: ["matmul", "dense"], plan: planMatmul };
 
@@ -44,11 +45,12 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
   const panelAt = roundUp(scratch.bytes, 64);
   const name = `f32_matmul_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const along = sides.bColumn === 4 ? "n" : "k";
+  const depth = depthOf(k, 1, unrollOf("f32", engine.fma));
   const spec = (channels: number): TileSpec => ({
-    kind: "f32", fma: engine.fma, mr: tile.mr, channels, rest: k % 4, blocks: k >= 4, epilogue,
+    kind: "f32", fma: engine.fma, mr: tile.mr, channels, ...depth, epilogue,
   });
   return {
-    key: `${name}_${along}_k${k >= 4 ? 4 : 0}+${k % 4}_${n < tile.nr ? 0 : 1}+${n % tile.nr}_${epilogue.key}`,
+    key: `${name}_${along}_${depthKey(depth)}_${n < tile.nr ? 0 : 1}+${n % tile.nr}_${epilogue.key}`,
     label: name,
     emit: (module) => emitMatmul(module, layout, tile, n, spec, along),
     extent: rows,
@@ -59,7 +61,7 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
       outPitch: epilogue.outPitch * epilogue.outBytes,
       scratch: { kind: "scratch" },
       zero: { kind: "zero" },
-      steps: k >> 2,
+      steps: Math.floor(k / depth.unroll),
       taps: 1,
       panelBytes: 32 * k,
       panels: Math.floor(n / tile.nr),
