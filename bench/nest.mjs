@@ -179,6 +179,25 @@ const cases = {
     },
     [tensor("uint8", [66049, 21]), tensor("int32", [66049])],
   ],
+  "transpose 512x512, + 1": () => {
+    const c = move([512, 512], [at(1), at(0)], [512, 512]);
+    c[0].result = e.add(f(0), 1);
+    return c;
+  },
+  "NHWC>NCHW 56x56x64, add": () => {
+    const shape = [1, 64, 56, 56];
+    const turned = { value: 0, index: [at(0), at(2), at(3), at(1)] };
+    return [
+      {
+        loops: shape,
+        reduce: [],
+        operands: [turned, walk(1, shape)],
+        result: e.add(f(0), f(1)),
+        out: walk(2, shape),
+      },
+      [tensor("float32", [1, 56, 56, 64]), tensor("float32", shape), tensor("float32", shape)],
+    ];
+  },
   "NCHW>NHWC 3x224x224": () => move([1, 224, 224, 3], [at(0), at(3), at(1), at(2)], [1, 3, 224, 224]),
   "NHWC>NCHW 224x224x3": () => move([1, 3, 224, 224], [at(0), at(2), at(3), at(1)], [1, 224, 224, 3]),
   "NHWC>NCHW 56x56x64": () => move([1, 64, 56, 56], [at(0), at(2), at(3), at(1)], [1, 56, 56, 64]),

@@ -463,10 +463,51 @@ test("transpositions of every element size, with partial tiles and outer loops",
     }
 });
 
+test("fused transpositions go in panels; parts of panels, padding and broadcasts with them", () => {
+  for (const [a, b] of [
+    [64, 16],
+    [100, 37],
+    [256, 20],
+    [131, 64],
+    [90, 3],
+  ] as const)
+    for (const pad of [0, 3]) {
+      const index: AxisIndex[] = [pad ? { offset: -pad, terms: [[2, 1]], guard: true } : at(2), at(1)];
+      const loops = [2, b, a];
+      check(
+        {
+          loops,
+          reduce: [],
+          operands: [{ value: 0, index, fill: 4 }, walk(1, loops), { value: 2, index: [at(1)] }],
+          result: e.add(e.mul(e.input(0, "f32"), e.input(2, "f32")), e.input(1, "f32")),
+          out: walk(3, loops),
+        },
+        [
+          tensor("float32", [a - pad, b]),
+          tensor("float32", loops, true),
+          tensor("float32", [b]),
+          tensor("float32", loops),
+        ],
+      );
+      check(
+        {
+          loops,
+          reduce: [3],
+          operands: [{ value: 0, index: [at(3), at(2), at(1)] }],
+          body: e.input(0, "i32"),
+          combine: "sum",
+          result: e.accumulator("i32"),
+          out: walk(1, loops),
+        },
+        [tensor("int16", [3, a, b]), tensor("int32", loops)],
+      );
+    }
+});
+
 test("random nests", () => {
   for (let i = 0; i < rounds; i++) {
     seed = i + 1;
-    const loops = Array.from({ length: upTo(3) }, () => 1 + upTo(pick([3, 9, 40])));
+    const loops = Array.from({ length: upTo(3) }, () => 1 + upTo(pick([3, 9, 40, 90])));
     const combine = pick([undefined, undefined, "sum", "max", "min", "prod"] as const);
     const reduce = combine ? Array.from({ length: 1 + upTo(2) }, () => 1 + upTo(pick([2, 5, 30]))) : [];
     while ([...loops, ...reduce].reduce((a, b) => a * b, 1) > 4000) (loops.length > 0 ? loops : reduce).pop();

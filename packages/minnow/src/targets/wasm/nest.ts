@@ -34,7 +34,38 @@ export function planNest(step: Step, engine: Engine): PlannedKernel {
   if (n.loops.length === 0) addLoop(n);
   const clips = clipRule(n);
   const how = schedule(n, clips);
-  return new Planner(n, how, clips, engine, empty).plan();
+  const panel = panelLength(n, how);
+  if (panel === 0) return new Planner(n, how, clips, engine, empty, 0).plan();
+  addPanels(n, how.lane, panel);
+  return new Planner(n, { ...how, lane: how.lane + 1 }, clips, engine, empty, panel).plan();
+}
+
+/**
+ * Lanes that step over whole cache lines use one element of each: taken in short panels, with the other
+ * loops inside, the lines stay in the first-level cache until the neighbours' turn. 0 = not needed.
+ */
+function panelLength(n: Normal, how: Schedule): number {
+  const extent = n.loops[how.lane] as number;
+  if (how.laneReduce || n.loops.length < 2 || extent < 64 || n.out.lookups.length > 0) return 0;
+  const apart = [...n.operands, n.out].flatMap((p) => {
+    if (!p || Math.abs(p.at.coef[how.lane] as number) < 64) return [];
+    // worthwhile where another loop walks along the lines
+    const along = p.at.coef.some(
+      (k, l) => l !== how.lane && l < n.loops.length && k !== 0 && Math.abs(k) < 64,
+    );
+    return along ? [p.at.coef[how.lane] as number] : [];
+  });
+  if (apart.length === 0) return 0;
+  // far powers of two share few cache sets
+  return apart.some((k) => k % 1024 === 0) ? 16 : 32;
+}
+
+/** An outermost loop over panels of `length` lanes. */
+function addPanels(n: Normal, lane: number, length: number): void {
+  n.loops.unshift(Math.ceil((n.loops[lane] as number) / length));
+  for (const p of [...n.operands, n.out])
+    if (p)
+      for (const c of [p.at, ...p.guards.map((g) => g.at)]) c.coef.unshift((c.coef[lane] as number) * length);
 }
 
 function addLoop(n: Normal): void {
@@ -58,6 +89,8 @@ class Planner {
     private readonly clipped: ReturnType<typeof clipRule>,
     private readonly engine: Engine,
     private readonly empty: boolean,
+    /** Lanes of a panel, 0 = no panels. */
+    private readonly panel: number,
   ) {
     this.extents = [...n.loops, ...n.reduce];
     this.window = windowOperand(n, how.lane);
@@ -84,6 +117,7 @@ class Planner {
       unroll: this.unroll(),
       outer: this.outer.map((l) => this.word(this.extents[l] as number)),
       lane: { extent: this.word(laneExtent), reduce: how.laneReduce },
+      ...(this.panel > 0 && { panel: this.word(this.panel) }),
       ...(count > 1 && { chunk: { length: this.word(length), count: this.word(count) } }),
       reduce: this.reduce.map((l) => this.word(this.extents[l] as number)),
       ...(n.combine && { combine: n.combine }),
@@ -127,7 +161,8 @@ class Planner {
 
   /** The lane loop in pieces, so that one row can be shared and no call takes long. */
   private pieces(rows: number, extent: number): { length: number; count: number } {
-    if (this.how.laneReduce || this.n.out.lookups.length > 0) return { length: extent, count: 1 };
+    if (this.how.laneReduce || this.panel > 0 || this.n.out.lookups.length > 0)
+      return { length: extent, count: 1 };
     const perLane = this.how.cost / Math.max(1, rows * extent);
     const wanted = Math.max(64, Math.ceil(targetNs / Math.max(0.01, perLane) / 64) * 64);
     if (extent <= wanted * 2) return { length: extent, count: 1 };

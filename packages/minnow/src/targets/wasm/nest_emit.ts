@@ -60,7 +60,7 @@ class NestEmitter extends NestAccess {
     const piece = f.local();
     this.decode(indices, piece);
     f.block().loop();
-    this.row(piece);
+    this.row(s.panel === undefined ? piece : (indices[0] as Local));
     f.get(begin).i32(1).op("i32.add").tee(begin).get(end).op("i32.ge_s").brIf(1);
     this.advance(indices, piece);
     f.end().end();
@@ -114,6 +114,7 @@ class NestEmitter extends NestAccess {
     f.set(this.start);
   }
 
+  /** One row; `piece` is the number of its chunk or panel. */
   private row(piece: Local): void {
     const { f, s } = this;
     const saved = new Map(this.now);
@@ -122,15 +123,17 @@ class NestEmitter extends NestAccess {
     const n = f.local();
     if (s.lane.reduce) this.reducedRow(bounds, n);
     else {
+      const length = s.panel ?? s.chunk?.length;
+      // a panel's cursors start at its first lane, a chunk's at the row's
       const first = s.chunk ? f.local() : undefined;
       this.push(s.lane.extent);
-      if (s.chunk && first !== undefined) {
+      if (length !== undefined) {
         f.get(piece);
-        this.push(s.chunk.length).op("i32.mul").tee(first).op("i32.sub").set(n);
-        f.get(n);
-        this.push(s.chunk.length);
-        f.get(n);
-        this.push(s.chunk.length).op("i32.lt_u", "select");
+        this.push(length).op("i32.mul");
+        if (first !== undefined) f.tee(first);
+        f.op("i32.sub").set(n).get(n);
+        this.push(length).get(n);
+        this.push(length).op("i32.lt_u", "select");
       }
       f.set(n);
       this.enterLanes(first);

@@ -65,6 +65,8 @@ export interface Structure {
   /** Extents, outermost first. */
   readonly outer: readonly Word[];
   readonly lane: { readonly extent: Word; readonly reduce: boolean };
+  /** The outermost loop walks panels of this many lanes. */
+  readonly panel?: Word;
   /** The lane loop is cut into `count` pieces of `length`. */
   readonly chunk?: { readonly length: Word; readonly count: Word };
   readonly reduce: readonly Word[];
