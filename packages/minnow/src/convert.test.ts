@@ -7,6 +7,7 @@ import { writeMinnow } from "./formats/minnow/writer.js";
 import { needs, readBytes, shared } from "./formats/testdata.test.helper.js";
 import { parse, print } from "./graph/text.js";
 import { annotate } from "./ops/infer.js";
+import { sameNumbers } from "./passes/check.test.helper.js";
 
 const source = (): Uint8Array => {
   const g = parse(`graph g(%x: float32[N, 3, H, W]) -> (%y, %z) {
@@ -59,6 +60,39 @@ test("shapes and dims are fixed; outputs are chosen and kept", async () => {
   );
   const half = readMinnow(await convert(source(), { dims: { H: 8, W: 8 } }));
   assert.deepEqual(half.inputs[0]?.shape, ["N", 3, 8, 8]);
+});
+
+test("a tensor that was moved to another axis order is still found by its name", async () => {
+  const file = await convert(source(), { outputs: ["y", "c1"] });
+  assert.deepEqual(
+    read(file).outputs.map((t) => t.name),
+    ["y", "c1"],
+  );
+  const g = parse(`graph g(%x: float32[1, 2, 3, 4]) -> (%y) {
+    const %w: float32[2, 1, 1, 4] = random(1)
+    %c = Conv2D(%x, %w)
+    %n = Transpose(%c) {perm: [0, 3, 1, 2]}
+    %r = Relu(%n)
+    %s = Sigmoid(%r)
+    %y = Transpose(%s) {perm: [0, 2, 3, 1]}
+  }`);
+  annotate(g);
+  const optimised = await convert(writeMinnow(g));
+  assert.equal(
+    readMinnow(optimised)
+      .tensors()
+      .find((t) => t.name === "r"),
+    undefined,
+  );
+  const again = toGraph(optimised, { outputs: ["r", "y"] });
+  assert.deepEqual(
+    again.outputs.map((t) => [t.name, t.shape]),
+    [
+      ["r", [1, 2, 2, 3]],
+      ["y", [1, 2, 3, 2]],
+    ],
+  );
+  sameNumbers(toGraph(writeMinnow(g), { outputs: ["r", "y"], optimize: false }), again);
 });
 
 test("events tell what was read, rewritten and written", async () => {

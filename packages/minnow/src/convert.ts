@@ -10,6 +10,7 @@ import { readOnnx } from "./formats/onnx/index.js";
 import { readTflite } from "./formats/tflite/reader.js";
 import type { Graph } from "./graph/graph.js";
 import { optimize } from "./passes/index.js";
+import { restoreTensors } from "./passes/restore.js";
 import { readSource } from "./runtime/source.js";
 import { fixShapes, type GraphChanges, selectOutputs } from "./runtime/specialize.js";
 import type { ModelSource, Progress } from "./runtime/types.js";
@@ -92,7 +93,10 @@ export function toGraph(bytes: Uint8Array, options: GraphOptions = {}): Graph {
   const start = performance.now();
   const graph = read(bytes);
   const done = graph.meta.passes !== undefined; // a .minnow file that was optimised when it was written
-  if (options.outputs) selectOutputs(graph, options.outputs);
+  if (options.outputs) {
+    restoreTensors(graph, options.outputs);
+    selectOutputs(graph, options.outputs);
+  }
   const fixed = fixShapes(graph, options);
   onEvent?.({
     type: "read",

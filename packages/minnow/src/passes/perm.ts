@@ -61,3 +61,21 @@ export function insertAfterPredecessor(order: readonly number[], axes: readonly 
 }
 
 export const rankOf = (t: Tensor): number => t.shape.length;
+
+/**
+ * Name of a tensor that holds transpose(t, layout): "t~0231". Passes never write other names of this
+ * form, so a tensor that only lives on in another order can still be asked for by its own name.
+ */
+export function movedName(name: string, layout: Perm): string {
+  const source = sourceOfMoved(name, layout.length);
+  const order = source ? compose(source.layout, layout) : layout;
+  const base = source ? source.name : name;
+  return isIdentity(order) ? base : `${base}~${order.join("")}`;
+}
+
+/** What a moved tensor's name says: "t~0231" is transpose(t, [0, 2, 3, 1]). */
+export function sourceOfMoved(name: string, rank: number): { name: string; layout: Perm } | null {
+  const m = /^(.*)~(\d+)(?:\.\d+)?$/s.exec(name);
+  const layout = permOf([...(m?.[2] ?? "")].map(Number), rank);
+  return m && layout && m[2]?.length === rank ? { name: m[1] as string, layout } : null;
+}

@@ -11,7 +11,18 @@ import { permuteData } from "./constants.js";
 import { Layouts, transposePerm } from "./layout_choice.js";
 import type { Plan } from "./layout_rules.js";
 import { Editor, mergeNames, type Pass, reshapeAttr, sameShape } from "./pass.js";
-import { compose, equal, identity, inverse, isIdentity, key, type Perm, permute, rankOf } from "./perm.js";
+import {
+  compose,
+  equal,
+  identity,
+  inverse,
+  isIdentity,
+  key,
+  movedName,
+  type Perm,
+  permute,
+  rankOf,
+} from "./perm.js";
 
 export const transposes: Pass = {
   name: "transposes",
@@ -92,7 +103,7 @@ class Rebuild {
   }
 
   private name(t: Tensor, layout: Perm): string {
-    return this.editor.fresh(`${t.name}~${layout.join("")}`);
+    return this.editor.fresh(movedName(t.name, layout));
   }
 
   /** The tensor that holds transpose(t, layout), made where it is first needed. */
@@ -100,7 +111,7 @@ class Rebuild {
     if (layout.length > rankOf(t)) return this.raise(t, layout);
     const { root, perm } = this.layouts.rootOf(t);
     if (root.kind === "constant" && root.data && root.dtype !== "int4")
-      return this.getConstant(root, t, compose(perm, layout));
+      return this.getConstant(root, compose(perm, layout));
     const need = compose(perm, layout);
     const own = isIdentity(layout);
     const source = this.nearest(root, need);
@@ -144,14 +155,14 @@ class Rebuild {
       this.merged.push([from, to]);
   }
 
-  private getConstant(root: Tensor, t: Tensor, need: Perm): Tensor {
+  private getConstant(root: Tensor, need: Perm): Tensor {
     if (isIdentity(need)) return root;
     const known = this.cache(root).get(need.join());
     if (known) return known;
     const shape = root.shape as readonly number[];
     const data = permuteData(root.data as never, root.dtype, shape, need);
     const out = constant(
-      this.editor.fresh(`${t.name}~${need.join("")}`),
+      this.editor.fresh(movedName(root.name, need)),
       root.dtype,
       permute(shape, need),
       data,
