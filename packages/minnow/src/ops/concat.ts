@@ -37,15 +37,16 @@ function inferConcat(c: InferContext): Inferred[] {
   for (let i = 1; i < c.inputs.length; i++) {
     const t = need(c, i);
     if (t.dtype !== first.dtype) reject(c, `inputs are ${first.dtype} and ${t.dtype}`);
-    const fits = t.shape.length === shape.length;
+    const misfit = (): never =>
+      reject(
+        c,
+        `shapes ${c.inputs.map((s) => `[${s?.shape.join(", ")}]`).join(" ")} do not fit along axis ${axis}`,
+      );
+    if (t.shape.length !== shape.length) misfit();
     shape.forEach((d, k) => {
       const e = t.shape[k] as Dim;
-      if (k === axis) shape[k] = fits ? add(d, e) : d;
-      else if (!fits || (typeof d === "number" && typeof e === "number" && d !== e))
-        reject(
-          c,
-          `shapes ${c.inputs.map((s) => `[${s?.shape.join(", ")}]`).join(" ")} do not fit along axis ${axis}`,
-        );
+      if (k === axis) shape[k] = add(d, e);
+      else if (typeof d === "number" && typeof e === "number" && d !== e) misfit();
       else shape[k] = typeof d === "number" ? d : (broadcastDim(d, e) ?? d);
     });
   }
