@@ -386,6 +386,23 @@ checkOp("ConvTranspose2D: more phases and cuts", [
   transposed([1, 5, 4, 4], [4, 3, 3, 3], { strides: [2, 2], dilations: [2, 3] }),
 ]);
 
+const half = (c: OpCase): OpCase => ({
+  ...c,
+  inputs: c.inputs.map((t) => t && { ...t, dtype: "float16" as const }),
+  tolerance: 2e-3,
+});
+checkOp(
+  "float16 tensors: stored halves, float32 sums",
+  [
+    conv([1, 8, 8, 4], [8, 1, 1, 4]),
+    conv([1, 7, 6, 8], [16, 3, 3, 8], { padding: "same_upper", strides: [2, 2] }),
+    conv([1, 6, 6, 16], [16, 3, 3, 1], { group: 16, padding: "same_upper" }),
+    transposed([2, 3, 4, 3], [3, 3, 3, 5], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+    dense([5, 17], [9, 17]),
+    mm([2, 3, 4], [2, 4, 5]),
+  ].map(half),
+);
+
 test("symbolic sizes", () => {
   const infer = (attrs: Attrs) => {
     const node = {

@@ -406,6 +406,40 @@ checkOp("CumSum", [
   { op: "CumSum", inputs: [{ shape: [0, 4] }, axis(1)] },
 ]);
 
+const f16 = (shape: S, range: readonly [number, number] = [-2, 2], constant = false) => ({
+  dtype: "float16" as const,
+  shape,
+  range,
+  constant,
+});
+checkOp(
+  "float16 tensors",
+  (
+    [
+      { op: "MaxPool2D", attrs: { kernel: [2, 2] }, inputs: [f16([1, 5, 5, 9])] },
+      { op: "AvgPool2D", attrs: { kernel: [3, 3], padding: "same_upper" }, inputs: [f16([1, 5, 5, 9])] },
+      { op: "ReduceMean", attrs: { axes: [1] }, inputs: [f16([3, 8, 5])] },
+      { op: "ReduceMax", attrs: { axes: [-1] }, inputs: [f16([3, 8, 5])] },
+      { op: "ReduceLogSumExp", attrs: { axes: [-1] }, inputs: [f16([3, 8, 5])] },
+      { op: "ArgMax", attrs: { axis: 1 }, inputs: [f16([3, 8])], outputs: [{ dtype: "int64" }] },
+      { op: "Softmax", inputs: [f16([3, 9])] },
+      { op: "LogSoftmax", inputs: [f16([3, 9])] },
+      { op: "CumSum", inputs: [f16([3, 9]), axis(1)] },
+      { op: "LayerNorm", inputs: [f16([3, 9]), f16([9]), f16([9])] },
+      {
+        op: "BatchNorm",
+        attrs: { axis: 1 },
+        inputs: [f16([3, 4]), f16([4]), f16([4]), f16([4]), f16([4], [0.5, 2])],
+      },
+      {
+        op: "BatchNorm",
+        attrs: { axis: 1 },
+        inputs: [f16([3, 4]), ...[-1, -1, -1, 0.5].map((lo) => f16([4], [lo, 2], true))],
+      },
+    ] as OpCase[]
+  ).map((c) => ({ ...c, tolerance: 2e-3 })),
+);
+
 test("8-bit means by float32 division round as integer division does", () => {
   const f = Math.fround;
   for (let n = 1; n <= 4096; n++)

@@ -297,6 +297,13 @@ class NestEmitter extends NestAccess {
       this.settle((p) => p.inReduce);
       const loaded = new Map(fixed);
       for (const i of this.bodyUses) if (!loaded.has(i)) loaded.set(i, this.load(i, vectors));
+      let here = index;
+      if (arg && this.vector) {
+        here = f.local("v128");
+        f.get(index as Local)
+          .op("i32x4.splat")
+          .set(here);
+      }
       accs.forEach((acc, u) => {
         const operand = (i: number): Local => this.operand(i, u, loaded, accs);
         if (!arg) {
@@ -304,7 +311,7 @@ class NestEmitter extends NestAccess {
           return;
         }
         (this.step as ReadyExpr).emit(operand);
-        this.keepBest(acc, places[u] as Local, index as Local, t);
+        this.keepBest(acc, places[u] as Local, here as Local, t);
       });
       for (const [c, local] of saved) this.now.set(c, local);
     });
@@ -318,7 +325,7 @@ class NestEmitter extends NestAccess {
     return arg ? places : accs;
   }
 
-  /** The new value is on the stack: takes it and its index where it is better. */
+  /** The new value is on the stack: takes it and its index (a vector of it) where it is better. */
   private keepBest(best: Local, place: Local, index: Local, t: Expr["t"]): void {
     const { f, s } = this;
     const value = f.local(this.valueType(t));
@@ -328,8 +335,13 @@ class NestEmitter extends NestAccess {
     f.set(value).get(value).get(best);
     if (this.vector) {
       f.op(`${t}x4.${name}${t === "f32" ? "" : "_s"}` as "f32x4.gt").set(better);
-      f.get(value).get(best).get(better).op("v128.bitselect").set(best);
-      f.get(index).op("i32x4.splat").get(place).get(better).op("v128.bitselect").set(place);
+      // pmax(best, value) = best < value ? value : best: NaN is never better
+      const most = (s.combine as string).startsWith("argmax") ? "max" : "min";
+      f.get(best)
+        .get(value)
+        .op(t === "f32" ? `f32x4.p${most}` : `i32x4.${most}_s`)
+        .set(best);
+      f.get(index).get(place).get(better).op("v128.bitselect").set(place);
       return;
     }
     f.op(`${t}.${name}${t === "f32" ? "" : "_s"}` as "f32.gt").set(better);

@@ -178,6 +178,13 @@ const atanh: Row = (c) => {
   return c.scale(c.emit("Log", [ratio]), 0.5);
 };
 
+/** atan(x / √(1 − x²)) */
+const asin = (c: Call): Tensor => {
+  const x = c.x(0);
+  const root = c.emit("Sqrt", [c.emit("Sub", [c.scalar(1), c.emit("Square", [x])])]);
+  return c.emit("Atan", [c.emit("Div", [x, root])]);
+};
+
 /** x · sigmoid(alpha·x) */
 const swish: Row = (c) => {
   const x = c.x(0);
@@ -259,6 +266,8 @@ export const elementwise: Table = {
   Tan: (c) => c.emit("Div", [c.emit("Sin", [c.x(0)]), c.emit("Cos", [c.x(0)])]),
   Sinh: hyperbolic("Sub"),
   Cosh: hyperbolic("Add"),
+  Asin: asin,
+  Acos: (c) => c.emit("Sub", [c.scalar(Math.PI / 2), asin(c)]),
   Asinh: areaHyperbolic(1),
   Acosh: areaHyperbolic(-1),
   Atanh: atanh,
