@@ -125,7 +125,7 @@ const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && chan
 export const integerWords = ["rowTaps", "tapK", "zeroPoint", "fill", "rowWide", "wide", "tileTable"] as const;
 
 /** Words of products of two computed matrices. */
-export const matmulWords = ["b", "bRow", "bColumn", "aBatch", "bBatch", "m", "k", "panelAt"] as const;
+export const matmulWords = ["b", "bRow", "bColumn", "aBatch", "bBatch", "m", "k", "panelAt", "lastPanel"] as const;
 
 /** One layout for all matrix kernels, so that they share tiles and row tables. */
 export const gemmLayout = (epilogue: Epilogue): Layout<string> => {

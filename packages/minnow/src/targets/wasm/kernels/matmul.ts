@@ -8,12 +8,11 @@ import type { Engine, Tile } from "../engine.js";
 import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
 import type { Layout } from "./arguments.js";
 import { epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
-import { depthKey, depthOf, gemmLayout, scratchOf } from "./gemm.js";
+import { depthOf, gemmLayout, scratchOf } from "./gemm.js";
 import { gemmTile, type TileSpec } from "./gemm_tile.js";
 import { type Buffers, joined, roundUp, walkOf } from "./operands.js";
 import { isFloatProduct } from "./products.js";
 import { rowTable } from "./rows.js";
-import { unrollOf } from "./tiles.js";
 
 export const matmul: TunedKernel = { kernels: ["matmul", "dense"], plan: planMatmul };
 
@@ -37,7 +36,7 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
   const rank = nest.loops.length;
   const [m, n] = [nest.loops[rank - 2] as number, nest.loops[rank - 1] as number];
   const k = nest.reduce.reduce((x, y) => x * y, 1);
-  const tile: Tile = engine.f32.nr === 16 && n <= 8 ? { mr: engine.f32.mr, nr: 8 } : engine.f32;
+  const tile = engine.f32;
   const rows = nest.loops.slice(0, -1).reduce((x, y) => x * y, 1);
   const scratch = scratchOf({ rows: m, taps: 1, rowInput: 4 * k, rowKind: "plain", pitchBytes: 4 * k }, tile);
   const layout = gemmLayout(epilogue);
@@ -45,14 +44,15 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
   const panelAt = roundUp(scratch.bytes, 64);
   const name = `f32_matmul_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const along = sides.bColumn === 4 ? "n" : "k";
-  const depth = depthOf(k, 1, unrollOf("f32", engine.fma));
+  // All of m, n and k may change with the shape (attention over a line of text): nothing of them is code.
+  const depth = depthOf(k, 1, 1);
   const spec = (channels: number): TileSpec => ({
     kind: "f32", fma: engine.fma, mr: tile.mr, channels, ...depth, epilogue,
   });
   return {
-    key: `${name}_${along}_${depthKey(depth)}_${n < tile.nr ? 0 : 1}+${n % tile.nr}_${epilogue.key}`,
+    key: `${name}_${along}_${epilogue.key}`,
     label: name,
-    emit: (module) => emitMatmul(module, layout, tile, n, spec, along),
+    emit: (module) => emitMatmul(module, layout, tile, spec, along),
     extent: rows,
     grain: Math.max(scratch.chunk, m * Math.ceil(50000 / (m * n * k))),
     args: layout.words({
@@ -75,6 +75,7 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
       m,
       k,
       panelAt,
+      lastPanel: n % tile.nr,
       ...Object.fromEntries(epilogueNames(epilogue).map((x, i) => [x, extra[i] as ArgWord])),
     }),
     packed,
@@ -114,15 +115,13 @@ function emitMatmul(
   module: ModuleBuilder,
   layout: Layout<string>,
   tile: Tile,
-  n: number,
   spec: (channels: number) => TileSpec,
   along: "n" | "k",
 ): number {
   const fill = rowTable(module, "plain", tile.mr, layout);
   const pack = packPanel(module, layout, along);
-  const tail = n % tile.nr;
-  const whole = n >= tile.nr ? gemmTile(module, spec(tile.nr), layout) : -1;
-  const last = tail ? gemmTile(module, spec(tail), layout) : -1;
+  const whole = gemmTile(module, spec(tile.nr), layout);
+  const narrow = Array.from({ length: tile.nr - 1 }, (_, i) => gemmTile(module, spec(i + 1), layout));
   return module.func(["i32", "i32", "i32"], [], (f) => {
     const [args, begin, end] = [0, 1, 2];
     const arg = (name: string): FunctionBuilder => layout.push(f, args, name);
@@ -162,11 +161,17 @@ function emitMatmul(
       arg("scratch").get(rows).get(panel).get(start).get(start).call(fn);
       f.inc(start, channels);
     };
-    if (whole >= 0) {
-      arg("panels").set(count);
-      f.repeat(count, () => run(whole, tile.nr));
-    }
-    if (last >= 0) run(last, tail);
+    arg("panels").tee(count).if();
+    f.repeat(count, () => run(whole, tile.nr)).end();
+    arg("lastPanel").set(count);
+    narrow.forEach((fn, i) => {
+      f.get(count)
+        .i32(i + 1)
+        .op("i32.eq")
+        .if();
+      run(fn, i + 1);
+      f.end();
+    });
     f.incBy(begin, rows).get(begin).get(end).op("i32.lt_u").brIf(0).end().end();
   });
 }
