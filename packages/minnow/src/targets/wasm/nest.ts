@@ -118,7 +118,8 @@ class Planner {
       outer: this.outer.map((l) => this.word(this.extents[l] as number)),
       lane: { extent: this.word(laneExtent), reduce: how.laneReduce },
       ...(this.panel > 0 && { panel: this.word(this.panel) }),
-      ...(count > 1 && { chunk: { length: this.word(length), count: this.word(count) } }),
+      // one long row is always taken in pieces, short rows too: the same code for every size
+      ...((count > 1 || (this.outer.length === 0 && this.chunks())) && { chunk: { length: this.word(length), count: this.word(count) } }),
       reduce: this.reduce.map((l) => this.word(this.extents[l] as number)),
       ...(n.combine && { combine: n.combine }),
       operands: n.operands.map((p, i) => (p ? this.placeCode(p, i) : null)),
@@ -161,12 +162,15 @@ class Planner {
 
   /** The lane loop in pieces, so that one row can be shared and no call takes long. */
   private pieces(rows: number, extent: number): { length: number; count: number } {
-    if (this.how.laneReduce || this.panel > 0 || this.n.out.lookups.length > 0)
-      return { length: extent, count: 1 };
+    if (!this.chunks()) return { length: extent, count: 1 };
     const perLane = this.how.cost / Math.max(1, rows * extent);
     const wanted = Math.max(64, Math.ceil(targetNs / Math.max(0.01, perLane) / 64) * 64);
     if (extent <= wanted * 2) return { length: extent, count: 1 };
     return { length: wanted, count: Math.ceil(extent / wanted) };
+  }
+
+  private chunks(): boolean {
+    return !this.how.laneReduce && this.panel === 0 && this.n.out.lookups.length === 0;
   }
 
   /** Does the integer result fit the output's type without wrapping? */

@@ -112,7 +112,9 @@ export function schedule(n: Normal, clips: ClipRule): Schedule {
       return accessCost[kind] + narrow;
     };
     const sum = (list: readonly number[]): number => list.reduce((a, i) => a + (i < 0 ? 0 : cheap(i)), 0);
-    const passes = vector ? Math.floor(extent / 4) + (extent % 4) : extent;
+    // The mean tail, not this extent's: shapes that differ a little should share their code.
+    const tail = extent < 8 ? extent % 4 : 1.5;
+    const passes = vector ? Math.floor(extent / 4) + tail : extent;
     const waste = (passes * width) / Math.max(1, extent);
     const entry = 8 + 2 * places.length + (window < 0 ? 0 : 20);
     const perStep = n.body ? sum(body) + weight(n.body) + 1 : 0;
@@ -134,7 +136,12 @@ export function schedule(n: Normal, clips: ClipRule): Schedule {
     if (!best || c < best.cost) best = { lane, cost: c };
   };
   // innermost first: on a tie it has the better locality
-  for (let l = n.loops.length - 1; l >= 0; l--) consider(l, 1);
+  const inner = n.loops.length - 1;
+  const plain = (l: number): boolean =>
+    [n.out, ...places.map((x) => x.p)].every((p) => ["unit", "row"].includes(laneKind(n, p, l, () => false)));
+  // A contiguous innermost loop is kept unless another is far better: the choice should not turn on sizes.
+  const settled = inner >= 0 && (n.loops[inner] as number) >= 4 && plain(inner);
+  for (let l = inner; l >= 0; l--) consider(l, settled && l !== inner ? 4 : 1);
   if (n.body && vector && !isArg(n.combine)) {
     for (let r = n.reduce.length - 1; r >= 0; r--) {
       const lane = n.loops.length + r;

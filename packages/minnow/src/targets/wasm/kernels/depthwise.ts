@@ -68,8 +68,9 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
     stride: window.stride,
     dilation: window.dilation,
     padLeft: window.pad[1],
-    pitch: g.pitch * g.x.bytes,
-    outPitch: epilogue.outPitch * epilogue.outBytes,
+    // 0 where there is one pixel: any pitch will do
+    pitch: (g.pitch || channels) * g.x.bytes,
+    outPitch: (epilogue.outPitch || channels) * epilogue.outBytes,
     xt: depthwiseWidth(kw, window.stride[1]),
     math,
     epilogue,
@@ -161,11 +162,11 @@ function tileRow(s: Spec, g: ConvGeometry, once: boolean): RowTiling {
   while (innerAt + (inner + 1) * xt <= ow && column(innerAt + inner * xt) + span <= w) inner++;
   let done = innerAt + inner * xt;
   let rightAt = -1;
-  let overhang = 0;
+  // Also where no right tile runs, so that all widths share the code.
+  const overhang = Math.min(span - 1, Math.max(0, column(ow - 1) + (s.kernel[1] - 1) * s.dilation[1] + 1 - w));
   const last = ow - xt;
   if (done < ow && ow - done <= xt && last >= firstSingles && column(last) >= 0 && (!once || last === done)) {
     rightAt = last;
-    overhang = Math.max(0, column(last) + span - w);
     done = ow;
   }
   const innerColumn = column(innerAt);
