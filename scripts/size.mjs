@@ -23,16 +23,26 @@ export async function measure(code) {
     platform: "browser",
     target: "es2022",
     external: ["node:*"],
-    splitting: false,
+    splitting: true, // what is imported on demand (the worker's side of a model) is paid for on demand
+    outdir: "out",
     metafile: true,
     write: false,
     logLevel: "error",
   });
-  const text = result.outputFiles[0].contents;
+  const startup = new Set();
+  const follow = (name) => {
+    if (startup.has(name)) return;
+    startup.add(name);
+    for (const i of result.metafile.outputs[name].imports)
+      if (i.kind === "import-statement" && !i.external) follow(i.path);
+  };
+  follow(Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint)[0]);
+  const contents = result.outputFiles.filter((f) => [...startup].some((n) => f.path.endsWith(n)));
+  const text = Buffer.concat(contents.map((f) => f.contents));
   const size = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
   const rooms = new Map();
   const files = [];
-  for (const output of Object.values(result.metafile.outputs))
+  for (const [, output] of Object.entries(result.metafile.outputs).filter(([n]) => startup.has(n)))
     for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
       const m =
         /packages\/minnow\/dist\/(?:([^/]+\/(?:tflite|onnx|minnow|wasm|reference|host))\/|([^/]+)\/)?/.exec(

@@ -265,19 +265,19 @@ function fullOperands(a: LoopNest, values: readonly Value[], shape: readonly num
 /** Operands, each value and index once. */
 class OperandList {
   readonly list: Access[];
-  private readonly at = new Map<string, number>();
+  readonly #at = new Map<string, number>();
   constructor(start: readonly Access[] = []) {
     this.list = [...start];
-    start.forEach((o, i) => this.at.set(this.key(o), i));
+    start.forEach((o, i) => this.#at.set(this.#key(o), i));
   }
-  private key(o: Access): string {
+  #key(o: Access): string {
     return JSON.stringify([o.value, o.fill ?? 0, o.index]);
   }
   add(o: Access): number {
-    const key = this.key(o);
-    const known = this.at.get(key);
+    const key = this.#key(o);
+    const known = this.#at.get(key);
     if (known !== undefined) return known;
-    this.at.set(key, this.list.length);
+    this.#at.set(key, this.list.length);
     return this.list.push(o) - 1;
   }
 }

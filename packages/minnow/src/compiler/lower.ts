@@ -17,9 +17,9 @@ export function lower(graph: Graph, known: Known): Lowered {
 }
 
 class Lowering {
-  private readonly values: Value[] = [];
-  private readonly ids = new Map<Tensor, number>();
-  private readonly kernels: LoweredKernel[] = [];
+  readonly #values: Value[] = [];
+  readonly #ids = new Map<Tensor, number>();
+  readonly #kernels: LoweredKernel[] = [];
 
   constructor(
     private readonly graph: Graph,
@@ -27,28 +27,28 @@ class Lowering {
   ) {}
 
   run(): Lowered {
-    const inputs = this.graph.inputs.map((t) => ({ name: t.name, value: this.idOf(t) }));
-    const needed = this.neededNodes();
-    for (const node of this.graph.nodes) if (needed.has(node)) this.node(node);
-    const outputs = this.graph.outputs.map((t) => ({ name: t.name, value: this.output(t) }));
-    return { values: this.values, inputs, outputs, kernels: this.kernels, fusions: {} };
+    const inputs = this.graph.inputs.map((t) => ({ name: t.name, value: this.#idOf(t) }));
+    const needed = this.#neededNodes();
+    for (const node of this.graph.nodes) if (needed.has(node)) this.#node(node);
+    const outputs = this.graph.outputs.map((t) => ({ name: t.name, value: this.#output(t) }));
+    return { values: this.#values, inputs, outputs, kernels: this.#kernels, fusions: {} };
   }
 
   /** Nodes that outputs depend on, not counting what is known without running. */
-  private neededNodes(): Set<Node> {
+  #neededNodes(): Set<Node> {
     const producers = this.graph.producers();
     const needed = new Set<Node>();
     const stack = [...this.graph.outputs];
     for (let t = stack.pop(); t; t = stack.pop()) {
       const node = producers.get(t);
-      if (!node || needed.has(node) || this.constantData(t)) continue;
+      if (!node || needed.has(node) || this.#constantData(t)) continue;
       needed.add(node);
       for (const i of node.inputs) if (i) stack.push(i);
     }
     return needed;
   }
 
-  private info(t: Tensor): TensorInfo & { shape: readonly number[] } {
+  #info(t: Tensor): TensorInfo & { shape: readonly number[] } {
     const info = this.known.get(t) ?? declared(t);
     if (!isConcrete(info.shape))
       throw new ModelError(
@@ -63,10 +63,10 @@ class Lowering {
   }
 
   /** The elements of a tensor that need not be computed. */
-  private constantData(t: Tensor): TypedArray | null {
+  #constantData(t: Tensor): TypedArray | null {
     if (t.kind === "constant") return t.data ?? null;
     if (t.kind === "input") return null;
-    const { value, dtype, shape } = this.info(t);
+    const { value, dtype, shape } = this.#info(t);
     if (!value || value.length !== count(shape) || !value.every((v) => typeof v === "number")) return null;
     const data = newArray(dtype, value.length);
     for (let i = 0; i < value.length; i++)
@@ -74,17 +74,17 @@ class Lowering {
     return data;
   }
 
-  private add(v: Omit<Value, "id" | "output">): number {
-    return this.values.push({ ...v, id: this.values.length, output: false }) - 1;
+  #add(v: Omit<Value, "id" | "output">): number {
+    return this.#values.push({ ...v, id: this.#values.length, output: false }) - 1;
   }
 
-  private idOf(t: Tensor): number {
-    const known = this.ids.get(t);
+  #idOf(t: Tensor): number {
+    const known = this.#ids.get(t);
     if (known !== undefined) return known;
-    const { dtype, shape, quant } = this.info(t);
-    const data = this.constantData(t);
+    const { dtype, shape, quant } = this.#info(t);
+    const data = this.#constantData(t);
     const kind = t.kind === "input" ? "input" : data ? "constant" : "value";
-    const id = this.add({
+    const id = this.#add({
       label: t.name,
       dtype,
       shape,
@@ -92,41 +92,41 @@ class Lowering {
       ...(quant && { quant }),
       ...(data && { data }),
     });
-    this.ids.set(t, id);
+    this.#ids.set(t, id);
     return id;
   }
 
   /** An output must be computed storage of its own: constants are copied. */
-  private output(t: Tensor): number {
-    const id = this.idOf(t);
-    const v = this.values[id] as Value;
+  #output(t: Tensor): number {
+    const id = this.#idOf(t);
+    const v = this.#values[id] as Value;
     if (v.kind !== "constant") {
       v.output = true;
       return id;
     }
-    const copy = this.add({
+    const copy = this.#add({
       label: t.name,
       dtype: t.dtype === "float16" ? v.dtype : t.dtype,
       shape: v.shape,
       kind: "value",
     });
-    (this.values[copy] as Value).output = true;
-    this.kernels.push({ ...this.blank("Constant", t.name), nest: copyNest(id, copy, v.shape, v.dtype) });
+    (this.#values[copy] as Value).output = true;
+    this.#kernels.push({ ...this.#blank("Constant", t.name), nest: copyNest(id, copy, v.shape, v.dtype) });
     return copy;
   }
 
-  private blank(op: string, node: string): LoweredKernel {
+  #blank(op: string, node: string): LoweredKernel {
     return { name: "nest", params: {}, op, node, fused: [], macs: 0 };
   }
 
-  private node(node: Node): void {
+  #node(node: Node): void {
     const def = definitionOf(node);
-    if (this.constantNode(node)) return;
+    if (this.#constantNode(node)) return;
     if (def.alias) {
-      const [from, to] = [this.idOf(node.inputs[0] as Tensor), this.idOf(node.outputs[0] as Tensor)];
-      this.kernels.push({ ...this.blank(node.op, node.name), name: "alias", alias: { from, to } });
-    } else if (def.expr) this.elementwise(node, def);
-    else if (def.lower) this.lowered(node, def);
+      const [from, to] = [this.#idOf(node.inputs[0] as Tensor), this.#idOf(node.outputs[0] as Tensor)];
+      this.#kernels.push({ ...this.#blank(node.op, node.name), name: "alias", alias: { from, to } });
+    } else if (def.expr) this.#elementwise(node, def);
+    else if (def.lower) this.#lowered(node, def);
     else
       throw new ModelError("unsupported", `operator ${node.op} (${node.name}) has no implementation`, {
         op: node.op,
@@ -134,31 +134,31 @@ class Lowering {
   }
 
   /** Float16 and quantised constants made float: no step, the constant is read in its stored form. */
-  private constantNode(node: Node): boolean {
+  #constantNode(node: Node): boolean {
     const [x] = node.inputs;
     const [y] = node.outputs;
     if (!x || !y || (node.op !== "Cast" && node.op !== "Dequantize")) return false;
-    const from = this.values[this.idOf(x)] as Value;
+    const from = this.#values[this.#idOf(x)] as Value;
     if (from.kind !== "constant" || !from.data) return false;
-    const to = this.info(y);
+    const to = this.#info(y);
     if (node.op === "Cast" && from.dtype === "float16" && to.dtype === "float32") {
-      this.ids.set(y, from.id);
+      this.#ids.set(y, from.id);
       return true;
     }
     if (node.op === "Dequantize" && from.quant && to.dtype === "float32") {
       const data = dequantizeConstant(from);
-      this.ids.set(
+      this.#ids.set(
         y,
-        this.add({ label: y.name, dtype: "float32", shape: from.shape, kind: "constant", data }),
+        this.#add({ label: y.name, dtype: "float32", shape: from.shape, kind: "constant", data }),
       );
       return true;
     }
     return false;
   }
 
-  private elementwise(node: Node, def: OpDef): void {
-    const inputs = node.inputs.map((t) => this.values[this.idOf(t as Tensor)] as Value);
-    const out = this.values[this.idOf(node.outputs[0] as Tensor)] as Value;
+  #elementwise(node: Node, def: OpDef): void {
+    const inputs = node.inputs.map((t) => this.#values[this.#idOf(t as Tensor)] as Value);
+    const out = this.#values[this.#idOf(node.outputs[0] as Tensor)] as Value;
     const operands: Access[] = inputs.map((v) => ({ value: v.id, index: along(v.shape, out.shape.length) }));
     const loaded = inputs.map((v, i) => e.input(i, scalarOf(v.dtype)));
     const result = elementExpr(def, attributesOf(node, def), loaded, inputs, out);
@@ -169,15 +169,15 @@ class Lowering {
       result,
       out: { value: out.id, index: identity(out.shape.length) },
     };
-    this.kernels.push({ ...this.blank(node.op, node.name), nest });
+    this.#kernels.push({ ...this.#blank(node.op, node.name), nest });
   }
 
-  private lowered(node: Node, def: OpDef): void {
+  #lowered(node: Node, def: OpDef): void {
     const attrs = attributesOf(node, def);
     const tensor = (t: Tensor): LowerTensor => {
-      const i = this.info(t);
+      const i = this.#info(t);
       // As stored: constants behind a cast from float16 too.
-      const v = this.values[this.idOf(t)] as Value;
+      const v = this.#values[this.#idOf(t)] as Value;
       const data = v.kind === "constant" ? v.data : undefined;
       return {
         dtype: data ? v.dtype : i.dtype,
@@ -189,9 +189,9 @@ class Lowering {
     };
     const inputs = node.inputs.map((t) => (t ? tensor(t) : undefined));
     const outputs = node.outputs.map(tensor);
-    const first = this.kernels.length;
+    const first = this.#kernels.length;
     const push = (k: Partial<LoweredKernel>): void => {
-      this.kernels.push({ ...this.blank(node.op, node.name), ...k });
+      this.#kernels.push({ ...this.#blank(node.op, node.name), ...k });
     };
     const context: LowerContext = {
       op: node.op,
@@ -199,23 +199,23 @@ class Lowering {
       attrs,
       inputs,
       outputs,
-      input: (i) => this.idOf(node.inputs[i] as Tensor),
-      output: (i) => this.idOf(node.outputs[i] as Tensor),
-      temp: (dtype, shape) => this.add({ label: `${node.name}:temp`, dtype, shape, kind: "value" }),
+      input: (i) => this.#idOf(node.inputs[i] as Tensor),
+      output: (i) => this.#idOf(node.outputs[i] as Tensor),
+      temp: (dtype, shape) => this.#add({ label: `${node.name}:temp`, dtype, shape, kind: "value" }),
       table: (data, shape, dtype = tableType(data)) =>
-        this.add({ label: `${node.name}:table`, dtype, shape, kind: "constant", data }),
-      info: (v) => this.kernelValue(v),
+        this.#add({ label: `${node.name}:table`, dtype, shape, kind: "constant", data }),
+      info: (v) => this.#kernelValue(v),
       nest: (nest) => push({ nest }),
       kernel: (name, params, nest) => push({ name, params, nest }),
       opaque: (name, params, reads, writes) => push({ name, params, reads, writes }),
     };
     (def.lower as NonNullable<OpDef["lower"]>)(context);
-    const last = this.kernels[first];
+    const last = this.#kernels[first];
     if (last && def.macs) last.macs = def.macs({ inputs, outputs, attrs });
   }
 
-  private kernelValue(id: number): KernelValue {
-    const v = this.values[id] as Value;
+  #kernelValue(id: number): KernelValue {
+    const v = this.#values[id] as Value;
     return { source: { kind: "temp", index: id }, dtype: v.dtype, shape: v.shape };
   }
 }

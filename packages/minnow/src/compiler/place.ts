@@ -31,26 +31,26 @@ export function place(lowered: Lowered): Storage[] {
 }
 
 class Placement {
-  private readonly places = new Map<number, Place>();
-  private readonly producers = new Map<number, LoweredKernel>();
+  readonly #places = new Map<number, Place>();
+  readonly #producers = new Map<number, LoweredKernel>();
   /** Values that must be contiguous: outputs, operands of kernels without a nest. */
-  private readonly rigid = new Set<number>();
+  readonly #rigid = new Set<number>();
 
   constructor(private readonly lowered: Lowered) {
     for (const k of lowered.kernels) {
-      for (const v of writesOf(k)) if (!this.producers.has(v)) this.producers.set(v, k);
-      if (!k.nest && !k.alias) for (const v of [...readsOf(k), ...writesOf(k)]) this.rigid.add(v);
+      for (const v of writesOf(k)) if (!this.#producers.has(v)) this.#producers.set(v, k);
+      if (!k.nest && !k.alias) for (const v of [...readsOf(k), ...writesOf(k)]) this.#rigid.add(v);
     }
-    for (const o of lowered.outputs) this.rigid.add(o.value);
+    for (const o of lowered.outputs) this.#rigid.add(o.value);
   }
 
-  private value(id: number): Value {
+  #value(id: number): Value {
     return this.lowered.values[id] as Value;
   }
 
   resolve(id: number): Storage {
-    const at = this.places.get(id);
-    const shape = this.value(id).shape;
+    const at = this.#places.get(id);
+    const shape = this.#value(id).shape;
     if (!at) return { root: id, strides: contiguousStrides(shape), offset: 0 };
     const parent = this.resolve(at.parent);
     if (!at.start) return { ...parent, strides: contiguousStrides(shape) };
@@ -61,14 +61,14 @@ class Placement {
   /** to = reshape(from): a child in the same storage. */
   aliases(): void {
     const kernels = this.lowered.kernels;
-    for (const k of kernels) if (k.alias) this.places.set(k.alias.to, { parent: k.alias.from });
+    for (const k of kernels) if (k.alias) this.#places.set(k.alias.to, { parent: k.alias.from });
     note(this.lowered.fusions, "reshape without copy", kernels.filter((k) => k.alias).length);
   }
 
   /** Every value stored in `id`'s storage as the same elements. */
-  private sameElements(id: number): number[] {
-    const children = [...this.places].filter(([, p]) => p.parent === id && !p.start).map(([c]) => c);
-    return [id, ...children.flatMap((c) => this.sameElements(c))];
+  #sameElements(id: number): number[] {
+    const children = [...this.#places].filter(([, p]) => p.parent === id && !p.start).map(([c]) => c);
+    return [id, ...children.flatMap((c) => this.#sameElements(c))];
   }
 
   concats(): void {
@@ -79,39 +79,39 @@ class Placement {
       const start = startOf(nest.out, nest.loops.length);
       if (
         start &&
-        isWhole(operand, nest, this.value(operand.value)) &&
-        this.intoParent(operand.value, nest.out.value, start)
+        isWhole(operand, nest, this.#value(operand.value)) &&
+        this.#intoParent(operand.value, nest.out.value, start)
       )
-        this.remove(k, "concat without copy");
+        this.#remove(k, "concat without copy");
     }
   }
 
   /** Places `part` (or the value it reshapes) inside `parent` at `start`. */
-  private intoParent(part: number, parent: number, start: readonly number[]): boolean {
+  #intoParent(part: number, parent: number, start: readonly number[]): boolean {
     const chain = [part];
-    for (let p = this.places.get(part); p; p = this.places.get(p.parent)) {
+    for (let p = this.#places.get(part); p; p = this.#places.get(p.parent)) {
       if (p.start) return false;
       chain.push(p.parent);
     }
     const root = chain[chain.length - 1] as number;
-    if (this.value(root).kind !== "value" || this.value(root).dtype !== this.value(parent).dtype)
+    if (this.#value(root).kind !== "value" || this.#value(root).dtype !== this.#value(parent).dtype)
       return false;
     if (this.resolve(parent).root === root) return false;
-    const saved = new Map(this.places);
+    const saved = new Map(this.#places);
     // Turn the reshape chain round: the part is now the owner.
     for (let i = chain.length - 1; i > 0; i--)
-      this.places.set(chain[i] as number, { parent: chain[i - 1] as number });
-    this.places.set(part, { parent, start });
+      this.#places.set(chain[i] as number, { parent: chain[i - 1] as number });
+    this.#places.set(part, { parent, start });
     const storage = this.resolve(part);
-    const family = this.sameElements(part);
-    const contiguous = isContiguousStorage(storage.strides, this.value(part).shape);
+    const family = this.#sameElements(part);
+    const contiguous = isContiguousStorage(storage.strides, this.#value(part).shape);
     const fits =
-      (contiguous || (family.length === 1 && isPitched(storage.strides, this.value(part).shape))) &&
-      (contiguous || family.every((v) => !this.rigid.has(v))) &&
-      !family.some((v) => this.value(v).output);
+      (contiguous || (family.length === 1 && isPitched(storage.strides, this.#value(part).shape))) &&
+      (contiguous || family.every((v) => !this.#rigid.has(v))) &&
+      !family.some((v) => this.#value(v).output);
     if (fits) return true;
-    this.places.clear();
-    for (const [k, v] of saved) this.places.set(k, v);
+    this.#places.clear();
+    for (const [k, v] of saved) this.#places.set(k, v);
     return false;
   }
 
@@ -124,24 +124,24 @@ class Placement {
       const operand = nest.operands[0] as Access;
       const out = nest.out.value;
       const start = startOf(operand, nest.loops.length);
-      if (!start || !isWhole(nest.out, nest, this.value(out)) || this.places.has(out)) continue;
-      if (this.value(out).output || this.value(operand.value).dtype !== this.value(out).dtype) continue;
-      this.places.set(out, { parent: operand.value, start });
+      if (!start || !isWhole(nest.out, nest, this.#value(out)) || this.#places.has(out)) continue;
+      if (this.#value(out).output || this.#value(operand.value).dtype !== this.#value(out).dtype) continue;
+      this.#places.set(out, { parent: operand.value, start });
       const storage = this.resolve(out);
-      const family = this.sameElements(out);
-      const shape = this.value(out).shape;
+      const family = this.#sameElements(out);
+      const shape = this.#value(out).shape;
       const contiguous = isContiguousStorage(storage.strides, shape);
       if (
         contiguous
-          ? !family.some((v) => this.value(v).output)
-          : family.length === 1 && isPitched(storage.strides, shape) && !this.rigid.has(out)
+          ? !family.some((v) => this.#value(v).output)
+          : family.length === 1 && isPitched(storage.strides, shape) && !this.#rigid.has(out)
       )
-        this.remove(k, `${k.name} without copy`);
-      else this.places.delete(out);
+        this.#remove(k, `${k.name} without copy`);
+      else this.#places.delete(out);
     }
   }
 
-  private remove(k: LoweredKernel, why: string): void {
+  #remove(k: LoweredKernel, why: string): void {
     this.lowered.kernels = this.lowered.kernels.filter((x) => x !== k);
     note(this.lowered.fusions, why);
   }

@@ -81,8 +81,8 @@ export type ChannelMap = readonly number[];
 
 /** Resamples one row at a time; keeps the last source rows that it has stretched. */
 export class RowResampler {
-  private readonly rows: Float32Array[];
-  private readonly held: Int32Array;
+  readonly #rows: Float32Array[];
+  readonly #held: Int32Array;
   private readonly sum: Float32Array;
 
   constructor(
@@ -95,8 +95,8 @@ export class RowResampler {
   ) {
     const length = across.first.length * map.length;
     const keep = Math.min(2, down.taps);
-    this.rows = Array.from({ length: keep }, () => new Float32Array(length));
-    this.held = new Int32Array(keep).fill(-1);
+    this.#rows = Array.from({ length: keep }, () => new Float32Array(length));
+    this.#held = new Int32Array(keep).fill(-1);
     this.sum = new Float32Array(length);
   }
 
@@ -104,21 +104,21 @@ export class RowResampler {
   row(y: number): Float32Array {
     const { down, sum } = this;
     const first = down.first[y] as number;
-    if (down.taps === 1) return this.stretched(first);
+    if (down.taps === 1) return this.#stretched(first);
     if (down.taps === 2)
-      return this.blend(this.stretched(first), this.stretched(first + 1), down.weights, 2 * y);
+      return this.#blend(this.#stretched(first), this.#stretched(first + 1), down.weights, 2 * y);
     sum.fill(0);
     for (let k = 0; k < down.taps; k++) {
       const w = down.weights[y * down.taps + k] as number;
       if (w === 0) continue;
-      const row = this.stretched(first + k);
+      const row = this.#stretched(first + k);
       for (let i = 0; i < sum.length; i++) (sum[i] as number) += w * (row[i] as number);
     }
     return sum;
   }
 
   /** The bilinear case in one pass. */
-  private blend(above: Float32Array, below: Float32Array, weights: Float32Array, at: number): Float32Array {
+  #blend(above: Float32Array, below: Float32Array, weights: Float32Array, at: number): Float32Array {
     const [a, b] = [weights[at] as number, weights[at + 1] as number];
     const { sum } = this;
     for (let i = 0; i < sum.length; i++) sum[i] = a * (above[i] as number) + b * (below[i] as number);
@@ -126,28 +126,28 @@ export class RowResampler {
   }
 
   /** Source row `y` at output width. */
-  private stretched(y: number): Float32Array {
-    const slot = y % this.rows.length;
-    const row = this.rows[slot] as Float32Array;
-    if (this.held[slot] === y) return row;
-    this.held[slot] = y;
+  #stretched(y: number): Float32Array {
+    const slot = y % this.#rows.length;
+    const row = this.#rows[slot] as Float32Array;
+    if (this.#held[slot] === y) return row;
+    this.#held[slot] = y;
     if (this.across.taps === 2 && this.map.length === 3) {
-      this.stretchColours(y, row);
+      this.#stretchColours(y, row);
       return row;
     }
     this.map.forEach((channel, c) => {
-      if (channel >= 0) this.stretch(y, row, c, channel, 1, true);
+      if (channel >= 0) this.#stretch(y, row, c, channel, 1, true);
       else {
-        this.stretch(y, row, c, 0, 0.299, true);
-        this.stretch(y, row, c, 1, 0.587, false);
-        this.stretch(y, row, c, 2, 0.114, false);
+        this.#stretch(y, row, c, 0, 0.299, true);
+        this.#stretch(y, row, c, 1, 0.587, false);
+        this.#stretch(y, row, c, 2, 0.114, false);
       }
     });
     return row;
   }
 
   /** The most frequent case, bilinear in three channels, in one walk: about twice as fast. */
-  private stretchColours(y: number, row: Float32Array): void {
+  #stretchColours(y: number, row: Float32Array): void {
     const { data, channels, across } = this;
     const { first, weights } = across;
     const [r, g, b] = this.map as [number, number, number];
@@ -164,7 +164,7 @@ export class RowResampler {
   }
 
   /** row[·, c] = (or +=) scale · resampled source channel */
-  private stretch(
+  #stretch(
     y: number,
     row: Float32Array,
     c: number,

@@ -26,24 +26,24 @@ export function transposePerm(n: Node): Perm | null {
 export class Layouts {
   readonly roots = new Map<Tensor, Root>();
   /** Tensors that show a root in any axis order, the root first. */
-  private readonly shows = new Map<Tensor, Tensor[]>();
-  private readonly readers: Map<Tensor, Node[]>;
-  private readonly producers: Map<Tensor, Node>;
+  readonly #shows = new Map<Tensor, Tensor[]>();
+  readonly #readers: Map<Tensor, Node[]>;
+  readonly #producers: Map<Tensor, Node>;
   /** Candidate layouts; image: found from an image operator. */
-  private readonly candidates = new Map<Node, { layout: Perm; plan: Plan; image: boolean }>();
+  readonly #candidates = new Map<Node, { layout: Perm; plan: Plan; image: boolean }>();
 
   constructor(private readonly graph: Graph) {
-    this.readers = graph.consumers();
-    this.producers = graph.producers();
+    this.#readers = graph.consumers();
+    this.#producers = graph.producers();
     for (const n of graph.nodes) {
       const perm = transposePerm(n);
       if (!perm) continue;
       const { root, perm: before } = this.rootOf(n.inputs[0] as Tensor);
       const y = n.outputs[0] as Tensor;
       this.roots.set(y, { root, perm: compose(before, perm) });
-      const list = this.shows.get(root);
+      const list = this.#shows.get(root);
       if (list) list.push(y);
-      else this.shows.set(root, [root, y]);
+      else this.#shows.set(root, [root, y]);
     }
   }
 
@@ -54,81 +54,81 @@ export class Layouts {
   /** The layout of every node that should leave its own. */
   choose(): Map<Node, Plan> {
     if (this.roots.size === 0) return new Map();
-    this.walkFromImageOps();
-    this.walkFromTransposes();
-    return this.cut();
+    this.#walkFromImageOps();
+    this.#walkFromTransposes();
+    return this.#cut();
   }
 
   /**
    * Forwards first: what an operator is given decides best, because some orders of what it makes
    * leave a choice of what it reads (Gather of one index).
    */
-  private walkFromImageOps(): void {
+  #walkFromImageOps(): void {
     const images = this.graph.nodes.filter((n) => imageOps.has(n.op));
     const queue: Node[] = [];
-    for (const n of images) for (const t of n.outputs) this.pushReaders(t, identity(rankOf(t)), true, queue);
-    for (const n of queue) this.pushOutputs(n, true, queue);
+    for (const n of images) for (const t of n.outputs) this.#pushReaders(t, identity(rankOf(t)), true, queue);
+    for (const n of queue) this.#pushOutputs(n, true, queue);
     for (const n of images)
-      for (const t of n.inputs) if (t) this.pullProducer(t, identity(rankOf(t)), true, queue);
-    this.walk(queue, true);
+      for (const t of n.inputs) if (t) this.#pullProducer(t, identity(rankOf(t)), true, queue);
+    this.#walk(queue, true);
   }
 
-  private walkFromTransposes(): void {
+  #walkFromTransposes(): void {
     for (const [y, { root, perm }] of this.roots) {
       const queue: Node[] = [];
-      for (const c of this.readers.get(y) ?? [])
-        this.offerInputs(c, y, acrossTranspose(perm, identity(perm.length)), false, queue);
-      const p = this.producers.get(root);
-      if (p) this.offer(p, fromOutput(p, p.outputs.indexOf(root), perm), false, queue);
-      this.walk(queue, false);
+      for (const c of this.#readers.get(y) ?? [])
+        this.#offerInputs(c, y, acrossTranspose(perm, identity(perm.length)), false, queue);
+      const p = this.#producers.get(root);
+      if (p) this.#offer(p, fromOutput(p, p.outputs.indexOf(root), perm), false, queue);
+      this.#walk(queue, false);
     }
   }
 
-  private walk(queue: Node[], image: boolean): void {
+  #walk(queue: Node[], image: boolean): void {
     for (const n of queue) {
-      const plan = this.candidates.get(n)?.plan as Plan;
+      const plan = this.#candidates.get(n)?.plan as Plan;
       plan.inputs.forEach((layout, i) => {
         const t = n.inputs[i];
-        if (t && layout?.length === rankOf(t)) this.pullProducer(t, layout, image, queue);
+        if (t && layout?.length === rankOf(t)) this.#pullProducer(t, layout, image, queue);
       });
-      this.pushOutputs(n, image, queue);
+      this.#pushOutputs(n, image, queue);
     }
   }
 
-  private pushOutputs(n: Node, image: boolean, queue: Node[]): void {
-    const plan = this.candidates.get(n)?.plan as Plan;
-    for (const [j, t] of n.outputs.entries()) this.pushReaders(t, plan.outputs[j] as Perm, image, queue);
+  #pushOutputs(n: Node, image: boolean, queue: Node[]): void {
+    const plan = this.#candidates.get(n)?.plan as Plan;
+    for (const [j, t] of n.outputs.entries()) this.#pushReaders(t, plan.outputs[j] as Perm, image, queue);
   }
 
   /** Somebody wants `t` stored as `layout`: offer its producer the layout that gives this for nothing. */
-  private pullProducer(t: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
+  #pullProducer(t: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
     const { root, perm } = this.rootOf(t);
-    const p = this.producers.get(root);
-    if (p) this.offer(p, fromOutput(p, p.outputs.indexOf(root), compose(perm, layout)), image, queue);
+    const p = this.#producers.get(root);
+    if (p) this.#offer(p, fromOutput(p, p.outputs.indexOf(root), compose(perm, layout)), image, queue);
   }
 
-  private pushReaders(root: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
-    for (const t of this.shows.get(root) ?? [root])
-      for (const c of this.readers.get(t) ?? [])
-        this.offerInputs(c, t, acrossTranspose(this.rootOf(t).perm, layout), image, queue);
+  #pushReaders(root: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
+    for (const t of this.#shows.get(root) ?? [root])
+      for (const c of this.#readers.get(t) ?? [])
+        this.#offerInputs(c, t, acrossTranspose(this.rootOf(t).perm, layout), image, queue);
   }
 
-  private offerInputs(c: Node, t: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
-    if (!this.candidates.has(c)) this.offer(c, fromInput(c, c.inputs.indexOf(t), layout), image, queue);
+  #offerInputs(c: Node, t: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
+    if (!this.#candidates.has(c)) this.#offer(c, fromInput(c, c.inputs.indexOf(t), layout), image, queue);
   }
 
-  private offer(n: Node, layout: Perm | null, image: boolean, queue: Node[]): void {
-    if (!layout || this.candidates.has(n) || imageOps.has(n.op) || transposePerm(n)) return;
+  #offer(n: Node, layout: Perm | null, image: boolean, queue: Node[]): void {
+    if (!layout || this.#candidates.has(n) || imageOps.has(n.op) || transposePerm(n)) return;
     const plan = planOf(n, layout);
     if (!plan) return;
-    this.candidates.set(n, { layout, plan, image });
+    this.#candidates.set(n, { layout, plan, image });
     queue.push(n);
   }
 
-  private cut(): Map<Node, Plan> {
+  #cut(): Map<Node, Plan> {
     const cut = new MinCut();
     const vertex = new Map<Node, number>();
-    for (const [n, { layout, image }] of this.candidates) {
+    for (const [n, { layout, image }] of this.#candidates) {
       if (isIdentity(layout) || (renames.has(n.op) && keepsOrder(n.inputs[0] as Tensor, layout))) continue;
       const v = cut.vertex();
       vertex.set(n, v);
@@ -138,24 +138,24 @@ export class Layouts {
     }
     if (vertex.size === 0) return new Map();
     for (const t of this.graph.tensors())
-      if (!this.roots.has(t) && t.kind !== "constant") this.payFor(t, cut, vertex);
+      if (!this.roots.has(t) && t.kind !== "constant") this.#payFor(t, cut, vertex);
     const moved = cut.solve();
     const out = new Map<Node, Plan>();
-    for (const [n, v] of vertex) if (moved.has(v)) out.set(n, this.candidates.get(n)?.plan as Plan);
+    for (const [n, v] of vertex) if (moved.has(v)) out.set(n, this.#candidates.get(n)?.plan as Plan);
     return out;
   }
 
   /** Adds what it costs when the orders that readers need are not the one that is stored. */
-  private payFor(root: Tensor, cut: MinCut, vertex: ReadonlyMap<Node, number>): void {
+  #payFor(root: Tensor, cut: MinCut, vertex: ReadonlyMap<Node, number>): void {
     const cost = roughCount(root.shape) * 1024;
-    const producer = this.producers.get(root);
+    const producer = this.#producers.get(root);
     const p = producer && vertex.get(producer);
     const stored0 = key(root.shape, identity(rankOf(root)));
-    const plan = p === undefined ? undefined : this.candidates.get(producer as Node)?.plan;
+    const plan = p === undefined ? undefined : this.#candidates.get(producer as Node)?.plan;
     const stored1 = plan
       ? key(root.shape, plan.outputs[(producer as Node).outputs.indexOf(root)] as Perm)
       : stored0;
-    for (const [need, { always, stay, move }] of this.needs(root, vertex)) {
+    for (const [need, { always, stay, move }] of this.#needs(root, vertex)) {
       const [fits0, fits1] = [need === stored0, need === stored1];
       if (fits0 && fits1) continue;
       if (p !== undefined && always) {
@@ -178,7 +178,7 @@ export class Layouts {
   }
 
   /** Axis orders of `root` that readers need: always, if they stay, or if they move. */
-  private needs(root: Tensor, vertex: ReadonlyMap<Node, number>) {
+  #needs(root: Tensor, vertex: ReadonlyMap<Node, number>) {
     const needs = new Map<string, { always: boolean; stay: number[]; move: number[] }>();
     const need = (k: string) => {
       let n = needs.get(k);
@@ -188,14 +188,14 @@ export class Layouts {
       }
       return n;
     };
-    for (const t of this.shows.get(root) ?? [root]) {
+    for (const t of this.#shows.get(root) ?? [root]) {
       const { perm } = this.rootOf(t);
       const own = key(root.shape, perm);
       if (this.graph.outputs.includes(t)) need(own).always = true;
-      for (const c of this.readers.get(t) ?? []) {
+      for (const c of this.#readers.get(t) ?? []) {
         if (transposePerm(c)) continue;
         const v = vertex.get(c);
-        const layout = v === undefined ? null : this.candidates.get(c)?.plan.inputs[c.inputs.indexOf(t)];
+        const layout = v === undefined ? null : this.#candidates.get(c)?.plan.inputs[c.inputs.indexOf(t)];
         const moved = layout ? key(root.shape, raised(perm, layout)) : own;
         if (v === undefined || moved === own) need(own).always = true;
         else {

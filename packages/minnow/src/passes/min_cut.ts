@@ -2,43 +2,43 @@
 // are paid by pairs that differ. Graphs here have hundreds of nodes, so plain arrays do.
 
 export class MinCut {
-  private readonly to: number[] = [];
-  private readonly room: number[] = [];
-  private readonly edges: number[][] = [[], []];
+  readonly #to: number[] = [];
+  readonly #room: number[] = [];
+  readonly #edges: number[][] = [[], []];
 
   readonly source = 0;
   readonly sink = 1;
 
   vertex(): number {
-    return this.edges.push([]) - 1;
+    return this.#edges.push([]) - 1;
   }
 
   /** Paid when `a` ends on the source's side and `b` on the sink's. */
   edge(a: number, b: number, cost: number): void {
-    (this.edges[a] as number[]).push(this.to.push(b) - 1);
-    this.room.push(cost);
-    (this.edges[b] as number[]).push(this.to.push(a) - 1);
-    this.room.push(0);
+    (this.#edges[a] as number[]).push(this.#to.push(b) - 1);
+    this.#room.push(cost);
+    (this.#edges[b] as number[]).push(this.#to.push(a) - 1);
+    this.#room.push(0);
   }
 
   /** Vertices on the source's side of a minimum cut: the smallest such set. */
   solve(): Set<number> {
     for (;;) {
-      const level = this.levels();
+      const level = this.#levels();
       if (level[this.sink] === -1) return new Set(level.flatMap((l, v) => (l >= 0 ? [v] : [])));
-      const next = this.edges.map(() => 0);
-      while (this.augment(level, next));
+      const next = this.#edges.map(() => 0);
+      while (this.#augment(level, next));
     }
   }
 
-  private levels(): number[] {
-    const level = this.edges.map(() => -1);
+  #levels(): number[] {
+    const level = this.#edges.map(() => -1);
     level[this.source] = 0;
     const queue = [this.source];
     for (const v of queue)
-      for (const e of this.edges[v] as number[]) {
-        const w = this.to[e] as number;
-        if ((this.room[e] as number) > 0 && level[w] === -1) {
+      for (const e of this.#edges[v] as number[]) {
+        const w = this.#to[e] as number;
+        if ((this.#room[e] as number) > 0 && level[w] === -1) {
           level[w] = (level[v] as number) + 1;
           queue.push(w);
         }
@@ -47,32 +47,32 @@ export class MinCut {
   }
 
   /** Pushes flow along one path of the level graph; walks without recursion, for long chains. */
-  private augment(level: readonly number[], next: number[]): boolean {
+  #augment(level: readonly number[], next: number[]): boolean {
     const path: number[] = [];
     let v = this.source;
     while (v !== this.sink) {
-      const list = this.edges[v] as number[];
+      const list = this.#edges[v] as number[];
       let i = next[v] as number;
       while (i < list.length) {
         const e = list[i] as number;
-        if ((this.room[e] as number) > 0 && level[this.to[e] as number] === (level[v] as number) + 1) break;
+        if ((this.#room[e] as number) > 0 && level[this.#to[e] as number] === (level[v] as number) + 1) break;
         i++;
       }
       next[v] = i;
       if (i < list.length) {
         path.push(list[i] as number);
-        v = this.to[list[i] as number] as number;
+        v = this.#to[list[i] as number] as number;
         continue;
       }
       const back = path.pop();
       if (back === undefined) return false;
-      v = this.to[back ^ 1] as number;
+      v = this.#to[back ^ 1] as number;
       next[v] = (next[v] as number) + 1;
     }
-    const flow = Math.min(...path.map((e) => this.room[e] as number));
+    const flow = Math.min(...path.map((e) => this.#room[e] as number));
     for (const e of path) {
-      this.room[e] = (this.room[e] as number) - flow;
-      this.room[e ^ 1] = (this.room[e ^ 1] as number) + flow;
+      this.#room[e] = (this.#room[e] as number) - flow;
+      this.#room[e ^ 1] = (this.#room[e ^ 1] as number) + flow;
     }
     return true;
   }

@@ -36,41 +36,41 @@ export interface NewNode {
 }
 
 export class Editor {
-  private readonly made = new Map<Tensor, Node>();
-  private readonly read = new Map<Tensor, Node[]>();
-  private readonly pinned = new Set<Tensor>();
-  private names: Set<string> | null = null;
+  readonly #made = new Map<Tensor, Node>();
+  readonly #read = new Map<Tensor, Node[]>();
+  readonly #pinned = new Set<Tensor>();
+  #names: Set<string> | null = null;
 
   constructor(readonly graph: Graph) {
-    for (const n of graph.nodes) this.link(n);
-    for (const n of graph.nodes) for (const g of n.graphs ?? []) this.pinCaptured(g);
+    for (const n of graph.nodes) this.#link(n);
+    for (const n of graph.nodes) for (const g of n.graphs ?? []) this.#pinCaptured(g);
   }
 
   /** Tensors of this graph that sub-graphs read must stay as they are. */
-  private pinCaptured(g: Graph): void {
-    for (const t of [...g.tensors(), ...g.outputs]) this.pinned.add(t);
-    for (const n of g.nodes) for (const inner of n.graphs ?? []) this.pinCaptured(inner);
+  #pinCaptured(g: Graph): void {
+    for (const t of [...g.tensors(), ...g.outputs]) this.#pinned.add(t);
+    for (const n of g.nodes) for (const inner of n.graphs ?? []) this.#pinCaptured(inner);
   }
 
-  private link(n: Node): void {
-    for (const t of n.outputs) this.made.set(t, n);
-    for (const t of n.inputs) if (t) this.addReader(t, n);
+  #link(n: Node): void {
+    for (const t of n.outputs) this.#made.set(t, n);
+    for (const t of n.inputs) if (t) this.#addReader(t, n);
   }
 
-  private addReader(t: Tensor, n: Node): void {
-    const list = this.read.get(t);
+  #addReader(t: Tensor, n: Node): void {
+    const list = this.#read.get(t);
     if (list) list.push(n);
-    else this.read.set(t, [n]);
+    else this.#read.set(t, [n]);
   }
 
-  private dropReader(t: Tensor, n: Node): void {
-    const list = this.read.get(t);
+  #dropReader(t: Tensor, n: Node): void {
+    const list = this.#read.get(t);
     const i = list?.indexOf(n) ?? -1;
     if (i >= 0) list?.splice(i, 1);
   }
 
   producer(t: Tensor | null | undefined): Node | undefined {
-    return t ? this.made.get(t) : undefined;
+    return t ? this.#made.get(t) : undefined;
   }
 
   /** The node of type `op` that makes `t`. */
@@ -81,11 +81,11 @@ export class Editor {
 
   /** Nodes that read `t`, once per reading input. */
   readers(t: Tensor): readonly Node[] {
-    return this.read.get(t) ?? [];
+    return this.#read.get(t) ?? [];
   }
 
   isOutput(t: Tensor): boolean {
-    return this.graph.outputs.includes(t) || this.pinned.has(t);
+    return this.graph.outputs.includes(t) || this.#pinned.has(t);
   }
 
   /** The one node that reads `t`, where nobody else sees it. */
@@ -98,19 +98,19 @@ export class Editor {
     const old = n.inputs[i];
     if (old === t) return;
     n.inputs[i] = t;
-    if (old) this.dropReader(old, n);
-    if (t) this.addReader(t, n);
+    if (old) this.#dropReader(old, n);
+    if (t) this.#addReader(t, n);
   }
 
   setInputs(n: Node, inputs: (Tensor | null)[]): void {
-    for (const t of n.inputs) if (t) this.dropReader(t, n);
+    for (const t of n.inputs) if (t) this.#dropReader(t, n);
     n.inputs = inputs;
-    for (const t of inputs) if (t) this.addReader(t, n);
+    for (const t of inputs) if (t) this.#addReader(t, n);
   }
 
   /** Whether `replace` could make readers of `from` read `to`. */
   canReplace(from: Tensor, to: Tensor): boolean {
-    if (this.pinned.has(from)) return false;
+    if (this.#pinned.has(from)) return false;
     if (!this.graph.outputs.includes(from)) return true;
     return to.kind === "value" && !this.isOutput(to);
   }
@@ -133,8 +133,8 @@ export class Editor {
   remove(n: Node): void {
     const i = this.graph.nodes.indexOf(n);
     if (i >= 0) this.graph.nodes.splice(i, 1);
-    for (const t of n.inputs) if (t) this.dropReader(t, n);
-    for (const t of n.outputs) if (this.made.get(t) === n) this.made.delete(t);
+    for (const t of n.inputs) if (t) this.#dropReader(t, n);
+    for (const t of n.outputs) if (this.#made.get(t) === n) this.#made.delete(t);
   }
 
   /** Adds a node before `at` that makes `output`, or a new value. */
@@ -152,30 +152,30 @@ export class Editor {
       attrs: node.attrs ?? {},
     };
     this.graph.nodes.splice(this.graph.nodes.indexOf(at), 0, n);
-    this.link(n);
+    this.#link(n);
     return t;
   }
 
   /** Puts `output` of another node out of `n`'s hands: `n` makes it from now on instead of its own. */
   takeOutput(n: Node, output: Tensor): void {
     const old = n.outputs[0];
-    if (old && this.made.get(old) === n) this.made.delete(old);
+    if (old && this.#made.get(old) === n) this.#made.delete(old);
     n.outputs[0] = output;
-    this.made.set(output, n);
+    this.#made.set(output, n);
   }
 
   /** A name no tensor of this graph has. */
   fresh(name: string): string {
-    if (!this.names) {
-      this.names = new Set();
+    if (!this.#names) {
+      this.#names = new Set();
       for (const t of this.graph.tensors()) {
-        this.names.add(t.name);
-        for (const a of t.aliases ?? []) this.names.add(a);
+        this.#names.add(t.name);
+        for (const a of t.aliases ?? []) this.#names.add(a);
       }
     }
     let unique = name;
-    for (let i = 1; this.names.has(unique); i++) unique = `${name}.${i}`;
-    this.names.add(unique);
+    for (let i = 1; this.#names.has(unique); i++) unique = `${name}.${i}`;
+    this.#names.add(unique);
     return unique;
   }
 

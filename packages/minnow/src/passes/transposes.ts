@@ -36,55 +36,55 @@ export const transposes: Pass = {
 };
 
 class Rebuild {
-  private readonly nodes: Node[] = [];
+  readonly #nodes: Node[] = [];
   /** Where moved nodes left their outputs. */
-  private readonly stored = new Map<Tensor, { tensor: Tensor; layout: Perm }>();
+  readonly #stored = new Map<Tensor, { tensor: Tensor; layout: Perm }>();
   /** Root + axis order → the tensor that has it. */
-  private readonly made = new Map<Tensor, Map<string, Tensor>>();
-  private readonly merged: [Tensor, Tensor][] = [];
-  private readonly editor: Editor;
+  readonly #made = new Map<Tensor, Map<string, Tensor>>();
+  readonly #merged: [Tensor, Tensor][] = [];
+  readonly #editor: Editor;
 
   constructor(
     private readonly graph: Graph,
     private readonly layouts: Layouts,
     moved: ReadonlyMap<Node, Plan>,
   ) {
-    this.editor = new Editor(graph);
+    this.#editor = new Editor(graph);
     for (const n of graph.nodes) {
       if (transposePerm(n)) continue;
       const plan = moved.get(n);
-      this.nodes.push(plan ? this.move(n, plan) : this.stay(n));
+      this.#nodes.push(plan ? this.#move(n, plan) : this.#stay(n));
     }
-    for (const t of new Set(graph.outputs)) this.finish(t);
+    for (const t of new Set(graph.outputs)) this.#finish(t);
   }
 
   /** Puts the new nodes in place, unless nothing but their order changed. */
   commit(): number {
     const before = new Set(this.graph.nodes);
-    const kept = this.nodes.filter((n) => before.has(n)).length;
-    if (kept === this.nodes.length && kept === before.size) return 0;
-    this.graph.nodes = this.nodes;
-    for (const [from, to] of this.merged) mergeNames(this.graph, from, to);
+    const kept = this.#nodes.filter((n) => before.has(n)).length;
+    if (kept === this.#nodes.length && kept === before.size) return 0;
+    this.graph.nodes = this.#nodes;
+    for (const [from, to] of this.#merged) mergeNames(this.graph, from, to);
     return Math.max(1, before.size - kept);
   }
 
-  private stay(n: Node): Node {
-    const inputs = n.inputs.map((t) => t && this.get(t, identity(rankOf(t))));
+  #stay(n: Node): Node {
+    const inputs = n.inputs.map((t) => t && this.#get(t, identity(rankOf(t))));
     return inputs.every((t, i) => t === n.inputs[i]) ? n : { ...n, inputs };
   }
 
-  private move(n: Node, plan: Plan): Node {
+  #move(n: Node, plan: Plan): Node {
     const inputs = plan.inputs.map((layout, i) => {
       const list = plan.lists?.get(i);
       if (list)
         return constant(
-          this.editor.fresh(`${n.name}/${i}`),
+          this.#editor.fresh(`${n.name}/${i}`),
           "int64",
           [list.length],
           BigInt64Array.from(list, BigInt),
         );
       const t = list === null ? null : (n.inputs[i] ?? null);
-      return t && this.get(t, layout ?? identity(rankOf(t)));
+      return t && this.#get(t, layout ?? identity(rankOf(t)));
     });
     while (inputs.length && inputs[inputs.length - 1] === null) inputs.pop();
     const outputs = n.outputs.map((t, j) => {
@@ -96,131 +96,131 @@ class Rebuild {
         permute(t.shape, layout),
         moveQuant(t.quant, layout),
       );
-      this.stored.set(t, { tensor, layout });
+      this.#stored.set(t, { tensor, layout });
       return tensor;
     });
     return { ...n, op: plan.op ?? n.op, inputs, outputs, attrs: plan.attrs ?? n.attrs };
   }
 
   private name(t: Tensor, layout: Perm): string {
-    return this.editor.fresh(movedName(t.name, layout));
+    return this.#editor.fresh(movedName(t.name, layout));
   }
 
   /** The tensor that holds transpose(t, layout), made where it is first needed. */
-  private get(t: Tensor, layout: Perm): Tensor {
-    if (layout.length > rankOf(t)) return this.raise(t, layout);
+  #get(t: Tensor, layout: Perm): Tensor {
+    if (layout.length > rankOf(t)) return this.#raise(t, layout);
     const { root, perm } = this.layouts.rootOf(t);
     if (root.kind === "constant" && root.data && root.dtype !== "int4")
-      return this.getConstant(root, compose(perm, layout));
+      return this.#getConstant(root, compose(perm, layout));
     const need = compose(perm, layout);
     const own = isIdentity(layout);
-    const source = this.nearest(root, need);
+    const source = this.#nearest(root, need);
     const order = compose(inverse(source.layout), need);
     if (keepsAll(source.tensor.shape, order)) {
-      if (own && t !== source.tensor) this.note(t, source.tensor);
+      if (own && t !== source.tensor) this.#note(t, source.tensor);
       return source.tensor;
     }
     const out = own ? t : value(this.name(t, layout), t.dtype, permute(root.shape, need), root.quant);
-    this.cache(root).set(need.join(), out);
-    this.reorder(source.tensor, order, out);
+    this.#cache(root).set(need.join(), out);
+    this.#reorder(source.tensor, order, out);
     return out;
   }
 
   /** What holds the values of `root` already, in the order `need` but for axes of size 1, or as it was made. */
-  private nearest(root: Tensor, need: Perm): { tensor: Tensor; layout: Perm } {
-    const made = this.stored.get(root) ?? { tensor: root, layout: identity(rankOf(root)) };
+  #nearest(root: Tensor, need: Perm): { tensor: Tensor; layout: Perm } {
+    const made = this.#stored.get(root) ?? { tensor: root, layout: identity(rankOf(root)) };
     const wanted = key(root.shape, need);
-    const exact = this.made.get(root)?.get(need.join());
+    const exact = this.#made.get(root)?.get(need.join());
     if (exact) return { tensor: exact, layout: need };
     if (key(root.shape, made.layout) === wanted) return made;
-    for (const [order, tensor] of this.made.get(root) ?? []) {
+    for (const [order, tensor] of this.#made.get(root) ?? []) {
       const layout = order.split(",").map(Number);
       if (layout.length === need.length && key(root.shape, layout) === wanted) return { tensor, layout };
     }
     return made;
   }
 
-  private cache(root: Tensor): Map<string, Tensor> {
-    let m = this.made.get(root);
+  #cache(root: Tensor): Map<string, Tensor> {
+    let m = this.#made.get(root);
     if (!m) {
       m = new Map();
-      this.made.set(root, m);
+      this.#made.set(root, m);
     }
     return m;
   }
 
   /** Notes that `from` needs no tensor of its own; graph outputs are settled by `finish`. */
-  private note(from: Tensor, to: Tensor): void {
-    if (!this.graph.outputs.includes(from) && !this.merged.some(([f]) => f === from))
-      this.merged.push([from, to]);
+  #note(from: Tensor, to: Tensor): void {
+    if (!this.graph.outputs.includes(from) && !this.#merged.some(([f]) => f === from))
+      this.#merged.push([from, to]);
   }
 
-  private getConstant(root: Tensor, need: Perm): Tensor {
+  #getConstant(root: Tensor, need: Perm): Tensor {
     if (isIdentity(need)) return root;
-    const known = this.cache(root).get(need.join());
+    const known = this.#cache(root).get(need.join());
     if (known) return known;
     const shape = root.shape as readonly number[];
     const data = permuteData(root.data as never, root.dtype, shape, need);
     const out = constant(
-      this.editor.fresh(movedName(root.name, need)),
+      this.#editor.fresh(movedName(root.name, need)),
       root.dtype,
       permute(shape, need),
       data,
     );
     const quant = moveQuant(root.quant, need);
     if (quant) out.quant = quant;
-    this.cache(root).set(need.join(), out);
+    this.#cache(root).set(need.join(), out);
     return out;
   }
 
   /** For broadcasting: axes of size 1 in front, then in order. */
-  private raise(t: Tensor, layout: Perm): Tensor {
+  #raise(t: Tensor, layout: Perm): Tensor {
     const more = layout.length - rankOf(t);
     const shape: Shape = [...identity(more).map(() => 1), ...t.shape];
     const quant = t.quant && { ...t.quant, axis: t.quant.axis + more };
     if (t.kind === "constant" && t.data && t.dtype !== "int4") {
-      const known = this.cache(t).get(layout.join());
+      const known = this.#cache(t).get(layout.join());
       if (known) return known;
       const data = permuteData(t.data, t.dtype, shape as readonly number[], layout);
       const out = constant(this.name(t, layout), t.dtype, permute(shape as readonly number[], layout), data);
       const moved = moveQuant(quant, layout);
       if (moved) out.quant = moved;
-      this.cache(t).set(layout.join(), out);
+      this.#cache(t).set(layout.join(), out);
       return out;
     }
-    const source = this.get(t, identity(rankOf(t)));
-    const known = this.cache(t).get(`raised ${layout.join()}`);
+    const source = this.#get(t, identity(rankOf(t)));
+    const known = this.#cache(t).get(`raised ${layout.join()}`);
     if (known) return known;
     const inOrder = layout.filter((a) => a >= more).every((a, i) => a === i + more);
     const axes = inOrder ? layout.flatMap((a, i) => (a < more ? [i] : [])) : identity(more);
     const out = value(this.name(t, layout), t.dtype, permute(shape, layout), moveQuant(quant, layout));
-    const raised = inOrder ? out : value(this.editor.fresh(`${t.name}~raised`), t.dtype, shape, quant);
-    this.nodes.push({
+    const raised = inOrder ? out : value(this.#editor.fresh(`${t.name}~raised`), t.dtype, shape, quant);
+    this.#nodes.push({
       op: "Unsqueeze",
       name: raised.name,
       inputs: [source],
       outputs: [raised],
       attrs: { axes },
     });
-    if (raised !== out) this.reorder(raised, layout, out);
-    this.cache(t).set(`raised ${layout.join()}`, out);
+    if (raised !== out) this.#reorder(raised, layout, out);
+    this.#cache(t).set(`raised ${layout.join()}`, out);
     return out;
   }
 
   /** Adds out = transpose(from, perm), reusing the source's own node where it is the same. */
-  private reorder(from: Tensor, perm: Perm, out: Tensor): void {
-    const original = this.editor.producer(out);
+  #reorder(from: Tensor, perm: Perm, out: Tensor): void {
+    const original = this.#editor.producer(out);
     if (key(from.shape, perm) === key(from.shape, identity(perm.length))) {
       const shape = reshapeAttr(from.shape, permute(from.shape, perm));
       if (shape)
-        this.nodes.push({ op: "Reshape", name: out.name, inputs: [from], outputs: [out], attrs: { shape } });
-      else this.moveOnes(from, perm, out);
+        this.#nodes.push({ op: "Reshape", name: out.name, inputs: [from], outputs: [out], attrs: { shape } });
+      else this.#moveOnes(from, perm, out);
       return;
     }
     const same = original && transposePerm(original);
-    if (original && same && equal(same, perm) && original.inputs[0] === from) this.nodes.push(original);
+    if (original && same && equal(same, perm) && original.inputs[0] === from) this.#nodes.push(original);
     else
-      this.nodes.push({
+      this.#nodes.push({
         op: "Transpose",
         name: out.name,
         inputs: [from],
@@ -230,18 +230,18 @@ class Rebuild {
   }
 
   /** Axes of size 1 go out and come in elsewhere: says it where a Reshape cannot, without sizes. */
-  private moveOnes(from: Tensor, perm: Perm, out: Tensor): void {
+  #moveOnes(from: Tensor, perm: Perm, out: Tensor): void {
     const ones = (s: Shape): number[] => s.flatMap((d, i) => (d === 1 ? [i] : []));
     const shape = from.shape.filter((d) => d !== 1);
-    const solid = value(this.editor.fresh(`${from.name}~solid`), from.dtype, shape, from.quant);
-    this.nodes.push({
+    const solid = value(this.#editor.fresh(`${from.name}~solid`), from.dtype, shape, from.quant);
+    this.#nodes.push({
       op: "Squeeze",
       name: solid.name,
       inputs: [from],
       outputs: [solid],
       attrs: { axes: ones(from.shape) },
     });
-    this.nodes.push({
+    this.#nodes.push({
       op: "Unsqueeze",
       name: out.name,
       inputs: [solid],
@@ -251,13 +251,13 @@ class Rebuild {
   }
 
   /** A graph output keeps its name: what holds its values takes it, or a copy does. */
-  private finish(t: Tensor): void {
-    const holder = this.get(t, identity(rankOf(t)));
+  #finish(t: Tensor): void {
+    const holder = this.#get(t, identity(rankOf(t)));
     if (holder === t) return;
-    const taken = this.merged.some(([from, to]) => to === holder && this.graph.outputs.includes(from));
+    const taken = this.#merged.some(([from, to]) => to === holder && this.graph.outputs.includes(from));
     if (holder.kind === "value" && !this.graph.outputs.includes(holder) && !taken)
-      this.merged.push([t, holder]);
-    else this.nodes.push({ op: "Identity", name: t.name, inputs: [holder], outputs: [t], attrs: {} });
+      this.#merged.push([t, holder]);
+    else this.#nodes.push({ op: "Identity", name: t.name, inputs: [holder], outputs: [t], attrs: {} });
   }
 }
 

@@ -16,7 +16,7 @@ export class ModelNames {
   readonly plain: CallNames;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  private readonly signatures = new Map<string, CallNames>();
+  readonly #signatures = new Map<string, CallNames>();
 
   constructor(private readonly graph: Graph) {
     const signatures = Object.values(graph.meta.signatures ?? {});
@@ -40,7 +40,7 @@ export class ModelNames {
   /** @throws ModelError bad_option when there is no such signature */
   of(signature: string | undefined): CallNames {
     if (signature === undefined) return this.plain;
-    const known = this.signatures.get(signature);
+    const known = this.#signatures.get(signature);
     if (known) return known;
     const { wanted, outputs } = this.plain;
     const found = findSignature(this.graph.meta, signature, wanted.names, outputs);
@@ -52,7 +52,7 @@ export class ModelNames {
       given: [...found.outputs],
       outputs: new Map([...outputs, ...found.outputs]),
     };
-    this.signatures.set(signature, own);
+    this.#signatures.set(signature, own);
     return own;
   }
 }

@@ -3,7 +3,6 @@ import { ModelError } from "../error.js";
 import { loadHere, type Setup } from "./load_here.js";
 import { isNode, startThread } from "./node.js";
 import type { Transport } from "./protocol.js";
-import { loadRemote } from "./remote.js";
 import { readSource } from "./source.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
 
@@ -30,6 +29,8 @@ export async function loadWith(
   const bytes = await readSource(source, { signal, onProgress });
   if (!worker) return loadHere(setup, bytes, options);
   const transport = worker === true ? await startWorker(start) : worker;
+  // Only pages that use workers pay for this part (no worker or service worker context needs it).
+  const { loadRemote } = await import("./remote.js");
   return loadRemote(transport, bytes, !isOwn(source, bytes), options);
 }
 

@@ -1,7 +1,7 @@
 // A small cache that forgets what was used longest ago: plans by input shapes.
 
 export class Lru<V> {
-  private readonly entries = new Map<string, V>();
+  readonly #entries = new Map<string, V>();
 
   constructor(
     readonly capacity: number,
@@ -9,33 +9,33 @@ export class Lru<V> {
   ) {}
 
   get size(): number {
-    return this.entries.size;
+    return this.#entries.size;
   }
 
   get(key: string): V | undefined {
-    const value = this.entries.get(key);
+    const value = this.#entries.get(key);
     if (value === undefined) return undefined;
-    this.entries.delete(key);
-    this.entries.set(key, value);
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
     return value;
   }
 
   set(key: string, value: V): void {
-    this.entries.delete(key);
-    this.entries.set(key, value);
-    for (const [oldest, old] of this.entries) {
-      if (this.entries.size <= this.capacity) break;
-      this.entries.delete(oldest);
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
+    for (const [oldest, old] of this.#entries) {
+      if (this.#entries.size <= this.capacity) break;
+      this.#entries.delete(oldest);
       this.dropped(old);
     }
   }
 
   values(): IterableIterator<V> {
-    return this.entries.values();
+    return this.#entries.values();
   }
 
   clear(): void {
-    for (const v of this.entries.values()) this.dropped(v);
-    this.entries.clear();
+    for (const v of this.#entries.values()) this.dropped(v);
+    this.#entries.clear();
   }
 }

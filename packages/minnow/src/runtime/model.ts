@@ -36,43 +36,43 @@ export class LocalModel implements Model {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly metadata: Metadata;
-  private readonly queue = new Queue();
-  private readonly slots = new Lru<Slot>(maxPlans, (s) => s.plan.release?.());
-  private readonly overrides: Overrides = new Map();
-  private readonly names: ModelNames;
-  private readonly tensors: readonly Tensor[];
+  readonly #queue = new Queue();
+  readonly #slots = new Lru<Slot>(maxPlans, (s) => s.plan.release?.());
+  readonly #overrides: Overrides = new Map();
+  readonly #names: ModelNames;
+  readonly #tensors: readonly Tensor[];
   private device: DeviceModel | null;
-  private current: Slot | null = null;
-  private closing: Promise<void> | null = null;
+  #current: Slot | null = null;
+  #closing: Promise<void> | null = null;
 
   constructor(private readonly parts: ModelParts) {
     const { graph, device } = parts;
     this.device = device;
-    this.names = new ModelNames(graph);
-    this.inputs = this.names.inputs;
-    this.outputs = this.names.outputs;
+    this.#names = new ModelNames(graph);
+    this.inputs = this.#names.inputs;
+    this.outputs = this.#names.outputs;
     this.metadata = graph.meta;
-    this.tensors = graph.inputs;
+    this.#tensors = graph.inputs;
   }
 
   run(inputs: ModelInputs, options: RunOptions = {}): Promise<ModelOutputs> {
-    return this.call("run", () => this.runNow(inputs, options), options.signal);
+    return this.#call("run", () => this.#runNow(inputs, options), options.signal);
   }
 
   resize(shapes: NamedShapes): Promise<void> {
-    return this.call("resize", async () => {
-      await this.plan(...this.resized(shapes));
+    return this.#call("resize", async () => {
+      await this.#plan(...this.#resized(shapes));
     });
   }
 
   profile(inputs: ModelInputs, options: ProfileOptions = {}): Promise<Profile> {
-    return this.call("profile", () => this.profileNow(inputs, options), options.signal);
+    return this.#call("profile", () => this.#profileNow(inputs, options), options.signal);
   }
 
   report(): Report {
     const { graph, choice, deviceName } = this.parts;
     if (!this.device) throw new ModelError("disposed", "the model has been disposed");
-    const plan = this.current?.plan;
+    const plan = this.#current?.plan;
     return makeReport({
       device: deviceName,
       ...choice,
@@ -83,14 +83,14 @@ export class LocalModel implements Model {
       passes: graph.meta.passes ?? {},
       fusions: plan?.fusions ?? {},
       notes: this.device.notes,
-      plans: this.slots.size,
+      plans: this.#slots.size,
       kernels: this.device.kernels(),
     });
   }
 
   dispose(): Promise<void> {
-    this.closing ??= this.close();
-    return this.closing;
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   [Symbol.dispose](): void {
@@ -103,23 +103,23 @@ export class LocalModel implements Model {
 
   /** Plans for the declared shapes, if all are concrete: so that load() tells what cannot run. */
   async prepare(): Promise<void> {
-    const shapes = this.tensors.map((t) => t.shape);
-    if (shapes.every(isConcrete)) await this.plan(shapes as Shapes, new Map());
+    const shapes = this.#tensors.map((t) => t.shape);
+    if (shapes.every(isConcrete)) await this.#plan(shapes as Shapes, new Map());
   }
 
-  private async close(): Promise<void> {
-    await this.queue.close();
-    this.slots.clear();
-    this.current = null;
+  async #close(): Promise<void> {
+    await this.#queue.close();
+    this.#slots.clear();
+    this.#current = null;
     this.device?.dispose();
     this.device = null;
   }
 
   /** In its turn; whatever is thrown becomes a ModelError and an event. */
-  private async call<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async #call<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const start = performance.now();
     try {
-      return await this.queue.add(work, signal);
+      return await this.#queue.add(work, signal);
     } catch (e) {
       const error = asModelError(e, doing);
       const { code, message } = error;
@@ -129,50 +129,50 @@ export class LocalModel implements Model {
     }
   }
 
-  private async runNow(given: ModelInputs, options: RunOptions, onStep?: StepHook): Promise<ModelOutputs> {
+  async #runNow(given: ModelInputs, options: RunOptions, onStep?: StepHook): Promise<ModelOutputs> {
     const start = performance.now();
-    const names = this.names.of(options.signature);
-    const values = matchNames(given, this.tensors, names.wanted);
-    const matched = matchShapes(values, this.tensors, this.overrides);
-    const slot = this.find(matched.shapes) ?? (await this.plan(matched.shapes, matched.dims));
-    const bytes = slot.setInputs(this.tensors, matched.values);
+    const names = this.#names.of(options.signature);
+    const values = matchNames(given, this.#tensors, names.wanted);
+    const matched = matchShapes(values, this.#tensors, this.#overrides);
+    const slot = this.#find(matched.shapes) ?? (await this.#plan(matched.shapes, matched.dims));
+    const bytes = slot.setInputs(this.#tensors, matched.values);
     const record = await slot.run(names, options.into, onStep);
     this.parts.emit?.({ type: "run", ms: performance.now() - start, bytes });
     return record;
   }
 
-  private async profileNow(inputs: ModelInputs, options: ProfileOptions): Promise<Profile> {
+  async #profileNow(inputs: ModelInputs, options: ProfileOptions): Promise<Profile> {
     const runs = options.runs ?? 10;
     if (!Number.isInteger(runs) || runs < 1)
       throw new ModelError("bad_option", `runs is ${runs}, not a whole number above 0`);
-    await this.runNow(inputs, options);
-    const recorder = new Recorder((this.current as Slot).plan);
+    await this.#runNow(inputs, options);
+    const recorder = new Recorder((this.#current as Slot).plan);
     for (let i = 0; i < runs; i++) {
       throwIfAborted(options.signal);
       const start = performance.now();
-      await this.runNow(inputs, options, recorder.onStep);
+      await this.#runNow(inputs, options, recorder.onStep);
       recorder.endRun(performance.now() - start, i === runs - 1);
     }
     return makeProfile(recorder.data(this.parts.deviceName));
   }
 
-  private find(shapes: Shapes): Slot | undefined {
-    if (this.current?.fits(shapes)) return this.current;
-    const slot = this.slots.get(keyOf(shapes));
-    if (slot) this.current = slot;
+  #find(shapes: Shapes): Slot | undefined {
+    if (this.#current?.fits(shapes)) return this.#current;
+    const slot = this.#slots.get(keyOf(shapes));
+    if (slot) this.#current = slot;
     return slot;
   }
 
   /** Plans for concrete input shapes; keeps the plan. */
-  private async plan(shapes: Shapes, dims: Dims): Promise<Slot> {
-    const known = this.find(shapes);
+  async #plan(shapes: Shapes, dims: Dims): Promise<Slot> {
+    const known = this.#find(shapes);
     if (known) return known;
     const device = this.device as DeviceModel;
     const start = performance.now();
-    const byName = Object.fromEntries(this.tensors.map((t, i) => [t.name, shapes[i] as readonly number[]]));
+    const byName = Object.fromEntries(this.#tensors.map((t, i) => [t.name, shapes[i] as readonly number[]]));
     const slot = new Slot(await device.plan({ dims: Object.fromEntries(dims), shapes: byName }));
-    this.slots.set(keyOf(shapes), slot);
-    this.current = slot;
+    this.#slots.set(keyOf(shapes), slot);
+    this.#current = slot;
     const ms = performance.now() - start;
     this.parts.emit?.({
       type: "compile",
@@ -185,18 +185,18 @@ export class LocalModel implements Model {
   }
 
   /** Shapes of all inputs after resize(); what differs from the declaration is allowed from now on. */
-  private resized(given: NamedShapes): [Shapes, Dims] {
+  #resized(given: NamedShapes): [Shapes, Dims] {
     const dims: Dims = new Map();
     const shapes: (readonly number[])[] = [];
     const admitted = new Map<number, readonly number[]>();
     for (const [name, shape] of Object.entries(given)) {
-      const i = this.names.plain.wanted.names.get(name);
-      const t = i === undefined ? undefined : this.tensors[i];
+      const i = this.#names.plain.wanted.names.get(name);
+      const t = i === undefined ? undefined : this.#tensors[i];
       if (i === undefined || !t)
         throw new ModelError("bad_input", `resize: unknown input ${JSON.stringify(name)}`, {
           hint: suggestion(
             name,
-            this.tensors.map((x) => x.name),
+            this.#tensors.map((x) => x.name),
           ),
         });
       about(t, () => {
@@ -211,17 +211,17 @@ export class LocalModel implements Model {
       shapes[i] = [...shape];
       if (t.shape.some((d, k) => typeof d === "number" && d !== shape[k])) admitted.set(i, [...shape]);
     }
-    this.tensors.forEach((t, i) => {
-      shapes[i] ??= this.settled(t, dims);
+    this.#tensors.forEach((t, i) => {
+      shapes[i] ??= this.#settled(t, dims);
     });
     for (const [i, shape] of admitted) {
-      const before = this.overrides.get(i) ?? [];
-      if (!before.some((s) => s.join() === shape.join())) this.overrides.set(i, [...before, shape]);
+      const before = this.#overrides.get(i) ?? [];
+      if (!before.some((s) => s.join() === shape.join())) this.#overrides.set(i, [...before, shape]);
     }
     return [shapes, dims];
   }
 
-  private settled(t: Tensor, dims: Dims): readonly number[] {
+  #settled(t: Tensor, dims: Dims): readonly number[] {
     const shape = substitute(t.shape, dims);
     if (isConcrete(shape)) return shape;
     const open = shape.filter((d) => typeof d === "string").join(", ");

@@ -46,29 +46,29 @@ export function median(values: readonly number[]): number {
 
 /** Collects step times; one per profile. */
 export class Recorder {
-  private readonly times: number[][];
-  private readonly totals: number[] = [];
-  private marks: { step: number; start: number; end: number }[] = [];
+  readonly #times: number[][];
+  readonly #totals: number[] = [];
+  #marks: { step: number; start: number; end: number }[] = [];
 
   constructor(private readonly plan: Plan) {
-    this.times = plan.steps.map(() => []);
+    this.#times = plan.steps.map(() => []);
   }
 
   readonly onStep = (step: number, ms: number): void => {
     const end = performance.now();
-    this.times[step]?.push(ms);
-    this.marks.push({ step, start: end - ms, end });
+    this.#times[step]?.push(ms);
+    this.#marks.push({ step, start: end - ms, end });
   };
 
   /** Ends one run. The marks of the last run are those shown. */
   endRun(ms: number, last: boolean): void {
-    this.totals.push(ms);
-    if (last) for (const m of this.marks) measure(this.plan.steps[m.step] as PlannedStep, m.start, m.end);
-    this.marks = [];
+    this.#totals.push(ms);
+    if (last) for (const m of this.#marks) measure(this.plan.steps[m.step] as PlannedStep, m.start, m.end);
+    this.#marks = [];
   }
 
   data(device: string): ProfileData {
-    const medians = this.times.map(median);
+    const medians = this.#times.map(median);
     const sum = medians.reduce((a, b) => a + b, 0) || 1;
     const operators = this.plan.steps.map((s, i): ProfileRow => {
       const ms = medians[i] as number;
@@ -78,10 +78,10 @@ export class Recorder {
     });
     return {
       device,
-      runs: this.totals.length,
-      ms: median(this.totals),
-      minMs: Math.min(...this.totals),
-      maxMs: Math.max(...this.totals),
+      runs: this.#totals.length,
+      ms: median(this.#totals),
+      minMs: Math.min(...this.#totals),
+      maxMs: Math.max(...this.#totals),
       operators,
     };
   }

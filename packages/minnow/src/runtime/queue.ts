@@ -7,22 +7,22 @@ import { throwIfAborted } from "./source.js";
 const breathEvery = 8; // ms
 
 export class Queue {
-  private tail: Promise<unknown> = Promise.resolve();
-  private closed = false;
-  private breathed = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+  #closed = false;
+  #breathed = 0;
 
   /** Runs `work` when all earlier calls have ended. */
   async add<T>(work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-    this.check(signal);
-    const before = this.tail;
+    this.#check(signal);
+    const before = this.#tail;
     let end = (): void => {};
-    this.tail = new Promise<void>((resolve) => {
+    this.#tail = new Promise<void>((resolve) => {
       end = resolve;
     });
     try {
       await before;
-      if (signal) await this.breathe();
-      this.check(signal);
+      if (signal) await this.#breathe();
+      this.#check(signal);
       return await work();
     } finally {
       end();
@@ -31,20 +31,20 @@ export class Queue {
 
   /** Refuses new and waiting calls; resolves when the running one has ended. */
   async close(): Promise<void> {
-    this.closed = true;
-    await this.tail;
+    this.#closed = true;
+    await this.#tail;
   }
 
-  private check(signal?: AbortSignal): void {
-    if (this.closed) throw new ModelError("disposed", "the model has been disposed");
+  #check(signal?: AbortSignal): void {
+    if (this.#closed) throw new ModelError("disposed", "the model has been disposed");
     throwIfAborted(signal);
   }
 
-  private async breathe(): Promise<void> {
+  async #breathe(): Promise<void> {
     const now = performance.now();
-    if (now - this.breathed < breathEvery) return;
+    if (now - this.#breathed < breathEvery) return;
     await macrotask();
-    this.breathed = performance.now();
+    this.#breathed = performance.now();
   }
 }
 

@@ -38,9 +38,9 @@ interface Pending {
 
 /** Requests by id, and the worker's end. */
 class Connection {
-  private readonly pending = new Map<number, Pending>();
-  private next = 1;
-  private dead: string | null = null;
+  readonly #pending = new Map<number, Pending>();
+  #next = 1;
+  #dead: string | null = null;
   report: ReportData | null = null;
 
   constructor(
@@ -53,9 +53,9 @@ class Connection {
         const message = data as FromWorker;
         if (message?.minnow === "event") emit?.(message.event);
         else if (message?.minnow === "progress") options.onProgress?.(message.progress);
-        else if (typeof message?.minnow === "number") this.answer(message);
+        else if (typeof message?.minnow === "number") this.#answer(message);
       },
-      (reason) => this.fail(reason),
+      (reason) => this.#fail(reason),
     );
   }
 
@@ -65,11 +65,11 @@ class Connection {
     signal?: AbortSignal,
   ): Promise<{ value: unknown }> {
     return new Promise((resolve, reject) => {
-      if (this.dead !== null) return reject(new ModelError("disposed", this.dead));
+      if (this.#dead !== null) return reject(new ModelError("disposed", this.#dead));
       throwIfAborted(signal);
-      const minnow = this.next++;
+      const minnow = this.#next++;
       const abort = (): void => {
-        this.pending.delete(minnow);
+        this.#pending.delete(minnow);
         this.channel.post({ minnow, call: "abort" }, []);
         reject(new ModelError("aborted", "the call was aborted", { cause: signal?.reason }));
       };
@@ -80,32 +80,32 @@ class Connection {
           signal?.removeEventListener("abort", abort);
           f(...a);
         };
-      this.pending.set(minnow, { resolve: settled(resolve), reject: settled(reject) });
+      this.#pending.set(minnow, { resolve: settled(resolve), reject: settled(reject) });
       this.channel.post({ minnow, ...request }, transfer);
     });
   }
 
   async end(reason: string): Promise<void> {
-    if (this.dead !== null) return;
-    this.dead = reason;
-    for (const p of this.pending.values()) p.reject(new ModelError("disposed", reason));
-    this.pending.clear();
+    if (this.#dead !== null) return;
+    this.#dead = reason;
+    for (const p of this.#pending.values()) p.reject(new ModelError("disposed", reason));
+    this.#pending.clear();
     await this.channel.close();
   }
 
-  private fail(reason: string): void {
-    if (this.dead !== null) return;
-    this.dead = `the model's worker failed: ${reason}`;
-    for (const p of this.pending.values()) p.reject(new ModelError("internal", this.dead));
-    this.pending.clear();
+  #fail(reason: string): void {
+    if (this.#dead !== null) return;
+    this.#dead = `the model's worker failed: ${reason}`;
+    for (const p of this.#pending.values()) p.reject(new ModelError("internal", this.#dead));
+    this.#pending.clear();
     void this.channel.close();
   }
 
-  private answer(message: Exclude<FromWorker, { minnow: "event" | "progress" }>): void {
+  #answer(message: Exclude<FromWorker, { minnow: "event" | "progress" }>): void {
     if ("report" in message && message.report) this.report = message.report;
-    const p = this.pending.get(message.minnow);
+    const p = this.#pending.get(message.minnow);
     if (!p) return; // aborted in the meantime
-    this.pending.delete(message.minnow);
+    this.#pending.delete(message.minnow);
     if ("error" in message) p.reject(unpackError(message.error));
     else p.resolve(message);
   }
@@ -156,7 +156,7 @@ class RemoteModel implements Model {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly metadata: Metadata;
-  private closing: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
 
   constructor(
     private readonly connection: Connection,
@@ -169,7 +169,7 @@ class RemoteModel implements Model {
 
   async run(inputs: ModelInputs, options: RunOptions = {}): Promise<ModelOutputs> {
     const { signal, signature, into, transfer = false } = options;
-    this.check();
+    this.#check();
     const [sent, buffers] = outbound(inputs, transfer);
     const { value } = await this.connection.request(
       { call: "run", inputs: sent, signature },
@@ -183,7 +183,7 @@ class RemoteModel implements Model {
 
   async profile(inputs: ModelInputs, options: ProfileOptions = {}): Promise<Profile> {
     const { signal, signature, runs, transfer = false } = options;
-    this.check();
+    this.#check();
     const [sent, buffers] = outbound(inputs, transfer);
     const request = { call: "profile", inputs: sent, signature, runs } as const;
     const { value } = await this.connection.request(request, buffers, signal);
@@ -191,21 +191,21 @@ class RemoteModel implements Model {
   }
 
   async resize(shapes: Readonly<Record<string, readonly number[]>>): Promise<void> {
-    this.check();
+    this.#check();
     await this.connection.request({ call: "resize", shapes });
   }
 
   report(): Report {
-    this.check();
+    this.#check();
     return makeReport(this.connection.report as ReportData);
   }
 
   dispose(): Promise<void> {
-    this.closing ??= this.connection.request({ call: "dispose" }).then(
+    this.#closing ??= this.connection.request({ call: "dispose" }).then(
       () => this.connection.end("the model has been disposed"),
       () => this.connection.end("the model has been disposed"),
     );
-    return this.closing;
+    return this.#closing;
   }
 
   [Symbol.dispose](): void {
@@ -216,8 +216,8 @@ class RemoteModel implements Model {
     return this.dispose();
   }
 
-  private check(): void {
-    if (this.closing) throw new ModelError("disposed", "the model has been disposed");
+  #check(): void {
+    if (this.#closing) throw new ModelError("disposed", "the model has been disposed");
   }
 }
 

@@ -15,19 +15,19 @@ const nothing: RawArray = new Uint8Array(0);
 
 export class Slot {
   /** For inputs that had to be converted. */
-  private readonly staging: readonly Staging[];
+  readonly #staging: readonly Staging[];
   /** What the device reads and fills. */
-  private readonly inputs: RawArray[];
+  readonly #inputs: RawArray[];
   private readonly outputs: RawArray[];
   /** What the caller gets: the same arrays, but where the stored form is another. */
-  private readonly results: TensorData[] = [];
-  private readonly stored: (RawArray | undefined)[] = [];
+  readonly #results: TensorData[] = [];
+  readonly #stored: (RawArray | undefined)[] = [];
   /** Records given for an `into`: given again for the same one. */
-  private readonly records = new WeakMap<Into, ModelOutputs>();
+  readonly #records = new WeakMap<Into, ModelOutputs>();
 
   constructor(readonly plan: Plan) {
-    this.staging = plan.inputs.map(() => ({}));
-    this.inputs = plan.inputs.map(() => nothing);
+    this.#staging = plan.inputs.map(() => ({}));
+    this.#inputs = plan.inputs.map(() => nothing);
     this.outputs = plan.outputs.map(() => nothing);
   }
 
@@ -43,8 +43,8 @@ export class Slot {
   setInputs(tensors: readonly Tensor[], values: readonly FlatValue[]): number {
     let bytes = 0;
     tensors.forEach((t, i) => {
-      const raw = about(t, () => toRaw((values[i] as FlatValue).data, t.dtype, this.staging[i] as Staging));
-      this.inputs[i] = raw;
+      const raw = about(t, () => toRaw((values[i] as FlatValue).data, t.dtype, this.#staging[i] as Staging));
+      this.#inputs[i] = raw;
       if (ArrayBuffer.isView(raw)) bytes += raw.byteLength;
     });
     return bytes;
@@ -53,47 +53,47 @@ export class Slot {
   /** Runs on the inputs that were set. */
   async run(names: CallNames, into: Into | undefined, onStep: StepHook | undefined): Promise<ModelOutputs> {
     try {
-      const record = this.setOutputs(names, into);
-      await this.plan.run(this.inputs, this.outputs, onStep);
+      const record = this.#setOutputs(names, into);
+      await this.plan.run(this.#inputs, this.outputs, onStep);
       this.plan.outputs.forEach((p, i) => {
-        if (needsUnpack(p.dtype)) unpack(this.outputs[i] as RawArray, p.dtype, this.results[i] as TensorData);
+        if (needsUnpack(p.dtype)) unpack(this.outputs[i] as RawArray, p.dtype, this.#results[i] as TensorData);
       });
       return record;
     } finally {
-      this.inputs.fill(nothing); // nobody's arrays are kept alive
+      this.#inputs.fill(nothing); // nobody's arrays are kept alive
       this.outputs.fill(nothing);
-      this.results.length = 0;
+      this.#results.length = 0;
     }
   }
 
   /** Arrays for the outputs, the caller's own where given, and the record that holds them. */
-  private setOutputs(names: CallNames, into: Into | undefined): ModelOutputs {
+  #setOutputs(names: CallNames, into: Into | undefined): ModelOutputs {
     const { outputs } = this.plan;
-    const own = into && this.matchInto(into, names);
+    const own = into && this.#matchInto(into, names);
     outputs.forEach((p, i) => {
       const array = own?.get(i) ?? newOutput(p.dtype, count(p.shape));
-      this.results[i] = array;
-      this.outputs[i] = needsUnpack(p.dtype) ? this.storedFor(p, i) : (array as RawArray);
+      this.#results[i] = array;
+      this.outputs[i] = needsUnpack(p.dtype) ? this.#storedFor(p, i) : (array as RawArray);
     });
     const complete = own !== undefined && own.size === outputs.length;
-    const known = complete ? this.records.get(into as Into) : undefined;
+    const known = complete ? this.#records.get(into as Into) : undefined;
     const record: ModelOutputs = known ?? Object.create(null);
     for (const [name, i] of names.given) {
       const { dtype, shape } = outputs[i] as PlanPort;
-      const data = this.results[i] as TensorData;
+      const data = this.#results[i] as TensorData;
       if (known && record[name]) (record[name] as { data: TensorData }).data = data;
       else record[name] = { data, shape: [...shape], dtype };
     }
-    if (complete && !known) this.records.set(into as Into, record);
+    if (complete && !known) this.#records.set(into as Into, record);
     return record;
   }
 
-  private storedFor(p: PlanPort, i: number): RawArray {
-    this.stored[i] ??= newArray(p.dtype, count(p.shape));
-    return this.stored[i];
+  #storedFor(p: PlanPort, i: number): RawArray {
+    this.#stored[i] ??= newArray(p.dtype, count(p.shape));
+    return this.#stored[i];
   }
 
-  private matchInto(into: Into, names: CallNames): Map<number, TensorData> {
+  #matchInto(into: Into, names: CallNames): Map<number, TensorData> {
     const found = new Map<number, TensorData>();
     for (const [name, array] of Object.entries(into)) {
       const i = names.outputs.get(name);

@@ -16,7 +16,7 @@ export type Local = number;
 export class FunctionBuilder {
   readonly code: ByteSink = byteSink();
   readonly locals: WasmType[] = [];
-  private readonly pools = new Map<WasmType, Local[]>();
+  readonly #pools = new Map<WasmType, Local[]>();
 
   constructor(
     readonly params: readonly WasmType[],
@@ -25,7 +25,7 @@ export class FunctionBuilder {
 
   /** A new local, or one given back by `free`. */
   local(type: WasmType = "i32"): Local {
-    const pooled = this.pools.get(type)?.pop();
+    const pooled = this.#pools.get(type)?.pop();
     if (pooled !== undefined) return pooled;
     this.locals.push(type);
     return this.params.length + this.locals.length - 1;
@@ -37,9 +37,9 @@ export class FunctionBuilder {
 
   /** Gives locals back for reuse. Their old value is undefined behaviour of the generator. */
   free(type: WasmType, ...locals: Local[]): void {
-    const pool = this.pools.get(type) ?? [];
+    const pool = this.#pools.get(type) ?? [];
     pool.push(...locals);
-    this.pools.set(type, pool);
+    this.#pools.set(type, pool);
   }
 
   op(...names: Op[]): this {
@@ -184,9 +184,9 @@ interface Func {
 
 /** A module that imports one memory ("env" "memory") and exports functions. */
 export class ModuleBuilder {
-  private readonly types: string[] = [];
-  private readonly functions: Func[] = [];
-  private readonly shared = new Map<string, number>();
+  readonly #types: string[] = [];
+  readonly #functions: Func[] = [];
+  readonly #shared = new Map<string, number>();
 
   /** Adds a function; returns its index. */
   func(
@@ -198,17 +198,17 @@ export class ModuleBuilder {
     const body = new FunctionBuilder(params, results);
     write(body); // may add helper functions first
     const key = `${params}>${results}`;
-    let type = this.types.indexOf(key);
-    if (type < 0) type = this.types.push(key) - 1;
-    return this.functions.push({ type, body, exported }) - 1;
+    let type = this.#types.indexOf(key);
+    if (type < 0) type = this.#types.push(key) - 1;
+    return this.#functions.push({ type, body, exported }) - 1;
   }
 
   /** A helper that several kernels call: made once per key and module. */
   once(key: string, make: () => number): number {
-    const known = this.shared.get(key);
+    const known = this.#shared.get(key);
     if (known !== undefined) return known;
     const index = make();
-    this.shared.set(key, index);
+    this.#shared.set(key, index);
     return index;
   }
 
@@ -222,8 +222,8 @@ export class ModuleBuilder {
     const out = byteSink();
     out.bytes([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     section(out, 1, (s) => {
-      s.u32(this.types.length);
-      for (const t of this.types) {
+      s.u32(this.#types.length);
+      for (const t of this.#types) {
         const [params = "", results = ""] = t.split(">");
         s.byte(0x60);
         for (const list of [params, results]) {
@@ -242,11 +242,11 @@ export class ModuleBuilder {
           .u32(memory.maximum);
     });
     section(out, 3, (s) => {
-      s.u32(this.functions.length);
-      for (const f of this.functions) s.u32(f.type);
+      s.u32(this.#functions.length);
+      for (const f of this.#functions) s.u32(f.type);
     });
     const exported = [
-      ...this.functions.flatMap((f, i) => (f.exported === undefined ? [] : [[f.exported, i] as const])),
+      ...this.#functions.flatMap((f, i) => (f.exported === undefined ? [] : [[f.exported, i] as const])),
       ...this.exports,
     ];
     section(out, 7, (s) => {
@@ -254,8 +254,8 @@ export class ModuleBuilder {
       for (const [name, i] of exported) s.name(name).byte(0).u32(i);
     });
     section(out, 10, (s) => {
-      s.u32(this.functions.length);
-      for (const f of this.functions) writeBody(s, f.body);
+      s.u32(this.#functions.length);
+      for (const f of this.#functions) writeBody(s, f.body);
     });
     return out.take();
   }

@@ -17,23 +17,23 @@ export interface ByteSink {
 const scratch = new DataView(new ArrayBuffer(4));
 
 class Sink implements ByteSink {
-  private data = new Uint8Array(256);
+  #data = new Uint8Array(256);
   length = 0;
 
-  private room(n: number): void {
-    if (this.length + n <= this.data.length) return;
-    const grown = new Uint8Array(Math.max(this.data.length * 2, this.length + n));
-    grown.set(this.data.subarray(0, this.length));
-    this.data = grown;
+  #room(n: number): void {
+    if (this.length + n <= this.#data.length) return;
+    const grown = new Uint8Array(Math.max(this.#data.length * 2, this.length + n));
+    grown.set(this.#data.subarray(0, this.length));
+    this.#data = grown;
   }
   byte(b: number): this {
-    this.room(1);
-    this.data[this.length++] = b;
+    this.#room(1);
+    this.#data[this.length++] = b;
     return this;
   }
   bytes(b: ArrayLike<number>): this {
-    this.room(b.length);
-    this.data.set(b, this.length);
+    this.#room(b.length);
+    this.#data.set(b, this.length);
     this.length += b.length;
     return this;
   }
@@ -65,13 +65,13 @@ class Sink implements ByteSink {
   }
   f32(x: number): this {
     scratch.setFloat32(0, x, true);
-    return this.raw4();
+    return this.#raw4();
   }
   i32le(n: number): this {
     scratch.setInt32(0, n, true);
-    return this.raw4();
+    return this.#raw4();
   }
-  private raw4(): this {
+  #raw4(): this {
     for (let i = 0; i < 4; i++) this.byte(scratch.getUint8(i));
     return this;
   }
@@ -81,10 +81,10 @@ class Sink implements ByteSink {
   }
   append(other: ByteSink): this {
     const o = other as Sink;
-    return this.bytes(o.data.subarray(0, o.length));
+    return this.bytes(o.#data.subarray(0, o.length));
   }
   take(): Uint8Array<ArrayBuffer> {
-    return this.data.slice(0, this.length);
+    return this.#data.slice(0, this.length);
   }
 }
 

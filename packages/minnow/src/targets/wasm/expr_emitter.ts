@@ -15,10 +15,10 @@ export interface ReadyExpr {
 }
 export abstract class Emitter implements ReadyExpr {
   readonly type: ScalarType;
-  private readonly uses = new Map<Expr, number>();
+  readonly #uses = new Map<Expr, number>();
   protected operand: (i: number) => Local = () => 0;
-  private temps: { type: WasmType; local: Local }[] = [];
-  private shared = new Map<Expr, Local>();
+  #temps: { type: WasmType; local: Local }[] = [];
+  #shared = new Map<Expr, Local>();
 
   constructor(
     protected readonly f: FunctionBuilder,
@@ -26,8 +26,8 @@ export abstract class Emitter implements ReadyExpr {
   ) {
     this.type = root.t;
     const visit = (x: Expr): void => {
-      const n = this.uses.get(x) ?? 0;
-      this.uses.set(x, n + 1);
+      const n = this.#uses.get(x) ?? 0;
+      this.#uses.set(x, n + 1);
       if (n === 0) for (const c of children(x)) visit(c);
     };
     visit(root);
@@ -36,9 +36,9 @@ export abstract class Emitter implements ReadyExpr {
   emit(operand: (i: number) => Local): void {
     this.operand = operand;
     this.value(this.root);
-    for (const t of this.temps) this.f.free(t.type, t.local);
-    this.temps = [];
-    this.shared = new Map();
+    for (const t of this.#temps) this.f.free(t.type, t.local);
+    this.#temps = [];
+    this.#shared = new Map();
     this.forget();
   }
 
@@ -48,11 +48,11 @@ export abstract class Emitter implements ReadyExpr {
   protected abstract compute(e: Expr): void;
 
   protected once(e: Expr): boolean {
-    return (this.uses.get(e) ?? 0) < 2;
+    return (this.#uses.get(e) ?? 0) < 2;
   }
   protected temp(type: WasmType): Local {
     const local = this.f.local(type);
-    this.temps.push({ type, local });
+    this.#temps.push({ type, local });
     return local;
   }
   protected value(e: Expr): void {
@@ -60,7 +60,7 @@ export abstract class Emitter implements ReadyExpr {
       this.f.get(this.operand(e.i));
       return;
     }
-    const known = this.shared.get(e);
+    const known = this.#shared.get(e);
     if (known !== undefined) {
       this.f.get(known);
       return;
@@ -68,7 +68,7 @@ export abstract class Emitter implements ReadyExpr {
     this.compute(e);
     if (this.once(e) || e.k === "const") return;
     const local = this.temp(this.wasmType(e.t));
-    this.shared.set(e, local);
+    this.#shared.set(e, local);
     this.f.tee(local);
   }
 }

@@ -31,9 +31,9 @@ export class ScalarExpr extends Emitter {
         else f.i64(e.v >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(e.v));
         return;
       case "un":
-        return this.unary(e);
+        return this.#unary(e);
       case "bin":
-        return this.binary(e);
+        return this.#binary(e);
       case "cmp": {
         this.value(e.a);
         this.value(e.b);
@@ -56,7 +56,7 @@ export class ScalarExpr extends Emitter {
     }
   }
 
-  private unary(e: Extract<Expr, { k: "un" }>): void {
+  #unary(e: Extract<Expr, { k: "un" }>): void {
     const { f } = this;
     const op = e.t === "f32" ? f32Unary[e.op] : undefined;
     if (op) {
@@ -79,10 +79,10 @@ export class ScalarExpr extends Emitter {
     zero().op(`${e.t}.lt_s`, "select");
   }
 
-  private binary(e: Extract<Expr, { k: "bin" }>): void {
+  #binary(e: Extract<Expr, { k: "bin" }>): void {
     const { f } = this;
     const { op, t } = e;
-    if (op === "min" || op === "max") return this.extreme(e);
+    if (op === "min" || op === "max") return this.#extreme(e);
     if (t === "f32") {
       if (op !== "add" && op !== "sub" && op !== "mul" && op !== "div") throw new TypeError(`${op} of f32`);
       this.value(e.a);
@@ -92,11 +92,11 @@ export class ScalarExpr extends Emitter {
     }
     this.value(e.a);
     this.value(e.b);
-    if (op === "div" || op === "rem") return this.divide(t, op, e.b);
+    if (op === "div" || op === "rem") return this.#divide(t, op, e.b);
     f.op(`${t}.${integerSuffix[op]}` as Op);
   }
 
-  private extreme(e: Extract<Expr, { k: "bin" }>): void {
+  #extreme(e: Extract<Expr, { k: "bin" }>): void {
     const { f } = this;
     if (e.t === "f32" && e.b.k !== "const") {
       this.value(e.a);
@@ -119,7 +119,7 @@ export class ScalarExpr extends Emitter {
   }
 
   /** Dividend and divisor are on the stack. */
-  private divide(t: "i32" | "i64", op: "div" | "rem", divisor: Expr): void {
+  #divide(t: "i32" | "i64", op: "div" | "rem", divisor: Expr): void {
     divideSafely(this.f, t, op, divisor.k === "const" && divisor.v !== 0 && divisor.v !== -1);
   }
 }

@@ -26,8 +26,8 @@ const magicBits: Constant = { k: "const", v: 0x4b400000, t: "i32" };
 type Rounding = Extract<Expr, { k: "cast" }> & { readonly a: Extract<Expr, { k: "un" }> };
 
 export class VectorExpr extends Emitter {
-  private readonly constants = new Map<string, Local>();
-  private masks = new Map<Expr, Local>();
+  readonly #constants = new Map<string, Local>();
+  #masks = new Map<Expr, Local>();
 
   constructor(
     f: FunctionBuilder,
@@ -40,8 +40,8 @@ export class VectorExpr extends Emitter {
     const visit = (x: Expr): void => {
       if (seen.has(x)) return;
       seen.add(x);
-      if (x.k === "const") this.constant(x);
-      if (this.isShortRounding(x)) for (const c of [magic, magicBits]) this.constant(c);
+      if (x.k === "const") this.#constant(x);
+      if (this.#isShortRounding(x)) for (const c of [magic, magicBits]) this.#constant(c);
       const shift = x.k === "bin" && (x.op === "shl" || x.op === "shr") && x.b.k === "const";
       for (const c of children(x)) if (!(shift && c === x.b)) visit(c);
     };
@@ -52,14 +52,14 @@ export class VectorExpr extends Emitter {
     return "v128";
   }
   protected override forget(): void {
-    this.masks = new Map();
+    this.#masks = new Map();
   }
 
-  private constant(x: Constant): void {
+  #constant(x: Constant): void {
     const key = `${x.t}${Object.is(x.v, -0) ? "-0" : x.v}`;
-    if (this.constants.has(key)) return;
+    if (this.#constants.has(key)) return;
     const local = this.f.local("v128");
-    this.constants.set(key, local);
+    this.#constants.set(key, local);
     if (x.t === "f32") this.f.f32x4(x.v).set(local);
     else this.f.i32x4(x.v).set(local);
   }
@@ -70,7 +70,7 @@ export class VectorExpr extends Emitter {
       case "in":
         return;
       case "const":
-        f.get(this.constants.get(`${e.t}${Object.is(e.v, -0) ? "-0" : e.v}`) as Local);
+        f.get(this.#constants.get(`${e.t}${Object.is(e.v, -0) ? "-0" : e.v}`) as Local);
         return;
       case "un": {
         const op =
@@ -85,18 +85,18 @@ export class VectorExpr extends Emitter {
         return;
       }
       case "bin":
-        if (isBoolean(e)) return this.fromMask(e);
-        return e.t === "f32" ? this.floatBinary(e) : this.intBinary(e);
+        if (isBoolean(e)) return this.#fromMask(e);
+        return e.t === "f32" ? this.#floatBinary(e) : this.#intBinary(e);
       case "cmp":
-        return this.fromMask(e);
+        return this.#fromMask(e);
       case "select":
         this.value(e.a);
         this.value(e.b);
-        this.mask(e.c);
+        this.#mask(e.c);
         f.op("v128.bitselect");
         return;
       case "cast":
-        if (this.isShortRounding(e)) return this.shortRounding(e.a.a);
+        if (this.#isShortRounding(e)) return this.#shortRounding(e.a.a);
         this.value(e.a);
         if (e.a.t !== e.t) f.op(e.t === "f32" ? "f32x4.convert_i32x4_s" : "i32x4.trunc_sat_f32x4_s");
         return;
@@ -105,30 +105,30 @@ export class VectorExpr extends Emitter {
     }
   }
 
-  private numberClass(e: Expr): boolean | "small" {
+  #numberClass(e: Expr): boolean | "small" {
     if (e.k === "const") return Math.abs(e.v) < 2 ** 22 ? "small" : !Number.isNaN(e.v);
     return e.k === "in" && this.isNumber(e.i);
   }
 
   /** i32(nearest(x)) with x between small bounds, as requantisation has it. */
-  private isShortRounding(e: Expr): e is Rounding {
+  #isShortRounding(e: Expr): e is Rounding {
     if (e.k !== "cast" || e.t !== "i32" || e.a.k !== "un" || e.a.op !== "nearest") return false;
-    const { lo, hi } = this.limits(e.a.a);
+    const { lo, hi } = this.#limits(e.a.a);
     return lo && hi;
   }
 
-  private limits(e: Expr): { lo: boolean; hi: boolean } {
-    if (e.k !== "bin" || (e.op !== "min" && e.op !== "max") || this.numberClass(e.b) !== "small")
+  #limits(e: Expr): { lo: boolean; hi: boolean } {
+    if (e.k !== "bin" || (e.op !== "min" && e.op !== "max") || this.#numberClass(e.b) !== "small")
       return { lo: false, hi: false };
-    const inner = this.limits(e.a);
+    const inner = this.#limits(e.a);
     return e.op === "max" ? { lo: true, hi: inner.hi } : { lo: inner.lo, hi: true };
   }
 
   /** Adding 1.5·2^23 rounds half to even and leaves the integer in the low bits: 2 instructions, not 8. */
-  private shortRounding(x: Expr): void {
+  #shortRounding(x: Expr): void {
     const { f } = this;
     this.value(x);
-    if (!this.isNumeric(x)) {
+    if (!this.#isNumeric(x)) {
       // NaN gives 0
       const v = this.temp("v128");
       f.tee(v).get(v).get(v).op("f32x4.eq", "v128.and");
@@ -140,29 +140,29 @@ export class VectorExpr extends Emitter {
   }
 
   /** Never NaN: made of integers and finite numbers. */
-  private isNumeric(e: Expr, finite = false): boolean {
+  #isNumeric(e: Expr, finite = false): boolean {
     if (e.k === "cast") return e.a.t !== "f32";
-    if (this.numberClass(e) !== false) return !finite || e.k !== "const" || Number.isFinite(e.v);
+    if (this.#numberClass(e) !== false) return !finite || e.k !== "const" || Number.isFinite(e.v);
     if (e.k !== "bin") return false;
     // an infinity could meet another one, or 0, so only the last operation may overflow
-    if (e.op === "min" || e.op === "max") return this.numberClass(e.b) !== false && this.isNumeric(e.a);
+    if (e.op === "min" || e.op === "max") return this.#numberClass(e.b) !== false && this.#isNumeric(e.a);
     return (
       !finite &&
       ["add", "sub", "mul"].includes(e.op) &&
-      this.isNumeric(e.a, true) &&
-      this.isNumeric(e.b, true)
+      this.#isNumeric(e.a, true) &&
+      this.#isNumeric(e.b, true)
     );
   }
 
-  private fromMask(e: Expr): void {
-    this.mask(e);
+  #fromMask(e: Expr): void {
+    this.#mask(e);
     this.f.op("i32x4.neg");
   }
 
   /** Pushes all ones in the lanes where e ≠ 0. */
-  private mask(e: Expr): void {
+  #mask(e: Expr): void {
     const { f } = this;
-    const known = this.masks.get(e);
+    const known = this.#masks.get(e);
     if (known !== undefined) {
       f.get(known);
       return;
@@ -173,8 +173,8 @@ export class VectorExpr extends Emitter {
       const [float, int] = compareSuffix[e.op];
       f.op((e.a.t === "f32" ? `f32x4.${float}` : `i32x4.${int}`) as Op);
     } else if (e.k === "bin" && isBoolean(e)) {
-      this.mask(e.a);
-      this.mask(e.b);
+      this.#mask(e.a);
+      this.#mask(e.b);
       f.op(`v128.${e.op}` as Op);
     } else {
       this.value(e);
@@ -183,16 +183,16 @@ export class VectorExpr extends Emitter {
     }
     if (this.once(e)) return;
     const local = this.temp("v128");
-    this.masks.set(e, local);
+    this.#masks.set(e, local);
     f.tee(local);
   }
 
-  private floatBinary(e: Extract<Expr, { k: "bin" }>): void {
+  #floatBinary(e: Extract<Expr, { k: "bin" }>): void {
     const { f } = this;
-    if (this.fma && (e.op === "add" || e.op === "sub") && this.contract(e)) return;
+    if (this.fma && (e.op === "add" || e.op === "sub") && this.#contract(e)) return;
     this.value(e.a);
     this.value(e.b);
-    const number = this.numberClass(e.b) !== false;
+    const number = this.#numberClass(e.b) !== false;
     const ops: Partial<Record<BinaryOp, Op>> = {
       add: "f32x4.add",
       sub: "f32x4.sub",
@@ -208,7 +208,7 @@ export class VectorExpr extends Emitter {
   }
 
   /** a·b + c as one fused instruction, where the product has no other use. */
-  private contract(e: Extract<Expr, { k: "bin" }>): boolean {
+  #contract(e: Extract<Expr, { k: "bin" }>): boolean {
     const isProduct = (x: Expr): boolean => x.k === "bin" && x.op === "mul" && this.once(x);
     const [product, other] =
       e.op === "add" && isProduct(e.a) ? [e.a, e.b] : isProduct(e.b) ? [e.b, e.a] : [undefined, e.a];
@@ -220,7 +220,7 @@ export class VectorExpr extends Emitter {
     return true;
   }
 
-  private intBinary(e: Extract<Expr, { k: "bin" }>): void {
+  #intBinary(e: Extract<Expr, { k: "bin" }>): void {
     const { f } = this;
     const { op } = e;
     if ((op === "shl" || op === "shr") && e.b.k === "const") {
@@ -230,14 +230,14 @@ export class VectorExpr extends Emitter {
     }
     this.value(e.a);
     this.value(e.b);
-    if (op === "div" || op === "rem" || op === "shl" || op === "shr") return this.lanewise(op, e.b);
+    if (op === "div" || op === "rem" || op === "shl" || op === "shr") return this.#lanewise(op, e.b);
     if (op === "and" || op === "or" || op === "xor") f.op(`v128.${op}`);
     else if (op === "min" || op === "max") f.op(`i32x4.${op}_s`);
     else f.op(`i32x4.${op}` as Op);
   }
 
   /** What SIMD lacks, lane by lane; both vectors are on the stack. */
-  private lanewise(op: "div" | "rem" | "shl" | "shr", divisor: Expr): void {
+  #lanewise(op: "div" | "rem" | "shl" | "shr", divisor: Expr): void {
     const { f } = this;
     const a = this.temp("v128");
     const b = this.temp("v128");

@@ -81,23 +81,23 @@ export interface RunHooks {
 export class WasmModel {
   private readonly engine: Engine;
   private readonly maxMemory: number;
-  private heap = new Heap(reserved);
-  private memory: WebAssembly.Memory | null = null;
-  private readonly functions = new Map<string, KernelFunction>();
-  private readonly shared = new Map<TypedArray | string, Shared>();
-  private readonly regions = {
+  #heap = new Heap(reserved);
+  #memory: WebAssembly.Memory | null = null;
+  readonly #functions = new Map<string, KernelFunction>();
+  readonly #shared = new Map<TypedArray | string, Shared>();
+  readonly #regions = {
     arena: { at: 0, bytes: 0 },
     scratch: { at: 0, bytes: 0 },
     zeros: { at: 0, bytes: 0 },
   };
   /** Rises whenever an address changes that argument blocks hold. */
-  private version = 0;
+  #version = 0;
   private other = 0;
   /** Modules compiled so far: rises only when a bind needed new kernels. */
   modulesCompiled = 0;
   /** Kernels compiled so far: different code, shared by steps and shapes. */
   get kernelsCompiled(): number {
-    return this.functions.size;
+    return this.#functions.size;
   }
   /** Bytes of all modules compiled. */
   codeBytes = 0;
@@ -116,34 +116,35 @@ export class WasmModel {
       program,
       planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)),
     );
-    this.checkMemory(program, planned);
-    await this.compile(planned);
-    this.allocate(bound, planned);
+    this.#checkMemory(program, planned);
+    await this.#compile(planned);
+    this.#allocate(bound, planned);
     return bound;
   }
 
   /** Gives back what only this program used. */
   unbind(bound: BoundProgram): void {
     for (const key of bound.constants) {
-      const s = this.shared.get(key);
+      const s = this.#shared.get(key);
       if (!s || --s.users > 0) continue;
-      this.heap.release(s.at);
-      this.shared.delete(key);
+      this.#heap.release(s.at);
+      this.#shared.delete(key);
     }
-    if (bound.argsAt >= 0) this.heap.release(bound.argsAt);
+    if (bound.argsAt >= 0) this.#heap.release(bound.argsAt);
     bound.constants = [];
     bound.calls = [];
     bound.ports = null;
   }
 
-  private checkMemory(program: Program, planned: readonly (PlannedKernel | null)[]): void {
+  #checkMemory(program: Program, planned: readonly (PlannedKernel | null)[]): void {
     const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p.bytes]));
     let weights = 0;
-    for (const [key, bytes] of packed) if (!this.shared.has(key)) weights += bytes;
-    for (const b of this.constantBuffers(program, planned)) if (!this.shared.has(b)) weights += b.byteLength;
+    for (const [key, bytes] of packed) if (!this.#shared.has(key)) weights += bytes;
+    for (const b of this.#constantBuffers(program, planned))
+      if (!this.#shared.has(b)) weights += b.byteLength;
     const scratch = Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0));
-    const grown = Math.max(0, program.arenaBytes - this.regions.arena.bytes);
-    const total = weights + grown + scratch + (this.memory?.buffer.byteLength ?? 0);
+    const grown = Math.max(0, program.arenaBytes - this.#regions.arena.bytes);
+    const total = weights + grown + scratch + (this.#memory?.buffer.byteLength ?? 0);
     const mb = (n: number): string => `${(n / 1048576).toFixed(1)} MB`;
     if (total > this.maxMemory)
       throw new ModelError(
@@ -154,7 +155,7 @@ export class WasmModel {
   }
 
   /** Constants that kernels read as the model stores them. */
-  private constantBuffers(program: Program, planned: readonly (PlannedKernel | null)[]): Set<TypedArray> {
+  #constantBuffers(program: Program, planned: readonly (PlannedKernel | null)[]): Set<TypedArray> {
     const found = new Set<TypedArray>();
     const add = (v: View | undefined): void => {
       const data = v && program.buffers[v.buffer]?.data;
@@ -169,44 +170,44 @@ export class WasmModel {
     return found;
   }
 
-  private async compile(planned: readonly (PlannedKernel | null)[]): Promise<void> {
+  async #compile(planned: readonly (PlannedKernel | null)[]): Promise<void> {
     const missing = new Map<string, PlannedKernel>();
-    for (const p of planned) if (p && !this.functions.has(p.key)) missing.set(p.key, p);
+    for (const p of planned) if (p && !this.#functions.has(p.key)) missing.set(p.key, p);
     if (missing.size === 0) return;
     const m = new ModuleBuilder();
     const keys = [...missing.keys()];
     keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as PlannedKernel).emit(m)));
     const bytes = m.build();
-    this.memory ??= new WebAssembly.Memory({ initial: 1 });
-    const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: this.memory } });
-    keys.forEach((key, i) => this.functions.set(key, instance.exports[`k${i}`] as KernelFunction));
+    this.#memory ??= new WebAssembly.Memory({ initial: 1 });
+    const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: this.#memory } });
+    keys.forEach((key, i) => this.#functions.set(key, instance.exports[`k${i}`] as KernelFunction));
     this.modulesCompiled++;
     this.codeBytes += bytes.length;
   }
 
-  private allocate(bound: BoundProgram, planned: readonly (PlannedKernel | null)[]): void {
+  #allocate(bound: BoundProgram, planned: readonly (PlannedKernel | null)[]): void {
     const { program } = bound;
     const fills: (() => void)[] = [];
     const share = (key: TypedArray | string, bytes: number, fill: (at: number) => void): void => {
-      const known = this.shared.get(key);
+      const known = this.#shared.get(key);
       if (known) known.users++;
       else {
-        const at = this.heap.allocate(bytes);
-        this.shared.set(key, { at, bytes, users: 1 });
+        const at = this.#heap.allocate(bytes);
+        this.#shared.set(key, { at, bytes, users: 1 });
         fills.push(() => fill(at));
       }
       bound.constants.push(key);
     };
-    for (const data of this.constantBuffers(program, planned))
-      share(data, data.byteLength, (at) => this.u8().set(bytesOf(data), at));
+    for (const data of this.#constantBuffers(program, planned))
+      share(data, data.byteLength, (at) => this.#u8().set(bytesOf(data), at));
     const packs = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p]));
-    for (const p of packs.values()) share(p.key, p.bytes, (at) => p.fill(this.buffer(), at));
+    for (const p of packs.values()) share(p.key, p.bytes, (at) => p.fill(this.#buffer(), at));
     let args = 0;
     bound.calls = planned.map((p, step) => {
       const at = args;
       args += ((p?.args.length ?? 0) + 3) & ~3;
       return {
-        fn: p ? (this.functions.get(p.key) as KernelFunction) : null,
+        fn: p ? (this.#functions.get(p.key) as KernelFunction) : null,
         host: p ? null : (hostKernels[program.steps[step]?.kernel as string] ?? null),
         step,
         args: at * 4,
@@ -217,109 +218,104 @@ export class WasmModel {
         packed: p?.packed.map((x) => x.key) ?? [],
       };
     });
-    bound.argsAt = this.heap.allocate(args * 4);
+    bound.argsAt = this.#heap.allocate(args * 4);
     this.other += args * 4;
-    this.region("scratch", Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0)));
-    this.region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
-    this.region("arena", program.arenaBytes);
-    this.grow();
+    this.#region("scratch", Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0)));
+    this.#region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
+    this.#region("arena", program.arenaBytes);
+    this.#grow();
     for (const fill of fills) fill();
   }
 
-  private region(name: keyof WasmModel["regions"], bytes: number): void {
-    const r = this.regions[name];
+  #region(name: "arena" | "scratch" | "zeros", bytes: number): void {
+    const r = this.#regions[name];
     if (r.bytes >= bytes) return;
-    if (r.bytes) this.heap.release(r.at);
-    r.at = this.heap.allocate(bytes);
+    if (r.bytes) this.#heap.release(r.at);
+    r.at = this.#heap.allocate(bytes);
     r.bytes = bytes;
-    this.version++;
+    this.#version++;
   }
 
-  private grow(): void {
-    const pages = Math.ceil(this.heap.bytes / 65536);
-    this.memory ??= new WebAssembly.Memory({ initial: 1 });
-    const have = this.memory.buffer.byteLength / 65536;
+  #grow(): void {
+    const pages = Math.ceil(this.#heap.bytes / 65536);
+    this.#memory ??= new WebAssembly.Memory({ initial: 1 });
+    const have = this.#memory.buffer.byteLength / 65536;
     if (pages > have) {
       try {
-        this.memory.grow(pages - have);
+        this.#memory.grow(pages - have);
       } catch (cause) {
         throw new ModelError("out_of_memory", `the engine gives no ${pages * 64} KiB of memory`, { cause });
       }
-      this.version++;
+      this.#version++;
     }
     // Zeros may lie where something else was: once a bind is cheap.
-    this.u8().fill(0, this.regions.zeros.at, this.regions.zeros.at + this.regions.zeros.bytes);
+    this.#u8().fill(0, this.#regions.zeros.at, this.#regions.zeros.at + this.#regions.zeros.bytes);
   }
 
-  private buffer(): ArrayBuffer {
-    if (!this.memory) throw new ModelError("disposed", "the model was disposed");
-    return this.memory.buffer;
+  #buffer(): ArrayBuffer {
+    if (!this.#memory) throw new ModelError("disposed", "the model was disposed");
+    return this.#memory.buffer;
   }
-  private u8(): Uint8Array {
-    return new Uint8Array(this.buffer());
+  #u8(): Uint8Array {
+    return new Uint8Array(this.#buffer());
   }
 
-  private address(program: Program, v: View): number {
+  #address(program: Program, v: View): number {
     const b = program.buffers[v.buffer];
     if (!b) throw new ModelError("internal", `no buffer ${v.buffer}`);
-    const base = b.data ? (this.shared.get(b.data)?.at as number) : this.regions.arena.at + b.offset;
+    const base = b.data ? (this.#shared.get(b.data)?.at as number) : this.#regions.arena.at + b.offset;
     return base + v.offset * byteSize(v.dtype, 1);
   }
 
   /** Writes the argument blocks; again whenever addresses have changed. */
-  private writeArgs(bound: BoundProgram): void {
-    if (bound.written === this.version) return;
-    const words = new Int32Array(this.buffer());
-    const floats = new Float32Array(this.buffer());
+  #writeArgs(bound: BoundProgram): void {
+    if (bound.written === this.#version) return;
+    const words = new Int32Array(this.#buffer());
+    const floats = new Float32Array(this.#buffer());
     for (const c of bound.calls) {
       const step = bound.program.steps[c.step];
       let at = (bound.argsAt + c.args) >> 2;
       for (const w of c.words) {
         if (w.kind === "f32") floats[at++] = w.value;
-        else words[at++] = this.word(bound, c, w, step?.values ?? []);
+        else words[at++] = this.#word(bound, c, w, step?.values ?? []);
       }
     }
-    bound.written = this.version;
+    bound.written = this.#version;
   }
 
-  private word(
-    bound: BoundProgram,
-    c: Call,
-    w: Exclude<ArgWord, { kind: "f32" }>,
-    values: readonly View[],
-  ): number {
+  #word(bound: BoundProgram, c: Call, w: Exclude<ArgWord, { kind: "f32" }>, values: readonly View[]): number {
     switch (w.kind) {
       case "i32":
         return w.value;
       case "view": {
         const v = values[w.value] as View;
-        return this.address(bound.program, v) + (w.element ?? 0) * byteSize(v.dtype, 1);
+        return this.#address(bound.program, v) + (w.element ?? 0) * byteSize(v.dtype, 1);
       }
       case "packed":
-        return (this.shared.get(c.packed[w.index] as string)?.at as number) + (w.at ?? 0);
+        return (this.#shared.get(c.packed[w.index] as string)?.at as number) + (w.at ?? 0);
       case "scratch":
-        return this.regions.scratch.at + (w.at ?? 0);
+        return this.#regions.scratch.at + (w.at ?? 0);
       case "zero":
-        return this.regions.zeros.at;
+        return this.#regions.zeros.at;
       case "error":
         return errorAddress;
     }
   }
 
-  private portArrays(bound: BoundProgram): { inputs: TypedArray[]; outputs: TypedArray[] } {
-    if (bound.ports?.version === this.version) return bound.ports;
+  #portArrays(bound: BoundProgram): { inputs: TypedArray[]; outputs: TypedArray[] } {
+    if (bound.ports?.version === this.#version) return bound.ports;
     const arrays = (ports: Program["inputs"]): TypedArray[] =>
-      ports.map((p) => this.array(bound.program, p.view));
+      ports.map((p) => this.#array(bound.program, p.view));
     bound.ports = {
-      version: this.version,
+      version: this.#version,
       inputs: arrays(bound.program.inputs),
       outputs: arrays(bound.program.outputs),
     };
     return bound.ports;
   }
 
-  private array(program: Program, v: View): TypedArray {
-    return arrayOver(this.buffer(), v.dtype, this.address(program, v), count(v.shape));
+  #array(program: Program, v: View): TypedArray {
+    return arrayOver(this.#buffer(), v.dtype, this.#address(program, v), count(v.shape));
   }
 
   /**
@@ -333,10 +329,10 @@ export class WasmModel {
     into: readonly (TypedArray | undefined)[] = [],
     hooks: RunHooks = {},
   ): TypedArray[] {
-    this.writeArgs(bound);
-    const ports = this.portArrays(bound);
+    this.#writeArgs(bound);
+    const ports = this.#portArrays(bound);
     inputs.forEach((x, i) => (ports.inputs[i] as Int32Array | undefined)?.set(x as Int32Array));
-    const errors = new Int32Array(this.buffer(), errorAddress, 1);
+    const errors = new Int32Array(this.#buffer(), errorAddress, 1);
     errors[0] = 0;
     for (const c of bound.calls) {
       if (hooks.stop?.()) throw new ModelError("aborted", "the run was aborted");
@@ -344,9 +340,9 @@ export class WasmModel {
       if (c.fn) {
         const args = bound.argsAt + c.args;
         for (let b = 0; b < c.extent; b += c.grain) c.fn(args, b, Math.min(b + c.grain, c.extent));
-      } else this.runHost(bound, c);
+      } else this.#runHost(bound, c);
       hooks.onStep?.(c.step, performance.now() - start);
-      if (c.checks && errors[0] !== 0) this.indexError(bound, c);
+      if (c.checks && errors[0] !== 0) this.#indexError(bound, c);
     }
     return ports.outputs.map((o, i) => {
       const target = into[i];
@@ -356,7 +352,7 @@ export class WasmModel {
     });
   }
 
-  private indexError(bound: BoundProgram, c: Call): never {
+  #indexError(bound: BoundProgram, c: Call): never {
     const step = bound.program.steps[c.step];
     throw new ModelError(
       "index_out_of_range",
@@ -368,13 +364,13 @@ export class WasmModel {
     );
   }
 
-  private runHost(bound: BoundProgram, c: Call): void {
+  #runHost(bound: BoundProgram, c: Call): void {
     const step = bound.program.steps[c.step];
     if (!step || !c.host) return;
     const tensor = (i: number) => {
       const v = step.values[i] as View;
       return {
-        data: this.array(bound.program, v),
+        data: this.#array(bound.program, v),
         shape: v.shape,
         dtype: v.dtype,
         ...(v.quant && { quant: v.quant }),
@@ -385,10 +381,10 @@ export class WasmModel {
 
   memoryUse(): MemoryUse {
     let weights = 0;
-    for (const s of this.shared.values()) weights += s.bytes;
-    const { arena, scratch, zeros } = this.regions;
+    for (const s of this.#shared.values()) weights += s.bytes;
+    const { arena, scratch, zeros } = this.#regions;
     return {
-      total: this.memory?.buffer.byteLength ?? 0,
+      total: this.#memory?.buffer.byteLength ?? 0,
       weights,
       arena: arena.bytes,
       scratch: scratch.bytes,
@@ -398,10 +394,10 @@ export class WasmModel {
 
   /** Drops the memory and all code. */
   dispose(): void {
-    this.memory = null;
-    this.functions.clear();
-    this.shared.clear();
-    this.heap = new Heap(reserved);
+    this.#memory = null;
+    this.#functions.clear();
+    this.#shared.clear();
+    this.#heap = new Heap(reserved);
   }
 }
 

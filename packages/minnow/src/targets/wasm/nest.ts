@@ -75,13 +75,13 @@ function addLoop(n: Normal): void {
 }
 
 class Planner {
-  private readonly args: ArgWord[] = [];
+  readonly #args: ArgWord[] = [];
   private readonly outer: number[];
   private readonly reduce: number[];
-  private readonly extents: number[];
-  private readonly clips: Clip[] = [];
-  private readonly window: number;
-  private readonly parameters: Structure["parameters"][number][] = [];
+  readonly #extents: number[];
+  readonly #clips: Clip[] = [];
+  readonly #window: number;
+  readonly #parameters: Structure["parameters"][number][] = [];
 
   constructor(
     private readonly n: Normal,
@@ -92,47 +92,49 @@ class Planner {
     /** Lanes of a panel, 0 = no panels. */
     private readonly panel: number,
   ) {
-    this.extents = [...n.loops, ...n.reduce];
-    this.window = windowOperand(n, how.lane);
+    this.#extents = [...n.loops, ...n.reduce];
+    this.#window = windowOperand(n, how.lane);
     this.outer = n.loops.map((_, l) => l).filter((l) => l !== how.lane);
     this.reduce = n.reduce.map((_, r) => r + n.loops.length).filter((l) => l !== how.lane);
   }
 
-  private word(value: number): Word {
-    return this.args.push({ kind: "i32", value }) - 1;
+  #word(value: number): Word {
+    return this.#args.push({ kind: "i32", value }) - 1;
   }
 
   plan(): PlannedKernel {
     const { n, how, engine } = this;
-    const rows = this.outer.reduce((a, l) => a * (this.extents[l] as number), 1);
-    const laneExtent = this.extents[how.lane] as number;
+    const rows = this.outer.reduce((a, l) => a * (this.#extents[l] as number), 1);
+    const laneExtent = this.#extents[how.lane] as number;
     const serial = n.out.lookups.length > 0;
-    const { length, count } = this.pieces(rows, laneExtent);
+    const { length, count } = this.#pieces(rows, laneExtent);
     const error = n.operands.some((p) => p?.lookups.length) || n.out.lookups.length > 0;
-    const body = n.body && this.parametrize(n.body);
-    const result = this.parametrize(n.result);
+    const body = n.body && this.#parametrize(n.body);
+    const result = this.#parametrize(n.result);
     const structure: Structure = {
       mode: how.mode,
       fma: engine.fma && how.mode === "vector",
-      unroll: this.unroll(),
-      outer: this.outer.map((l) => this.word(this.extents[l] as number)),
-      lane: { extent: this.word(laneExtent), reduce: how.laneReduce },
-      ...(this.panel > 0 && { panel: this.word(this.panel) }),
+      unroll: this.#unroll(),
+      outer: this.outer.map((l) => this.#word(this.#extents[l] as number)),
+      lane: { extent: this.#word(laneExtent), reduce: how.laneReduce },
+      ...(this.panel > 0 && { panel: this.#word(this.panel) }),
       // one long row is always taken in pieces, short rows too: the same code for every size
-      ...((count > 1 || (this.outer.length === 0 && this.chunks())) && { chunk: { length: this.word(length), count: this.word(count) } }),
-      reduce: this.reduce.map((l) => this.word(this.extents[l] as number)),
+      ...((count > 1 || (this.outer.length === 0 && this.#chunks())) && {
+        chunk: { length: this.#word(length), count: this.#word(count) },
+      }),
+      reduce: this.reduce.map((l) => this.#word(this.#extents[l] as number)),
       ...(n.combine && { combine: n.combine }),
-      operands: n.operands.map((p, i) => (p ? this.placeCode(p, i) : null)),
-      out: this.placeCode(n.out, -1),
-      clips: this.clips,
-      ...startOf(n, this.clips.length > 0),
-      parameters: this.parameters,
-      error: error ? this.args.push({ kind: "error" }) - 1 : -1,
-      total: serial ? this.word(rows * count) : -1,
+      operands: n.operands.map((p, i) => (p ? this.#placeCode(p, i) : null)),
+      out: this.#placeCode(n.out, -1),
+      clips: this.#clips,
+      ...startOf(n, this.#clips.length > 0),
+      parameters: this.#parameters,
+      error: error ? this.#args.push({ kind: "error" }) - 1 : -1,
+      total: serial ? this.#word(rows * count) : -1,
       ...(body && { body: print(body) }),
       result: print(result),
     };
-    const exprs: NestExprs = { body, result, fits: this.fits() };
+    const exprs: NestExprs = { body, result, fits: this.#fits() };
     const extent = this.empty ? 0 : serial ? 1 : rows * count;
     const perRow = how.cost / Math.max(1, rows * count);
     return {
@@ -141,19 +143,20 @@ class Planner {
       emit: (m) => emitNest(m, structure, exprs),
       extent,
       grain: Math.max(1, Math.min(extent, Math.round(targetNs / Math.max(0.1, perRow)))),
-      args: this.args,
+      args: this.#args,
       packed: [],
       scratchBytes: 0,
     };
   }
 
   /** Vectors per pass: enough to hide latency, few enough for the registers. */
-  private unroll(): number {
+  #unroll(): number {
     const { n, how } = this;
     if (how.mode === "scalar") return 1;
     const indexed = n.operands.some(
       (p, i) =>
-        p && laneKind(n, p, how.lane, (g) => i === this.window || this.clipped(i, g, how.lane)) === "indexed",
+        p &&
+        laneKind(n, p, how.lane, (g) => i === this.#window || this.clipped(i, g, how.lane)) === "indexed",
     );
     if (indexed) return 1;
     if (isArg(n.combine)) return 2;
@@ -161,20 +164,20 @@ class Planner {
   }
 
   /** The lane loop in pieces, so that one row can be shared and no call takes long. */
-  private pieces(rows: number, extent: number): { length: number; count: number } {
-    if (!this.chunks()) return { length: extent, count: 1 };
+  #pieces(rows: number, extent: number): { length: number; count: number } {
+    if (!this.#chunks()) return { length: extent, count: 1 };
     const perLane = this.how.cost / Math.max(1, rows * extent);
     const wanted = Math.max(64, Math.ceil(targetNs / Math.max(0.01, perLane) / 64) * 64);
     if (extent <= wanted * 2) return { length: extent, count: 1 };
     return { length: wanted, count: Math.ceil(extent / wanted) };
   }
 
-  private chunks(): boolean {
+  #chunks(): boolean {
     return !this.how.laneReduce && this.panel === 0 && this.n.out.lookups.length === 0;
   }
 
   /** Does the integer result fit the output's type without wrapping? */
-  private fits(): boolean {
+  #fits(): boolean {
     const { n } = this;
     if (scalarOf(n.out.dtype) !== "i32") return false;
     const [lo, hi] = rangeOf(n.result, n);
@@ -182,19 +185,19 @@ class Planner {
     return lo >= least && hi <= most;
   }
 
-  private cursor(a: Affine, base: ArgWord, unit?: number): Cursor {
+  #cursor(a: Affine, base: ArgWord, unit?: number): Cursor {
     const { outer, reduce, how } = this;
     const coef = (l: number): number => a.coef[l] as number;
-    const word = (v: number): Word => (v === 0 ? -1 : this.word(v));
+    const word = (v: number): Word => (v === 0 ? -1 : this.#word(v));
     const lane = coef(how.lane);
     return {
-      base: this.args.push(base) - 1,
+      base: this.#args.push(base) - 1,
       outer: outer.map((l) => word(coef(l))),
       advance: outer.map((l, level) => {
         const inner = outer.slice(level + 1);
         if (coef(l) === 0 && inner.every((m) => coef(m) === 0)) return -1;
-        return this.word(
-          inner.reduce((sum, m) => sum - ((this.extents[m] as number) - 1) * coef(m), coef(l)),
+        return this.#word(
+          inner.reduce((sum, m) => sum - ((this.#extents[m] as number) - 1) * coef(m), coef(l)),
         );
       }),
       lane: word(lane),
@@ -203,13 +206,13 @@ class Planner {
     };
   }
 
-  private placeCode(p: Place, operand: number): PlaceCode {
+  #placeCode(p: Place, operand: number): PlaceCode {
     const { n, how } = this;
     const bytes = elementBytes(p.dtype);
-    const window = operand >= 0 && operand === this.window;
+    const window = operand >= 0 && operand === this.#window;
     const tested = p.guards.filter((g) => operand < 0 || window || !this.clipped(operand, g, how.lane));
-    for (const g of p.guards) if (!tested.includes(g)) this.addClip(g);
-    const at = this.cursor(p.at, { kind: "view", value: p.value, element: p.at.base / bytes }, bytes);
+    for (const g of p.guards) if (!tested.includes(g)) this.#addClip(g);
+    const at = this.#cursor(p.at, { kind: "view", value: p.value, element: p.at.base / bytes }, bytes);
     return {
       dtype: p.dtype,
       at,
@@ -217,47 +220,47 @@ class Planner {
       ...(window && { window }),
       inReduce: this.reduce.some((l) => depends(n, p, l)),
       guards: tested.map((g) => ({
-        at: this.cursor(g.at, { kind: "i32", value: g.at.base }, 1),
-        extent: this.word(g.extent),
+        at: this.#cursor(g.at, { kind: "i32", value: g.at.base }, 1),
+        extent: this.#word(g.extent),
       })),
       lookups: p.lookups.map((l) => ({
         operand: l.operand,
-        stride: this.word(l.stride),
-        extent: this.word(l.extent),
+        stride: this.#word(l.stride),
+        extent: this.#word(l.extent),
         wrap: l.wrap,
       })),
-      fill: tested.length === 0 ? -1 : this.fill(p),
-      safe: tested.length === 0 ? -1 : this.args.push({ kind: "view", value: p.value }) - 1,
+      fill: tested.length === 0 ? -1 : this.#fill(p),
+      safe: tested.length === 0 ? -1 : this.#args.push({ kind: "view", value: p.value }) - 1,
     };
   }
 
-  private fill(p: Place): Word {
-    return this.args.push({ kind: scalarOf(p.dtype) === "f32" ? "f32" : "i32", value: p.fill }) - 1;
+  #fill(p: Place): Word {
+    return this.#args.push({ kind: scalarOf(p.dtype) === "f32" ? "f32" : "i32", value: p.fill }) - 1;
   }
 
-  private addClip(g: Place["guards"][number]): void {
+  #addClip(g: Place["guards"][number]): void {
     const loop = g.at.coef.findIndex((k, l) => k !== 0 && l >= this.n.loops.length);
     const level = this.reduce.indexOf(loop);
     const rest: Affine = { base: g.at.base, coef: g.at.coef.map((k, l) => (l === loop ? 0 : k)) };
-    this.clips.push({
+    this.#clips.push({
       level,
-      at: this.cursor(rest, { kind: "i32", value: g.at.base }),
-      coef: this.word(g.at.coef[loop] as number),
-      extent: this.word(g.extent),
+      at: this.#cursor(rest, { kind: "i32", value: g.at.base }),
+      coef: this.#word(g.at.coef[loop] as number),
+      extent: this.#word(g.extent),
     });
   }
 
   /** Takes ordinary constants out of an expression: scales and bounds differ between layers, code need not. */
-  private parametrize(e: Expr): Expr {
+  #parametrize(e: Expr): Expr {
     if (this.how.mode === "scalar") return e;
     const plain = (v: number): boolean =>
       Number.isNaN(v) || [0, 1, -1, 0.5, 2].includes(v) || !Number.isFinite(v);
     const take = (x: Expr): Expr => {
       if (x.k !== "const" || plain(x.v)) return x;
       const float = x.t === "f32";
-      const word = this.args.push({ kind: float ? "f32" : "i32", value: x.v }) - 1;
-      this.parameters.push({ word, float, small: Math.abs(x.v) < 2 ** 22 });
-      return { k: "in", i: firstParameter + this.parameters.length - 1, t: x.t };
+      const word = this.#args.push({ kind: float ? "f32" : "i32", value: x.v }) - 1;
+      this.#parameters.push({ word, float, small: Math.abs(x.v) < 2 ** 22 });
+      return { k: "in", i: firstParameter + this.#parameters.length - 1, t: x.t };
     };
     const memo = new Map<Expr, Expr>();
     const visit = (x: Expr): Expr => {

@@ -28,13 +28,13 @@ export function emitNest(m: ModuleBuilder, s: Structure, e: NestExprs): number {
   return m.func(["i32", "i32", "i32"], [], (f) => new NestEmitter(f, s, e).emit());
 }
 class NestEmitter extends NestAccess {
-  private readonly parameters: Local[] = [];
-  private step: ReadyExpr | undefined;
-  private fold: ReadyExpr | undefined;
+  readonly #parameters: Local[] = [];
+  #step: ReadyExpr | undefined;
+  #fold: ReadyExpr | undefined;
   private result!: ReadyExpr;
-  private start: Local | undefined;
-  private readonly bodyUses: readonly number[];
-  private readonly resultUses: readonly number[];
+  #start: Local | undefined;
+  readonly #bodyUses: readonly number[];
+  readonly #resultUses: readonly number[];
 
   constructor(
     f: FunctionBuilder,
@@ -44,8 +44,8 @@ class NestEmitter extends NestAccess {
     const body = e.body ? operandNumbers(e.body) : [];
     const result = operandNumbers(e.result);
     super(f, s, new Set([...body, ...result]), e.fits);
-    this.bodyUses = body;
-    this.resultUses = result;
+    this.#bodyUses = body;
+    this.#resultUses = result;
   }
 
   emit(): void {
@@ -55,17 +55,17 @@ class NestEmitter extends NestAccess {
       f.i32(0).set(begin);
       this.push(s.total).set(end);
     }
-    this.prologue();
+    this.#prologue();
     const indices = f.someLocals(s.outer.length, "i32");
     const piece = f.local();
     this.decode(indices, piece);
     f.block().loop();
-    this.row(s.panel === undefined ? piece : (indices[0] as Local));
+    this.#row(s.panel === undefined ? piece : (indices[0] as Local));
     f.get(begin).i32(1).op("i32.add").tee(begin).get(end).op("i32.ge_s").brIf(1);
     this.advance(indices, piece);
     f.end().end();
   }
-  private prologue(): void {
+  #prologue(): void {
     const { f, s, e } = this;
     for (const c of this.cursors) {
       if (c.unit === undefined) this.keep(c.lane);
@@ -79,7 +79,7 @@ class NestEmitter extends NestAccess {
       if (this.vector) f.mem("v128.load32_splat", 4 * word);
       else f.mem(float ? "f32.load" : "i32.load", 4 * word);
       f.set(local);
-      this.parameters.push(local);
+      this.#parameters.push(local);
     }
     s.operands.forEach((p, i) => {
       if (!p || p.fill < 0) return;
@@ -106,22 +106,22 @@ class NestEmitter extends NestAccess {
     this.result = prepare(e.result);
     if (!e.body || !s.combine) return;
     const { t } = e.body;
-    const direct = isArg(s.combine) || this.extreme !== undefined;
-    this.step = prepare(direct ? e.body : combined(s.combine, accumulator(t), e.body));
-    if (s.lane.reduce) this.fold = prepare(combined(s.combine, input(0, t), input(1, t)));
-    this.start = f.local(this.valueType(t));
+    const direct = isArg(s.combine) || this.#extreme !== undefined;
+    this.#step = prepare(direct ? e.body : combined(s.combine, accumulator(t), e.body));
+    if (s.lane.reduce) this.#fold = prepare(combined(s.combine, input(0, t), input(1, t)));
+    this.#start = f.local(this.valueType(t));
     prepare(num(s.start ?? identity(s.combine, t), t)).emit(() => 0);
-    f.set(this.start);
+    f.set(this.#start);
   }
 
   /** One row; `piece` is the number of its chunk or panel. */
-  private row(piece: Local): void {
+  #row(piece: Local): void {
     const { f, s } = this;
     const saved = new Map(this.now);
     const bounds = this.clipBounds();
     this.settle((p) => !p.inReduce);
     const n = f.local();
-    if (s.lane.reduce) this.reducedRow(bounds, n);
+    if (s.lane.reduce) this.#reducedRow(bounds, n);
     else {
       const length = s.panel ?? s.chunk?.length;
       // a panel's cursors start at its first lane, a chunk's at the row's
@@ -137,7 +137,7 @@ class NestEmitter extends NestAccess {
       }
       f.set(n);
       this.enterLanes(first);
-      this.windows(n, (count) => this.lanes(count, (vectors) => this.outputBlock(vectors, bounds)));
+      this.#windows(n, (count) => this.#lanes(count, (vectors) => this.#outputBlock(vectors, bounds)));
     }
     for (const [c, local] of saved) this.now.set(c, local);
     this.ready.clear();
@@ -145,7 +145,7 @@ class NestEmitter extends NestAccess {
   }
 
   /** Runs the lanes [0, n), in three parts where an operand is padded along them. */
-  private windows(n: Local, run: (count: Local) => void): void {
+  #windows(n: Local, run: (count: Local) => void): void {
     const { f, s } = this;
     const padded = s.operands.findIndex((p) => p?.window);
     if (padded < 0) {
@@ -176,7 +176,7 @@ class NestEmitter extends NestAccess {
   }
 
   /** Runs blocks over n lanes; `vectors` 0 = a single element. */
-  private lanes(n: Local, block: (vectors: number) => void): void {
+  #lanes(n: Local, block: (vectors: number) => void): void {
     const { f, s } = this;
     const counter = f.local();
     const run = (vectors: number, count: () => void): void => {
@@ -210,77 +210,77 @@ class NestEmitter extends NestAccess {
     run(0, () => f.get(n).i32(3).op("i32.and"));
   }
 
-  private outputBlock(vectors: number, bounds: Bounds): void {
-    if (this.step) {
-      const accs = this.folded(Math.max(1, vectors), vectors, bounds);
-      this.finish(vectors, 0, accs);
+  #outputBlock(vectors: number, bounds: Bounds): void {
+    if (this.#step) {
+      const accs = this.#folded(Math.max(1, vectors), vectors, bounds);
+      this.#finish(vectors, 0, accs);
       return;
     }
-    if (vectors < 2 || this.grouped) this.finish(vectors, 0, []);
-    else for (let u = 0; u < vectors; u++) this.finish(1, u, []);
+    if (vectors < 2 || this.grouped) this.#finish(vectors, 0, []);
+    else for (let u = 0; u < vectors; u++) this.#finish(1, u, []);
   }
 
   /** result(acc, operands) → memory. */
-  private finish(vectors: number, at: number, accs: readonly Local[]): void {
+  #finish(vectors: number, at: number, accs: readonly Local[]): void {
     const { f, e } = this;
     const loaded = new Map(
-      this.resultUses.filter((i) => i >= 0).map((i) => [i, this.load(i, vectors, at)] as const),
+      this.#resultUses.filter((i) => i >= 0).map((i) => [i, this.load(i, vectors, at)] as const),
     );
     const out = f.someLocals(Math.max(1, vectors), this.valueType(e.result.t));
     out.forEach((r, u) => {
-      this.result.emit((i) => this.operand(i, u, loaded, accs));
+      this.result.emit((i) => this.#operand(i, u, loaded, accs));
       f.set(r);
     });
     this.store(out, vectors, at);
   }
 
-  private operand(
+  #operand(
     i: number,
     u: number,
     loaded: ReadonlyMap<number, readonly Local[]>,
     accs: readonly Local[],
   ): Local {
     if (i < 0) return accs[u] as Local;
-    if (i >= firstParameter) return this.parameters[i - firstParameter] as Local;
+    if (i >= firstParameter) return this.#parameters[i - firstParameter] as Local;
     return (loaded.get(i) as readonly Local[])[u] as Local;
   }
 
   // ---- reductions --------------------------------------------------------------------------------
 
   /** Float max and min: one instruction (pmax drops NaN) with a record of where NaN came by. */
-  private get extreme(): Op | undefined {
+  get #extreme(): Op | undefined {
     const { s, e } = this;
     if (!this.vector || e.body?.t !== "f32") return undefined;
     return s.combine === "max" ? "f32x4.pmax" : s.combine === "min" ? "f32x4.pmin" : undefined;
   }
 
   /** acc = combine(acc, body) */
-  private accumulate(acc: Local, nan: Local | undefined, operand: (i: number) => Local): void {
+  #accumulate(acc: Local, nan: Local | undefined, operand: (i: number) => Local): void {
     const { f } = this;
-    (this.step as ReadyExpr).emit(operand);
-    if (nan === undefined || this.extreme === undefined) {
+    (this.#step as ReadyExpr).emit(operand);
+    if (nan === undefined || this.#extreme === undefined) {
       f.set(acc);
       return;
     }
     const v = f.local("v128");
-    f.set(v).get(acc).get(v).op(this.extreme).set(acc);
+    f.set(v).get(acc).get(v).op(this.#extreme).set(acc);
     f.get(nan).get(v).get(v).op("f32x4.ne", "v128.or").set(nan);
     f.free("v128", v);
   }
 
-  private nanMasks(count: number): Local[] {
-    if (!this.extreme) return [];
+  #nanMasks(count: number): Local[] {
+    if (!this.#extreme) return [];
     const masks = this.f.someLocals(count, "v128");
     for (const m of masks) this.f.i32x4(0).set(m);
     return masks;
   }
 
   /** Lanes along the output: `count` accumulators through all reduction loops. */
-  private folded(count: number, vectors: number, bounds: Bounds): Local[] {
+  #folded(count: number, vectors: number, bounds: Bounds): Local[] {
     const { f, s } = this;
     const { t } = this.e.body as Expr;
     const accs = f.someLocals(count, this.valueType(t));
-    for (const a of accs) f.get(this.start as Local).set(a);
+    for (const a of accs) f.get(this.#start as Local).set(a);
     const arg = isArg(s.combine);
     const places = arg ? f.someLocals(count, this.valueType("i32")) : [];
     for (const p of places) {
@@ -288,15 +288,15 @@ class NestEmitter extends NestAccess {
       else f.i32(0);
       f.set(p);
     }
-    const nans = this.nanMasks(count);
+    const nans = this.#nanMasks(count);
     const fixed = new Map<number, Local[]>();
-    for (const i of this.bodyUses)
+    for (const i of this.#bodyUses)
       if (!(s.operands[i] as PlaceCode).inReduce) fixed.set(i, this.load(i, vectors));
     this.reduceLoops(0, bounds, (index) => {
       const saved = new Map(this.now);
       this.settle((p) => p.inReduce);
       const loaded = new Map(fixed);
-      for (const i of this.bodyUses) if (!loaded.has(i)) loaded.set(i, this.load(i, vectors));
+      for (const i of this.#bodyUses) if (!loaded.has(i)) loaded.set(i, this.load(i, vectors));
       let here = index;
       if (arg && this.vector) {
         here = f.local("v128");
@@ -305,13 +305,13 @@ class NestEmitter extends NestAccess {
           .set(here);
       }
       accs.forEach((acc, u) => {
-        const operand = (i: number): Local => this.operand(i, u, loaded, accs);
+        const operand = (i: number): Local => this.#operand(i, u, loaded, accs);
         if (!arg) {
-          this.accumulate(acc, nans[u], operand);
+          this.#accumulate(acc, nans[u], operand);
           return;
         }
-        (this.step as ReadyExpr).emit(operand);
-        this.keepBest(acc, places[u] as Local, here as Local, t);
+        (this.#step as ReadyExpr).emit(operand);
+        this.#keepBest(acc, places[u] as Local, here as Local, t);
       });
       for (const [c, local] of saved) this.now.set(c, local);
     });
@@ -326,7 +326,7 @@ class NestEmitter extends NestAccess {
   }
 
   /** The new value is on the stack: takes it and its index (a vector of it) where it is better. */
-  private keepBest(best: Local, place: Local, index: Local, t: Expr["t"]): void {
+  #keepBest(best: Local, place: Local, index: Local, t: Expr["t"]): void {
     const { f, s } = this;
     const value = f.local(this.valueType(t));
     const better = f.local(this.vector ? "v128" : "i32");
@@ -350,13 +350,13 @@ class NestEmitter extends NestAccess {
   }
 
   /** Lanes along a reduction loop: one output element. */
-  private reducedRow(bounds: Bounds, n: Local): void {
+  #reducedRow(bounds: Bounds, n: Local): void {
     const { f, s } = this;
     const { t } = this.e.body as Expr;
     const accs = f.someLocals(this.vector ? s.unroll : 1, this.valueType(t));
     const single = this.vector ? f.local("v128") : (accs[0] as Local);
-    for (const a of [...accs, single]) f.get(this.start as Local).set(a);
-    const [nan] = this.nanMasks(1);
+    for (const a of [...accs, single]) f.get(this.#start as Local).set(a);
+    const [nan] = this.#nanMasks(1);
     const bound = bounds.get(-1);
     this.reduceLoops(0, bounds, () => {
       const saved = new Map(this.now);
@@ -373,16 +373,16 @@ class NestEmitter extends NestAccess {
           .set(n);
       else this.push(s.lane.extent).set(n);
       this.enterLanes(bound?.lo);
-      this.lanes(n, (vectors) => {
+      this.#lanes(n, (vectors) => {
         const target = vectors === 0 ? [single] : accs;
         const grouped = this.grouped;
         const groups = vectors < 2 || grouped ? [0] : accs.map((_, u) => u);
         for (const g of groups) {
           const size = grouped ? vectors : Math.min(1, vectors);
-          const loaded = new Map(this.bodyUses.map((i) => [i, this.load(i, size, g)] as const));
+          const loaded = new Map(this.#bodyUses.map((i) => [i, this.load(i, size, g)] as const));
           for (let u = 0; u < Math.max(1, size); u++) {
             const acc = target[g + u] as Local;
-            this.accumulate(acc, nan, (i) => (i < 0 ? acc : this.operand(i, u, loaded, [])));
+            this.#accumulate(acc, nan, (i) => (i < 0 ? acc : this.#operand(i, u, loaded, [])));
           }
         }
       });
@@ -390,15 +390,15 @@ class NestEmitter extends NestAccess {
     });
     const [first] = accs as [Local];
     if (nan !== undefined) f.get(first).get(nan).op("v128.or").set(first);
-    if (this.vector) this.horizontal(accs, single);
-    this.finish(0, 0, [single]);
+    if (this.vector) this.#horizontal(accs, single);
+    this.#finish(0, 0, [single]);
   }
 
   /** Folds all lanes of accs, and lane 0 of `single`, into lane 0 of `single`. */
-  private horizontal(accs: readonly Local[], single: Local): void {
+  #horizontal(accs: readonly Local[], single: Local): void {
     const { f } = this;
     const pair = (a: Local, b: Local, into: Local): void => {
-      (this.fold as ReadyExpr).emit((i) => (i === 0 ? a : b));
+      (this.#fold as ReadyExpr).emit((i) => (i === 0 ? a : b));
       f.set(into);
     };
     for (let gap = 1; gap < accs.length; gap *= 2)

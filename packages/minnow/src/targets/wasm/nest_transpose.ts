@@ -142,25 +142,25 @@ class TileRow {
     if (step === 4)
       run(
         () => f.get(columns).i32(2).op("i32.shr_u"),
-        () => this.squares(from, to, tile / 4),
+        () => this.#squares(from, to, tile / 4),
         4,
       );
     run(
       () => (step === 4 ? f.get(columns).i32(3).op("i32.and") : f.get(columns)),
-      () => this.column(from, to, tile),
+      () => this.#column(from, to, tile),
       1,
     );
     f.else();
     run(
       () => f.get(columns),
-      () => this.partColumn(from, to, rows),
+      () => this.#partColumn(from, to, rows),
       1,
     );
     f.end();
   }
 
   /** 4·count rows by 4 columns of 4-byte elements. */
-  private squares(from: Local, to: Local, count: number): void {
+  #squares(from: Local, to: Local, count: number): void {
     const { f } = this;
     const outs = [to, ...f.someLocals(3, "i32")];
     for (let j = 1; j < 4; j++)
@@ -195,7 +195,7 @@ class TileRow {
     f.free("i32", row, ...outs.slice(1));
   }
 
-  private copy(row: Local, to: Local, offset: number): void {
+  #copy(row: Local, to: Local, offset: number): void {
     const [load, store]: [Op, Op] =
       this.bytes === 8
         ? ["i64.load", "i64.store"]
@@ -208,23 +208,23 @@ class TileRow {
   }
 
   /** One input column of `count` rows → consecutive elements. */
-  private column(from: Local, to: Local, count: number): void {
+  #column(from: Local, to: Local, count: number): void {
     const { f } = this;
     const row = f.local();
     f.get(from).set(row);
     for (let k = 0; k < count; k++) {
-      this.copy(row, to, k * this.bytes);
+      this.#copy(row, to, k * this.bytes);
       if (k < count - 1) f.incBy(row, this.fromA);
     }
     f.free("i32", row);
   }
 
-  private partColumn(from: Local, to: Local, rows: Local): void {
+  #partColumn(from: Local, to: Local, rows: Local): void {
     const { f } = this;
     const [row, out, n] = f.someLocals(3, "i32") as [Local, Local, Local];
     f.get(from).set(row).get(to).set(out).get(rows).set(n);
     f.repeat(n, () => {
-      this.copy(row, out, 0);
+      this.#copy(row, out, 0);
       f.incBy(row, this.fromA).inc(out, this.bytes);
     });
     f.free("i32", row, out, n);

@@ -54,7 +54,13 @@ export function fusesMultiplyAdd(): boolean {
     for (let i = 0; i < 3; i++) f.get(i).op("f32x4.splat");
     f.op(negate ? "f32x4.relaxed_nmadd" : "f32x4.relaxed_madd");
     const v = f.local("v128");
-    f.tee(v).lane("f32x4.extract_lane", 0).get(v).lane("f32x4.extract_lane", 3).op("f32.add").f32(0.5).op("f32.mul");
+    f.tee(v)
+      .lane("f32x4.extract_lane", 0)
+      .get(v)
+      .lane("f32x4.extract_lane", 3)
+      .op("f32.add")
+      .f32(0.5)
+      .op("f32.mul");
   };
   m.func(["f32", "f32", "f32"], ["f32"], (f) => lanes(f, false), "madd");
   m.func(["f32", "f32", "f32"], ["f32"], (f) => lanes(f, true), "nmadd");
@@ -64,8 +70,11 @@ export function fusesMultiplyAdd(): boolean {
   const a = 1 + 2 ** -12;
   const square = 1 + 2 ** -11; // a² rounded; exactly 2⁻²⁴ less than a²
   return (
-    madd(3, 4, 5) === 17 && nmadd(3, 4, 5) === -7 && madd(-0.5, 8, 1) === -3 &&
-    madd(a, a, -square) === 2 ** -24 && nmadd(a, a, square) === -(2 ** -24)
+    madd(3, 4, 5) === 17 &&
+    nmadd(3, 4, 5) === -7 &&
+    madd(-0.5, 8, 1) === -3 &&
+    madd(a, a, -square) === 2 ** -24 &&
+    nmadd(a, a, square) === -(2 ** -24)
   );
 }
 
@@ -117,7 +126,16 @@ function tileTrials(memory: WebAssembly.Memory): Trial[] {
   const m = new ModuleBuilder();
   const candidates = tileCandidates;
   candidates.forEach(({ mr, nr }, i) => {
-    const spec: TileSpec = { kind: "f32", fma: true, mr, channels: nr, unroll: 4, rest: 0, blocks: true, epilogue: bare };
+    const spec: TileSpec = {
+      kind: "f32",
+      fma: true,
+      mr,
+      channels: nr,
+      unroll: 4,
+      rest: 0,
+      blocks: true,
+      epilogue: bare,
+    };
     m.exports.set(`k${i}`, gemmTile(m, spec, layout));
   });
   const exports = instantiate(m, memory);
@@ -126,14 +144,21 @@ function tileTrials(memory: WebAssembly.Memory): Trial[] {
   for (let i = 0; i < rows * depth; i++) floats[xAt / 4 + i] = ((i * 7) % 13) - 6;
   for (let i = 0; i < channels * depth; i++) floats[weightsAt / 4 + i] = ((i * 5) % 11) - 5;
   const panelBytes = 32 * depth;
-  const given: Record<string, number> = { out: outAt, outPitch: 4 * channels, steps: depth / 4, taps: 1, panelBytes };
+  const given: Record<string, number> = {
+    out: outAt,
+    outPitch: 4 * channels,
+    steps: depth / 4,
+    taps: 1,
+    panelBytes,
+  };
   new Int32Array(memory.buffer, argsAt, gemmWords.length).set(gemmWords.map((n) => given[n] ?? 0));
   return candidates.map((tile, i) => {
     const kernel = exports[`k${i}`] as Exports[string];
     const table = tableAt + i * 1024;
     writeTable(new Int32Array(memory.buffer), table / 4, tile.mr);
     const run = (): void => {
-      for (let c = 0; c < channels; c += tile.nr) kernel(argsAt, table, rows, weightsAt + (c / 8) * panelBytes, c, c);
+      for (let c = 0; c < channels; c += tile.nr)
+        kernel(argsAt, table, rows, weightsAt + (c / 8) * panelBytes, c, c);
     };
     const result = () => new Float32Array(memory.buffer, outAt, rows * channels);
     return { tile, run, result, times: [], best: Number.POSITIVE_INFINITY };
@@ -159,18 +184,21 @@ function rightAnswers(t: Trial, memory: WebAssembly.Memory): boolean {
     const [r, c] = [Math.floor(i / channels), i % channels];
     let sum = 0;
     for (let k = 0; k < depth; k++)
-      sum += (floats[x + r * depth + k] as number) * (floats[w + ((c >> 3) * depth + k) * 8 + (c & 7)] as number);
+      sum +=
+        (floats[x + r * depth + k] as number) * (floats[w + ((c >> 3) * depth + k) * 8 + (c & 7)] as number);
     return got === sum;
   });
 }
 
-const median = (a: readonly number[]): number => [...a].sort((x, y) => x - y)[a.length >> 1] ?? Number.POSITIVE_INFINITY;
+const median = (a: readonly number[]): number =>
+  [...a].sort((x, y) => x - y)[a.length >> 1] ?? Number.POSITIVE_INFINITY;
 
 /** Trials in turns, until each has become much faster than it began (or time is up). */
 function time(trials: readonly Trial[], budget: number): void {
   const start = performance.now();
   const optimised = (t: Trial): boolean =>
-    t.times.length > 12 && median(t.times.slice(-5)) * (t.tile.nr === 16 ? 1.35 : 1.8) < median(t.times.slice(1, 6));
+    t.times.length > 12 &&
+    median(t.times.slice(-5)) * (t.tile.nr === 16 ? 1.35 : 1.8) < median(t.times.slice(1, 6));
   while (performance.now() - start < budget && !trials.every(optimised))
     for (const t of trials) {
       const t0 = performance.now();

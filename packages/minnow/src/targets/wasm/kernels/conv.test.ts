@@ -24,13 +24,40 @@ const cases: Record<string, ConvOptions> = {
   "1x1 stride 2": { h: 9, w: 8, c: 12, o: 8, stride: [2, 2] },
   "3x3 same": { h: 7, w: 6, c: 8, o: 16, kernel: [3, 3], pads: [1, 1, 1, 1], relu6: true },
   "3x3 first, stride 2": { h: 11, w: 14, c: 3, o: 8, kernel: [3, 3], stride: [2, 2], pads: [0, 0, 1, 1] },
-  "7x7 stride 2, batch": { n: 2, h: 13, w: 15, c: 3, o: 10, kernel: [7, 7], stride: [2, 2], pads: [3, 3, 3, 3] },
+  "7x7 stride 2, batch": {
+    n: 2,
+    h: 13,
+    w: 15,
+    c: 3,
+    o: 10,
+    kernel: [7, 7],
+    stride: [2, 2],
+    pads: [3, 3, 3, 3],
+  },
   "3x3 dilated": { h: 9, w: 9, c: 4, o: 8, kernel: [3, 3], dilation: [2, 3], pads: [2, 3, 2, 3] },
-  "3x3 from a concat": { h: 5, w: 6, c: 5, o: 7, kernel: [3, 3], pads: [1, 1, 1, 1], xPitch: 9, residual: "in-place" },
+  "3x3 from a concat": {
+    h: 5,
+    w: 6,
+    c: 5,
+    o: 7,
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    xPitch: 9,
+    residual: "in-place",
+  },
   "1x7 and pads larger than the image": { h: 2, w: 3, c: 4, o: 8, kernel: [1, 7], pads: [0, 4, 0, 4] },
   "5x1": { h: 8, w: 3, c: 6, o: 9, kernel: [5, 1], pads: [2, 0, 2, 0] },
   "grouped 1x1": { h: 5, w: 5, c: 16, o: 24, group: 2 },
-  "grouped 3x3, odd": { h: 6, w: 5, c: 15, o: 21, kernel: [3, 3], pads: [1, 1, 1, 1], group: 3, residual: "other" },
+  "grouped 3x3, odd": {
+    h: 6,
+    w: 5,
+    c: 15,
+    o: 21,
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    group: 3,
+    residual: "other",
+  },
   "computed gate per channel": { h: 4, w: 4, c: 8, o: 21, gate: true, relu6: true },
   "computed gate, grouped": { h: 4, w: 4, c: 8, o: 12, group: 2, gate: true },
   "float16 weights": { h: 4, w: 4, c: 8, o: 12, half: true, bias: false },
@@ -43,7 +70,9 @@ describe("conv2d against the loop nest", () => {
       const c = convCase(options);
       const want = expected(c);
       let bits: string | undefined;
-      for (const e of fusesMultiplyAdd() ? [...engines, ...engines.map((x) => ({ ...x, fma: true }))] : engines) {
+      for (const e of fusesMultiplyAdd()
+        ? [...engines, ...engines.map((x) => ({ ...x, fma: true }))]
+        : engines) {
         const got = actual(c, conv2d, e);
         assert.ok(got, "planned");
         assert.ok(worst(got, want) < 2e-5, `${JSON.stringify(e)}: off by ${worst(got, want)}`);

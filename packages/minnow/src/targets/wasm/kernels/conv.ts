@@ -24,7 +24,11 @@ function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   const weights = weightMatrix(program, g.w, rows.channels, rows.taps * rows.k);
   if (!weights || !epilogue) return null;
   if (g.group > 1 && rows.inner < 4) return null; // depth-wise has its own kernel; tiny groups do not pay
-  return planGemm(step, { ...rows, epilogue, outValue: nest.out.value, weights: packPanels(weights, g.group) }, engine);
+  return planGemm(
+    step,
+    { ...rows, epilogue, outValue: nest.out.value, weights: packPanels(weights, g.group) },
+    engine,
+  );
 }
 
 export type ConvRows = Omit<GemmPlan, "epilogue" | "outValue" | "weights"> & { readonly inner: number };
@@ -99,9 +103,11 @@ export function windowGeometry(step: Step, group: number): Omit<ConvGeometry, "w
 function rowKindOf(g: ConvGeometry): RowKind {
   const { window, kernel, group, x, channels } = g;
   const [sy, sx] = window.stride;
-  const unpadded = window.pad[0] === 0 && window.pad[1] === 0 && window.oh === window.h && window.ow === window.w;
+  const unpadded =
+    window.pad[0] === 0 && window.pad[1] === 0 && window.oh === window.h && window.ow === window.w;
   const pixels = joined(x.view.strides, x.view.shape, 0, 3);
-  if (kernel[0] * kernel[1] === 1 && sy === 1 && sx === 1 && unpadded && pixels !== null && group === 1) return "plain";
+  if (kernel[0] * kernel[1] === 1 && sy === 1 && sx === 1 && unpadded && pixels !== null && group === 1)
+    return "plain";
   if (group === 1 && g.pitch === channels && window.dilation[1] === 1 && kernel[1] > 1) return "line";
   return "window";
 }

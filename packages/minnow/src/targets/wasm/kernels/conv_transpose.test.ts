@@ -35,7 +35,10 @@ function transposeCase(p: Options): Case {
     { value: weights, index: [at(6), at(4), at(5), at(3)] },
     { value: bias, index: [at(3)] },
   ];
-  [[oh, h, 0], [ow, w, 1]].forEach(([extent, size, i]) => {
+  [
+    [oh, h, 0],
+    [ow, w, 1],
+  ].forEach(([extent, size, i]) => {
     const [length, axis] = [extent as number, i as 0 | 1];
     const position = new Int32Array(length * k[axis]);
     const exists = new Int32Array(length * k[axis]);
@@ -51,17 +54,29 @@ function transposeCase(p: Options): Case {
       operands.push({ value: b.add(table, "int32", [length, k[axis]], true), index });
   });
   const condition = e.and(e.input(4, "i32"), e.input(6, "i32"));
-  return b.finish("conv_transpose2d", {
-    kh: k[0], kw: k[1], strideY: s[0], strideX: s[1], dilationY: 1, dilationX: 1, padTop: pads[0], padLeft: pads[1], group: 1,
-  }, {
-    loops: [n, oh, ow, o],
-    reduce: [k[0], k[1], c],
-    operands,
-    body: e.select(condition, e.mul(e.input(0, "f32"), e.input(1, "f32")), 0),
-    combine: "sum",
-    result: e.max(e.add(e.accumulator("f32"), e.input(2, "f32")), 0),
-    out: { value: out, index: [at(0), at(1), at(2), at(3)] },
-  });
+  return b.finish(
+    "conv_transpose2d",
+    {
+      kh: k[0],
+      kw: k[1],
+      strideY: s[0],
+      strideX: s[1],
+      dilationY: 1,
+      dilationX: 1,
+      padTop: pads[0],
+      padLeft: pads[1],
+      group: 1,
+    },
+    {
+      loops: [n, oh, ow, o],
+      reduce: [k[0], k[1], c],
+      operands,
+      body: e.select(condition, e.mul(e.input(0, "f32"), e.input(1, "f32")), 0),
+      combine: "sum",
+      result: e.max(e.add(e.accumulator("f32"), e.input(2, "f32")), 0),
+      out: { value: out, index: [at(0), at(1), at(2), at(3)] },
+    },
+  );
 }
 
 const cases: Record<string, Options> = {
@@ -70,7 +85,7 @@ const cases: Record<string, Options> = {
   "4x4 stride 2, padded": { h: 5, w: 4, c: 5, o: 21, k: [4, 4], s: [2, 2], pads: [1, 1, 1, 1] },
   "3x3 stride 1": { h: 6, w: 5, c: 4, o: 8, k: [3, 3], s: [1, 1], pads: [1, 1, 1, 1] },
   "kernel smaller than the stride": { h: 3, w: 4, c: 4, o: 5, k: [1, 2], s: [2, 3] },
-  "pitches": { h: 3, w: 9, c: 4, o: 1, k: [2, 2], s: [2, 2], xPitch: 7, outPitch: 3 },
+  pitches: { h: 3, w: 9, c: 4, o: 1, k: [2, 2], s: [2, 2], xPitch: 7, outPitch: 3 },
 };
 
 describe("transposed convolution against the loop nest", () => {
@@ -80,7 +95,12 @@ describe("transposed convolution against the loop nest", () => {
       const want = expected(c);
       for (const nr of [8, 16] as const)
         for (const fma of fusesMultiplyAdd() ? [false, true] : [false]) {
-          const got = actual(c, convTranspose, { fma, f32: { mr: 6, nr }, i8: { mr: 4, nr: 8 }, wide: false });
+          const got = actual(c, convTranspose, {
+            fma,
+            f32: { mr: 6, nr },
+            i8: { mr: 4, nr: 8 },
+            wide: false,
+          });
           assert.ok(got, "planned");
           assert.ok(worst(got, want) < 1e-5, `off by ${worst(got, want)}`);
         }

@@ -29,12 +29,14 @@ interface Shape {
 function planTranspose(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
   const nest = step.nest;
   const p = step.params as Record<string, number>;
-  if (!nest || nest.loops.some((n) => n === 0) || p.group !== 1 || p.dilationY !== 1 || p.dilationX !== 1) return null;
+  if (!nest || nest.loops.some((n) => n === 0) || p.group !== 1 || p.dilationY !== 1 || p.dilationX !== 1)
+    return null;
   const x = step.values[nest.operands[0]?.value as number];
   const w = step.values[nest.operands[1]?.value as number];
   const data = w && program.buffers[w.buffer]?.data;
   const epilogue = epilogueOf(step, nest, program);
-  if (!x || !w || !data || !epilogue || !isSum(nest) || x.dtype !== "float32" || !isContiguous(w)) return null;
+  if (!x || !w || !data || !epilogue || !isSum(nest) || x.dtype !== "float32" || !isContiguous(w))
+    return null;
   if ((w.dtype !== "float32" && w.dtype !== "float16") || x.strides[3] !== 1) return null;
   const [n, oh, ow, outputs] = nest.loops as [number, number, number, number];
   const [, h, wide, channels] = x.shape as [number, number, number, number];
@@ -53,7 +55,12 @@ function planTranspose(step: Step, engine: Engine, program: Buffers): PlannedKer
   const name = `f32_transposed_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const depth = depthOf(channels, 1, unrollOf("f32", engine.fma));
   const spec = (c: number): TileSpec => ({
-    kind: "f32", fma: engine.fma, mr: tile.mr, channels: c, ...depth, epilogue,
+    kind: "f32",
+    fma: engine.fma,
+    mr: tile.mr,
+    channels: c,
+    ...depth,
+    epilogue,
   });
   return {
     key: `${name}_${s.kernel}s${s.stride}_c${channels}>${outputs}_${epilogue.key}`,
@@ -94,7 +101,13 @@ function planTranspose(step: Step, engine: Engine, program: Buffers): PlannedKer
 /** Σ x·w, where a condition may leave taps out that do not exist. */
 function isSum(nest: LoopNest): boolean {
   const product = (e: Expr): boolean =>
-    e.k === "bin" && e.op === "mul" && e.t === "f32" && e.a.k === "in" && e.a.i === 0 && e.b.k === "in" && e.b.i === 1;
+    e.k === "bin" &&
+    e.op === "mul" &&
+    e.t === "f32" &&
+    e.a.k === "in" &&
+    e.a.i === 0 &&
+    e.b.k === "in" &&
+    e.b.i === 1;
   const b = nest.body;
   if (nest.combine !== "sum" || !b) return false;
   return product(b) || (b.k === "select" && product(b.a) && b.b.k === "const" && b.b.v === 0);
@@ -110,7 +123,10 @@ function phases(s: Shape): { taps: number; at: number }[] {
   let at = 0;
   for (let py = 0; py < s.stride[0]; py++)
     for (let px = 0; px < s.stride[1]; px++) {
-      const taps = Math.max(1, phaseTaps(s.kernel[0], s.stride[0], py) * phaseTaps(s.kernel[1], s.stride[1], px));
+      const taps = Math.max(
+        1,
+        phaseTaps(s.kernel[0], s.stride[0], py) * phaseTaps(s.kernel[1], s.stride[1], px),
+      );
       list.push({ taps, at });
       at += 32 * taps * s.channels * panelCount;
     }
@@ -139,7 +155,9 @@ function packPhases(data: TypedArray, dtype: string, offset: number, s: Shape): 
             for (let c = 0; c < s.channels; c++) {
               const from = offset + ((c * kh + ky) * kw + kx) * s.outputs;
               for (let o = 0; o < s.outputs; o++)
-                out[at / 4 + (((o >> 3) * taps + tap) * s.channels + c) * 8 + (o & 7)] = source[from + o] as number;
+                out[at / 4 + (((o >> 3) * taps + tap) * s.channels + c) * 8 + (o & 7)] = source[
+                  from + o
+                ] as number;
             }
           }
       });
@@ -147,26 +165,47 @@ function packPhases(data: TypedArray, dtype: string, offset: number, s: Shape): 
   };
 }
 
-function emitTranspose(m: ModuleBuilder, layout: Layout<string>, s: Shape, tile: Tile, spec: (c: number) => TileSpec): number {
+function emitTranspose(
+  m: ModuleBuilder,
+  layout: Layout<string>,
+  s: Shape,
+  tile: Tile,
+  spec: (c: number) => TileSpec,
+): number {
   const tail = s.outputs % tile.nr;
   const whole = s.outputs >= tile.nr ? gemmTile(m, spec(tile.nr), layout) : -1;
   const last = tail ? gemmTile(m, spec(tail), layout) : -1;
   const list = phases(s);
   const [sy, sx] = s.stride;
   // One function a phase: its taps are unrolled.
-  const fills = list.slice(0, -1).map((_, phase) =>
-    m.func(["i32", "i32", "i32"], ["i32"], (f) =>
-      new PhaseRows(f, layout, s, tile.mr, Math.floor(phase / sx), phase % sx).emit(),
-    ),
-  );
+  const fills = list
+    .slice(0, -1)
+    .map((_, phase) =>
+      m.func(["i32", "i32", "i32"], ["i32"], (f) =>
+        new PhaseRows(f, layout, s, tile.mr, Math.floor(phase / sx), phase % sx).emit(),
+      ),
+    );
   const row = (phase: number): number =>
     m.func(["i32", "i32", "i32"], [], (f) => {
       // (args, own copy of args, row)
       const [args, own] = [0, 1];
       const { taps, at } = list[phase] as { taps: number; at: number };
       const rows = f.local();
-      f.get(args).get(2).get(own).call(fills[phase] as number).tee(rows).op("i32.eqz").if().return().end();
-      f.get(own).i32(taps).store(layout.offset("taps")).get(own).i32(32 * taps * s.channels).store(layout.offset("panelBytes"));
+      f.get(args)
+        .get(2)
+        .get(own)
+        .call(fills[phase] as number)
+        .tee(rows)
+        .op("i32.eqz")
+        .if()
+        .return()
+        .end();
+      f.get(own)
+        .i32(taps)
+        .store(layout.offset("taps"))
+        .get(own)
+        .i32(32 * taps * s.channels)
+        .store(layout.offset("panelBytes"));
       const w = layout.local(f, args, "weights");
       f.get(w).i32(at).op("i32.add").set(w);
       const [slot, start] = f.someLocals(2, "i32") as [Local, Local];
@@ -177,7 +216,10 @@ function emitTranspose(m: ModuleBuilder, layout: Layout<string>, s: Shape, tile:
     const [args, begin, end] = [0, 1, 2];
     const own = layout.local(f, args, "scratch");
     layout.push(f, args, "wide").get(own).op("i32.add").set(own);
-    f.get(own).get(args).i32(4 * layout.names.length).op("memory.copy");
+    f.get(own)
+      .get(args)
+      .i32(4 * layout.names.length)
+      .op("memory.copy");
     f.code.byte(0).byte(0);
     const py = f.local();
     f.block().get(begin).get(end).op("i32.ge_u").brIf(0).loop();
@@ -185,7 +227,10 @@ function emitTranspose(m: ModuleBuilder, layout: Layout<string>, s: Shape, tile:
     layout.push(f, args, "oh").op("i32.rem_u");
     layout.push(f, args, "padTop").op("i32.add").i32(sy).op("i32.rem_u").set(py);
     rowFunctions.forEach((fn, phase) => {
-      f.get(py).i32(Math.floor(phase / sx)).op("i32.eq").if();
+      f.get(py)
+        .i32(Math.floor(phase / sx))
+        .op("i32.eq")
+        .if();
       f.get(args).get(own).get(begin).call(fn);
       f.end();
     });
@@ -217,15 +262,42 @@ class PhaseRows {
     const arg = (name: string): Local => layout.local(f, args, name);
     const [ow, padLeft, table] = [arg("ow"), arg("padLeft"), arg("scratch")];
     const edge: Edge = { pitch: arg("xPitch"), zero: arg("zero"), width: arg("w") };
-    const [pixels, x, ix, left, lane, tiles] = f.someLocals(6, "i32") as [Local, Local, Local, Local, Local, Local];
+    const [pixels, x, ix, left, lane, tiles] = f.someLocals(6, "i32") as [
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+    ];
     // First output column of the phase: (px − padLeft) mod sx.
-    f.i32(px + sx).get(padLeft).i32(sx).op("i32.rem_u", "i32.sub").i32(sx).op("i32.rem_u").set(x);
+    f.i32(px + sx)
+      .get(padLeft)
+      .i32(sx)
+      .op("i32.rem_u", "i32.sub")
+      .i32(sx)
+      .op("i32.rem_u")
+      .set(x);
     f.get(x).get(ow).op("i32.ge_u").if().i32(0).return().end();
-    f.get(ow).get(x).op("i32.sub").i32(sx - 1).op("i32.add").i32(sx).op("i32.div_u").set(pixels);
+    f.get(ow)
+      .get(x)
+      .op("i32.sub")
+      .i32(sx - 1)
+      .op("i32.add")
+      .i32(sx)
+      .op("i32.div_u")
+      .set(pixels);
     f.get(x).get(padLeft).op("i32.add").i32(px).op("i32.sub").i32(sx).op("i32.div_s").set(ix);
     f.get(row).get(ow).op("i32.mul").get(x).op("i32.add").set(x); // now the pixel number
-    const rows = this.inputRows(row, arg);
-    f.get(pixels).set(left).get(pixels).i32(mr - 1).op("i32.add").i32(mr).op("i32.div_u").set(tiles);
+    const rows = this.#inputRows(row, arg);
+    f.get(pixels)
+      .set(left)
+      .get(pixels)
+      .i32(mr - 1)
+      .op("i32.add")
+      .i32(mr)
+      .op("i32.div_u")
+      .set(tiles);
     const columns = phaseTaps(s.kernel[1], sx, px);
     const taps = Math.max(1, rows.length * columns);
     f.repeat(tiles, () => {
@@ -233,9 +305,12 @@ class PhaseRows {
       f.repeat(lane, () => {
         if (rows.length * columns === 0) f.get(table).get(edge.zero).store();
         rows.forEach((r, jy) => {
-          for (let jx = 0; jx < columns; jx++) this.tap(table, 4 * mr * (jy * columns + jx), r, ix, jx, edge);
+          for (let jx = 0; jx < columns; jx++)
+            this.#tap(table, 4 * mr * (jy * columns + jx), r, ix, jx, edge);
         });
-        f.get(table).get(x).store(4 * mr * taps);
+        f.get(table)
+          .get(x)
+          .store(4 * mr * taps);
         f.inc(table, 4).get(left).i32(1).op("i32.gt_u").if();
         f.inc(left, -1).inc(ix, 1).inc(x, sx).end();
       });
@@ -245,7 +320,7 @@ class PhaseRows {
   }
 
   /** Addresses of the input rows that the taps read; 0 = outside. */
-  private inputRows(row: Local, arg: (name: string) => Local): Local[] {
+  #inputRows(row: Local, arg: (name: string) => Local): Local[] {
     const { f, s } = this;
     const sy = s.stride[0];
     const [oh, padTop, h, image] = [arg("oh"), arg("padTop"), arg("h"), arg("x")];
@@ -256,17 +331,32 @@ class PhaseRows {
     return Array.from({ length: phaseTaps(s.kernel[0], sy, this.py) }, (_, j) => {
       const r = f.local();
       f.get(qy).i32(j).op("i32.sub").set(y);
-      f.get(y).get(xRow).op("i32.mul").get(image).op("i32.add").i32(0).get(y).get(h).op("i32.lt_u", "select").set(r);
+      f.get(y)
+        .get(xRow)
+        .op("i32.mul")
+        .get(image)
+        .op("i32.add")
+        .i32(0)
+        .get(y)
+        .get(h)
+        .op("i32.lt_u", "select")
+        .set(r);
       return r;
     });
   }
 
-  private tap(table: Local, offset: number, row: Local, ix: Local, jx: number, edge: Edge): void {
+  #tap(table: Local, offset: number, row: Local, ix: Local, jx: number, edge: Edge): void {
     const { f } = this;
     const column = f.local();
     f.get(ix).i32(jx).op("i32.sub").set(column);
     f.get(table).get(column).get(edge.pitch).op("i32.mul").get(row).op("i32.add").get(edge.zero);
-    f.get(column).get(edge.width).op("i32.lt_u").get(row).i32(0).op("i32.ne", "i32.and", "select").store(offset);
+    f.get(column)
+      .get(edge.width)
+      .op("i32.lt_u")
+      .get(row)
+      .i32(0)
+      .op("i32.ne", "i32.and", "select")
+      .store(offset);
     f.free("i32", column);
   }
 }

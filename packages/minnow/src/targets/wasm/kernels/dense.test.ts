@@ -38,15 +38,19 @@ function denseCase(o: Options): Case {
     operands.push({ value: b.add(noise(o.n, 5), "float32", [o.n], true), index: [at(rank - 1)] });
     result = e.max(e.add(result, e.input(2, "f32")), 0);
   }
-  return b.finish("dense", {}, {
-    loops: [...o.rows, o.n],
-    reduce: o.k,
-    operands,
-    body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
-    combine: "sum",
-    result,
-    out: { value: out, index: [...rowsAt, at(rank - 1)] },
-  });
+  return b.finish(
+    "dense",
+    {},
+    {
+      loops: [...o.rows, o.n],
+      reduce: o.k,
+      operands,
+      body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
+      combine: "sum",
+      result,
+      out: { value: out, index: [...rowsAt, at(rank - 1)] },
+    },
+  );
 }
 
 const cases: Record<string, Options> = {
@@ -54,7 +58,7 @@ const cases: Record<string, Options> = {
   "one row, whole panels": { rows: [1], k: [64], n: 64 },
   "one row, tiny": { rows: [1], k: [2], n: 1 },
   "one row, flattened": { rows: [1], k: [3, 4, 5], n: 9, bias: true },
-  "rows": { rows: [11], k: [20], n: 13, bias: true },
+  rows: { rows: [11], k: [20], n: 13, bias: true },
   "rows of higher rank, [K,N]": { rows: [2, 3, 4], k: [18], n: 24, transposed: true },
   "rows at a pitch": { rows: [9], k: [10], n: 8, xPitch: 16 },
 };
@@ -81,25 +85,36 @@ function matmulCase(a: number[], b: number[], transposeB = false): Case {
   const rank = Math.max(a.length, b.length);
   const [m, k] = a.slice(-2) as [number, number];
   const n = b[b.length - (transposeB ? 2 : 1)] as number;
-  const batch = Array.from({ length: rank - 2 }, (_, i) => Math.max(a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1));
+  const batch = Array.from({ length: rank - 2 }, (_, i) =>
+    Math.max(a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1),
+  );
   const lead = (s: number[]) =>
-    s.slice(0, -2).map((d, i) => (d === 1 ? { offset: 0, terms: [] } : at(i + batch.length - (s.length - 2))));
+    s
+      .slice(0, -2)
+      .map((d, i) => (d === 1 ? { offset: 0, terms: [] } : at(i + batch.length - (s.length - 2))));
   const [lm, ln, lk] = [batch.length, batch.length + 1, batch.length + 2];
   const operands: Access[] = [
     { value: c.add(noise(count(a) + 64, 2), "float32", a), index: [...lead(a), at(lm), at(lk)] },
-    { value: c.add(noise(count(b) + 64, 3), "float32", b), index: [...lead(b), ...(transposeB ? [at(ln), at(lk)] : [at(lk), at(ln)])] },
+    {
+      value: c.add(noise(count(b) + 64, 3), "float32", b),
+      index: [...lead(b), ...(transposeB ? [at(ln), at(lk)] : [at(lk), at(ln)])],
+    },
   ];
   const shape = [...batch, m, n];
   const out = c.add(noise(count(shape), 4), "float32", shape);
-  return c.finish("matmul", {}, {
-    loops: shape,
-    reduce: [k],
-    operands,
-    body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
-    combine: "sum",
-    result: e.mul(e.accumulator("f32"), 0.5),
-    out: { value: out, index: shape.map((_, i) => at(i)) },
-  });
+  return c.finish(
+    "matmul",
+    {},
+    {
+      loops: shape,
+      reduce: [k],
+      operands,
+      body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
+      combine: "sum",
+      result: e.mul(e.accumulator("f32"), 0.5),
+      out: { value: out, index: shape.map((_, i) => at(i)) },
+    },
+  );
 }
 
 describe("matmul of two computed tensors against the loop nest", () => {

@@ -72,7 +72,11 @@ export function constantProduct(step: Step, nest: LoopNest, program: Buffers): C
   if (!data || kStride === null || !fixedRows) return null;
   const n = nest.loops[rank - 1] as number;
   const nStride = w.strides[rank - 1] as number;
-  return { x, pitch, weights: { data, dtype: w.dtype, offset: w.view.offset + w.offset, n, k, nStride, kStride } };
+  return {
+    x,
+    pitch,
+    weights: { data, dtype: w.dtype, offset: w.view.offset + w.offset, n, k, nStride, kStride },
+  };
 }
 
 const gemvWords = ["x", "weights", "out", "outPitch", "k4", "panelBytes", "panels"] as const;
@@ -113,7 +117,14 @@ function planGemv(
 }
 
 /** Panels begin…end−1; the last panel of the matrix may be partial. */
-function emitGemv(m: ModuleBuilder, layout: Layout<string>, epilogue: Epilogue, engine: Engine, rest: number, tail: number): number {
+function emitGemv(
+  m: ModuleBuilder,
+  layout: Layout<string>,
+  epilogue: Epilogue,
+  engine: Engine,
+  rest: number,
+  tail: number,
+): number {
   const panel = (channels: number): number =>
     m.func(["i32", "i32", "i32"], [], (f) => gemvPanel(f, layout, epilogue, engine, rest, channels));
   const whole = panel(8);
@@ -161,10 +172,22 @@ function gemvPanel(
   const t = f.local("v128");
   const steps = (n: number): void => {
     for (let u = 0; u < n; u++) {
-      f.get(x).mem("v128.load32_splat", 4 * u).set(t);
+      f.get(x)
+        .mem("v128.load32_splat", 4 * u)
+        .set(t);
       (sums[u] as Local[]).forEach((s, v) => {
-        if (engine.fma) f.get(t).get(w).vload(32 * u + 16 * v).get(s).op("f32x4.relaxed_madd");
-        else f.get(s).get(t).get(w).vload(32 * u + 16 * v).op("f32x4.mul", "f32x4.add");
+        if (engine.fma)
+          f.get(t)
+            .get(w)
+            .vload(32 * u + 16 * v)
+            .get(s)
+            .op("f32x4.relaxed_madd");
+        else
+          f.get(s)
+            .get(t)
+            .get(w)
+            .vload(32 * u + 16 * v)
+            .op("f32x4.mul", "f32x4.add");
         f.set(s);
       });
     }
@@ -176,7 +199,13 @@ function gemvPanel(
   if (rest) steps(rest);
   const [a, b, c, d] = sums as [Local[], Local[], Local[], Local[]];
   a.forEach((s, v) => {
-    f.get(s).get(b[v] as Local).op("f32x4.add").get(c[v] as Local).get(d[v] as Local).op("f32x4.add", "f32x4.add").set(s);
+    f.get(s)
+      .get(b[v] as Local)
+      .op("f32x4.add")
+      .get(c[v] as Local)
+      .get(d[v] as Local)
+      .op("f32x4.add", "f32x4.add")
+      .set(s);
   });
   const pixel = (): void => void f.i32(0);
   code.load();

@@ -4,8 +4,24 @@ import { fusesMultiplyAdd } from "../probe.js";
 import { depthwise } from "./depthwise.js";
 import { actual, convCase, type ConvOptions, expected, worst } from "./harness.js";
 
-const dw = (h: number, w: number, c: number, k: number, s: number, pad: number, more: Partial<ConvOptions> = {}) => ({
-  h, w, c, o: c, group: c, kernel: [k, k] as const, stride: [s, s] as const, pads: [pad, pad, pad, pad] as const, ...more,
+const dw = (
+  h: number,
+  w: number,
+  c: number,
+  k: number,
+  s: number,
+  pad: number,
+  more: Partial<ConvOptions> = {},
+) => ({
+  h,
+  w,
+  c,
+  o: c,
+  group: c,
+  kernel: [k, k] as const,
+  stride: [s, s] as const,
+  pads: [pad, pad, pad, pad] as const,
+  ...more,
 });
 
 const cases: Record<string, ConvOptions> = {
@@ -26,9 +42,9 @@ const cases: Record<string, ConvOptions> = {
   "1x3": dw(5, 9, 8, 3, 1, 1, { kernel: [1, 3], pads: [0, 1, 0, 1] }),
   "batch, pitches": dw(6, 9, 8, 3, 1, 1, { n: 2, xPitch: 20, outPitch: 11 }),
   "residual in place": dw(6, 10, 12, 3, 1, 1, { residual: "in-place" }),
-  "residual": dw(6, 10, 21, 3, 1, 1, { residual: "other", relu6: true }),
+  residual: dw(6, 10, 21, 3, 1, 1, { residual: "other", relu6: true }),
   "float16 weights": dw(6, 10, 8, 3, 1, 1, { half: true }),
-  "dilated": dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
+  dilated: dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
   "dilated by 5, small": dw(9, 9, 12, 3, 1, 5, { dilation: [5, 5] }),
   "dilated by 6": dw(20, 33, 4, 3, 1, 6, { dilation: [6, 6] }),
 };

@@ -50,7 +50,8 @@ const words = [
 function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
-  if (!g || !nest || g.group !== g.channels || nest.loops[3] !== g.channels || nest.loops.length !== 4) return null;
+  if (!g || !nest || g.group !== g.channels || nest.loops[3] !== g.channels || nest.loops.length !== 4)
+    return null;
   const [kh, kw] = g.kernel;
   const { window, channels } = g;
   if (kh * kw > 81) return null;
@@ -77,7 +78,11 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
     fma: engine.fma,
     overhang: 0,
   };
-  const row = tileRow(s, g, epilogue.operands.some((o) => o.role === "full"));
+  const row = tileRow(
+    s,
+    g,
+    epilogue.operands.some((o) => o.role === "full"),
+  );
   const spec = { ...s, overhang: row.overhang };
   const layout = new Layout<string>([...words, ...epilogueNames(epilogue)]);
   const { words: extra, packed } = epilogueWords(epilogue, 1, channels);
@@ -163,7 +168,10 @@ function tileRow(s: Spec, g: ConvGeometry, once: boolean): RowTiling {
   let done = innerAt + inner * xt;
   let rightAt = -1;
   // Also where no right tile runs, so that all widths share the code.
-  const overhang = Math.min(span - 1, Math.max(0, column(ow - 1) + (s.kernel[1] - 1) * s.dilation[1] + 1 - w));
+  const overhang = Math.min(
+    span - 1,
+    Math.max(0, column(ow - 1) + (s.kernel[1] - 1) * s.dilation[1] + 1 - w),
+  );
   const last = ow - xt;
   if (done < ow && ow - done <= xt && last >= firstSingles && column(last) >= 0 && (!once || last === done)) {
     rightAt = last;
@@ -179,20 +187,24 @@ function emitDepthwise(m: ModuleBuilder, layout: Layout<string>, s: Spec): numbe
   const [kh] = s.kernel;
   const span = spanOf(s);
   const tile = (lo: number, hi: number): number =>
-    m.func(["i32", "i32", "i32", ...Array<"i32">(kh).fill("i32")], [], (f) => new DepthTile(f, layout, s, lo, hi).emit());
+    m.func(["i32", "i32", "i32", ...Array<"i32">(kh).fill("i32")], [], (f) =>
+      new DepthTile(f, layout, s, lo, hi).emit(),
+    );
   const inner = tile(0, span);
   const left = s.padLeft > 0 ? tile(Math.min(s.padLeft, span), span) : -1;
   const right = s.overhang > 0 ? tile(0, span - s.overhang) : inner;
   const single = m.func(["i32", "i32"], [], (f) => singlePixel(f, layout, s));
-  return m.func(["i32", "i32", "i32"], [], (f) => new DepthRows(f, layout, s, { inner, left, right, single }).emit());
+  return m.func(["i32", "i32", "i32"], [], (f) =>
+    new DepthRows(f, layout, s, { inner, left, right, single }).emit(),
+  );
 }
 
 /** (args, first pixel, tiles, row pointers…): each pointer at the tile's first column that is inside. */
 class DepthTile {
   private readonly pointers: Local[];
-  private readonly acc: Local[][];
+  readonly #acc: Local[][];
   private readonly w: Local;
-  private readonly out: Local;
+  readonly #out: Local;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -203,8 +215,8 @@ class DepthTile {
   ) {
     this.pointers = f.someLocals(s.kernel[0], "i32");
     this.w = f.local();
-    this.out = f.local();
-    this.acc = Array.from({ length: s.xt }, () => f.someLocals(s.math.vectors, "v128"));
+    this.#out = f.local();
+    this.#acc = Array.from({ length: s.xt }, () => f.someLocals(s.math.vectors, "v128"));
   }
 
   emit(): void {
@@ -219,18 +231,18 @@ class DepthTile {
     const taps = math.begin(f, () => void arg("zeroPoint"));
     f.repeat(tiles, () => {
       this.pointers.forEach((p, y) => f.get(3 + y).set(p));
-      arg("weights").set(this.w).get(at).set(this.out);
+      arg("weights").set(this.w).get(at).set(this.#out);
       code.rewind(zero);
       eachBlock(f, s, (vectors, channels) => {
-        const acc = this.acc.map((a) => a.slice(0, vectors));
+        const acc = this.#acc.map((a) => a.slice(0, vectors));
         code.init(acc);
         const { pointers, w, lo, hi } = this;
         taps.tile({ acc, pointers, w, lo, hi, pitch: s.pitch, stride: s.stride[1], dilation: s.dilation[1] });
         code.load();
         acc.forEach((a, t) => code.finish(a, () => void f.get(pixel).i32(t).op("i32.add")));
-        acc.forEach((a, t) => code.storeAt(a, channels, this.out, t * s.outPitch));
+        acc.forEach((a, t) => code.storeAt(a, channels, this.#out, t * s.outPitch));
         code.advance(4 * vectors);
-        f.inc(this.w, vectors * math.weightBytes).inc(this.out, 4 * vectors * s.epilogue.outBytes);
+        f.inc(this.w, vectors * math.weightBytes).inc(this.#out, 4 * vectors * s.epilogue.outBytes);
         for (const p of pointers) f.inc(p, 4 * vectors * math.inputBytes);
       });
       f.inc(at, s.xt * s.outPitch).inc(pixel, s.xt);
@@ -289,10 +301,10 @@ interface Functions {
 
 /** Output rows begin…end−1 of all images. */
 class DepthRows {
-  private readonly rows: Local[];
-  private readonly pixel: Local;
-  private readonly iy: Local;
-  private readonly image: Local;
+  readonly #rows: Local[];
+  readonly #pixel: Local;
+  readonly #iy: Local;
+  readonly #image: Local;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -300,10 +312,10 @@ class DepthRows {
     private readonly s: Spec,
     private readonly fn: Functions,
   ) {
-    this.rows = f.someLocals(s.kernel[0], "i32");
-    this.pixel = f.local();
-    this.iy = f.local();
-    this.image = f.local();
+    this.#rows = f.someLocals(s.kernel[0], "i32");
+    this.#pixel = f.local();
+    this.#iy = f.local();
+    this.#image = f.local();
   }
 
   emit(): void {
@@ -314,31 +326,34 @@ class DepthRows {
     f.block().get(begin).get(end).op("i32.ge_u").brIf(0).loop();
     f.get(begin);
     arg("oh").op("i32.rem_u").i32(s.stride[0]).op("i32.mul");
-    arg("padTop").op("i32.sub").set(this.iy);
+    arg("padTop").op("i32.sub").set(this.#iy);
     arg("x").get(begin);
     arg("oh").op("i32.div_u");
-    arg("xImage").op("i32.mul", "i32.add").set(this.image);
+    arg("xImage").op("i32.mul", "i32.add").set(this.#image);
     f.get(begin);
-    arg("ow").op("i32.mul").set(this.pixel);
-    this.rows.forEach((r, i) => {
-      f.get(this.iy).i32(i * s.dilation[0]).op("i32.add").set(y);
-      f.get(this.image).get(y);
+    arg("ow").op("i32.mul").set(this.#pixel);
+    this.#rows.forEach((r, i) => {
+      f.get(this.#iy)
+        .i32(i * s.dilation[0])
+        .op("i32.add")
+        .set(y);
+      f.get(this.#image).get(y);
       arg("xRow").op("i32.mul", "i32.add");
       arg("outside").get(y);
       arg("h").op("i32.lt_u", "select").set(r);
     });
-    this.row(arg);
+    this.#row(arg);
     f.inc(begin, 1).get(begin).get(end).op("i32.lt_u").brIf(0).end().end();
   }
 
-  private row(arg: (name: string) => FunctionBuilder): void {
+  #row(arg: (name: string) => FunctionBuilder): void {
     const { f, s, fn } = this;
     const call = (which: number, at: () => void, tiles: () => void, column?: () => void): void => {
-      f.get(0).get(this.pixel);
+      f.get(0).get(this.#pixel);
       at();
       f.op("i32.add");
       tiles();
-      for (const r of this.rows) {
+      for (const r of this.#rows) {
         f.get(r);
         if (column) {
           column();
@@ -354,17 +369,27 @@ class DepthRows {
       f.end();
     }
     arg("inner").if();
-    call(fn.inner, () => void arg("innerAt"), () => void arg("inner"), () => void arg("innerColumn"));
+    call(
+      fn.inner,
+      () => void arg("innerAt"),
+      () => void arg("inner"),
+      () => void arg("innerColumn"),
+    );
     f.end();
     arg("rightAt").i32(0).op("i32.ge_s").if();
-    call(fn.right, () => void arg("rightAt"), one, () => void arg("rightColumn"));
+    call(
+      fn.right,
+      () => void arg("rightAt"),
+      one,
+      () => void arg("rightColumn"),
+    );
     f.end();
-    this.singles(arg, () => void f.i32(0), "firstSingles");
-    this.singles(arg, () => void arg("singleAt"), "ow");
+    this.#singles(arg, () => void f.i32(0), "firstSingles");
+    this.#singles(arg, () => void arg("singleAt"), "ow");
   }
 
   /** Outputs from…to−1, one by one: the taps' addresses go to the scratch. */
-  private singles(arg: (name: string) => FunctionBuilder, from: () => void, to: string): void {
+  #singles(arg: (name: string) => FunctionBuilder, from: () => void, to: string): void {
     const { f, s } = this;
     const [kh, kw] = s.kernel;
     const ox = f.local();
@@ -375,14 +400,26 @@ class DepthRows {
     f.block().get(ox);
     arg(to).op("i32.ge_u").brIf(0).loop();
     for (let x = 0; x < kw; x++) {
-      f.get(ox).i32(s.stride[1]).op("i32.mul").i32(x * s.dilation[1] - s.padLeft).op("i32.add").tee(ix);
+      f.get(ox)
+        .i32(s.stride[1])
+        .op("i32.mul")
+        .i32(x * s.dilation[1] - s.padLeft)
+        .op("i32.add")
+        .tee(ix);
       arg("w").op("i32.lt_u").set(inside);
       for (let t = 0; t < kh; t++) {
-        arg("scratch").get(this.rows[t] as Local).get(ix).i32(s.pitch).op("i32.mul", "i32.add");
-        arg("outside").get(inside).op("select").store(4 * (t * kw + x));
+        arg("scratch")
+          .get(this.#rows[t] as Local)
+          .get(ix)
+          .i32(s.pitch)
+          .op("i32.mul", "i32.add");
+        arg("outside")
+          .get(inside)
+          .op("select")
+          .store(4 * (t * kw + x));
       }
     }
-    f.get(0).get(this.pixel).get(ox).op("i32.add").call(this.fn.single);
+    f.get(0).get(this.#pixel).get(ox).op("i32.add").call(this.fn.single);
     f.inc(ox, 1).get(ox);
     arg(to).op("i32.lt_u").brIf(0).end().end();
     f.free("i32", ox, ix, inside);

@@ -3,9 +3,25 @@ import { describe, test } from "node:test";
 import { depthwise } from "./depthwise.js";
 import { actual, expected, quantCase, type QuantOptions } from "./harness.js";
 
-const dw = (h: number, w: number, c: number, k: number, s: number, pad: number, more: Partial<QuantOptions> = {}) => ({
-  h, w, c, o: c, group: c, kernel: [k, k] as const, stride: [s, s] as const, pads: [pad, pad, pad, pad] as const,
-  perChannel: true, ...more,
+const dw = (
+  h: number,
+  w: number,
+  c: number,
+  k: number,
+  s: number,
+  pad: number,
+  more: Partial<QuantOptions> = {},
+) => ({
+  h,
+  w,
+  c,
+  o: c,
+  group: c,
+  kernel: [k, k] as const,
+  stride: [s, s] as const,
+  pads: [pad, pad, pad, pad] as const,
+  perChannel: true,
+  ...more,
 });
 
 const cases: Record<string, QuantOptions> = {
@@ -20,7 +36,7 @@ const cases: Record<string, QuantOptions> = {
   "even kernel": dw(8, 9, 8, 2, 1, 0),
   "batch, pitches": dw(6, 9, 8, 3, 1, 1, { n: 2, xPitch: 20, outPitch: 11 }),
   "zero points by channel": dw(6, 9, 12, 3, 1, 1, { zeroTable: true }),
-  "dilated": dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
+  dilated: dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
 };
 
 describe("int8 depth-wise convolution is exact against the loop nest", () => {
@@ -29,7 +45,12 @@ describe("int8 depth-wise convolution is exact against the loop nest", () => {
       const c = quantCase(o);
       const want = Array.from(expected(c, true), Number);
       assert.ok(new Set(want).size > 10, "the case does not saturate");
-      const got = actual(c, depthwise, { fma: false, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 }, wide: false });
+      const got = actual(c, depthwise, {
+        fma: false,
+        f32: { mr: 4, nr: 8 },
+        i8: { mr: 4, nr: 8 },
+        wide: false,
+      });
       assert.ok(got, "planned");
       assert.deepEqual(Array.from(got, Number), want);
     });

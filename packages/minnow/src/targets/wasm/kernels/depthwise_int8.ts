@@ -10,7 +10,12 @@ import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import type { IntegerProduct } from "./products.js";
 
-export function int8Taps(m: Matrix, kernel: readonly [number, number], signed: boolean, product: IntegerProduct): TapMath {
+export function int8Taps(
+  m: Matrix,
+  kernel: readonly [number, number],
+  signed: boolean,
+  product: IntegerProduct,
+): TapMath {
   const [kh, kw] = kernel;
   const pairs = Math.ceil(kh / 2);
   return {
@@ -39,7 +44,8 @@ function packRowPairs(m: Matrix, [kh, kw]: readonly [number, number], zero: read
       for (let c = 0; c < m.n; c++)
         for (let y = 0; y < kh; y++)
           for (let x = 0; x < kw; x++) {
-            const w = (source[m.offset + (c * kh + y) * kw + x] as number) - (zero[zero.length === 1 ? 0 : c] ?? 0);
+            const w =
+              (source[m.offset + (c * kh + y) * kw + x] as number) - (zero[zero.length === 1 ? 0 : c] ?? 0);
             out[(((c >> 3) * pairs + (y >> 1)) * kw + x) * 16 + (c & 7) * 2 + (y & 1)] = w;
           }
     },
@@ -50,12 +56,12 @@ const low = [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23];
 const high = low.map((b) => b + 8);
 
 class Int8Taps implements TapEmitter {
-  private readonly zero: Local;
+  readonly #zero: Local;
   private readonly a: Local;
   private readonly b: Local;
-  private readonly lo: Local;
-  private readonly hi: Local;
-  private readonly load: Op;
+  readonly #lo: Local;
+  readonly #hi: Local;
+  readonly #load: Op;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -63,10 +69,16 @@ class Int8Taps implements TapEmitter {
     signed: boolean,
     zeroPoint: () => void,
   ) {
-    this.load = signed ? "v128.load8x8_s" : "v128.load8x8_u";
-    [this.zero, this.a, this.b, this.lo, this.hi] = f.someLocals(5, "v128") as [Local, Local, Local, Local, Local];
+    this.#load = signed ? "v128.load8x8_s" : "v128.load8x8_u";
+    [this.#zero, this.a, this.b, this.#lo, this.#hi] = f.someLocals(5, "v128") as [
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+    ];
     zeroPoint();
-    f.op("i16x8.splat").set(this.zero);
+    f.op("i16x8.splat").set(this.#zero);
   }
 
   tile({ acc, pointers, w, lo, hi, pitch, stride, dilation }: TileTaps): void {
@@ -74,14 +86,16 @@ class Int8Taps implements TapEmitter {
     const [kh, kw] = this.kernel;
     for (let y = 0; y < kh; y += 2)
       for (let i = lo; i < hi; i++) {
-        const users = acc.map((a, t) => ({ a, x: (i - t * stride) / dilation })).filter(({ x }) => Number.isInteger(x) && x >= 0 && x < kw);
+        const users = acc
+          .map((a, t) => ({ a, x: (i - t * stride) / dilation }))
+          .filter(({ x }) => Number.isInteger(x) && x >= 0 && x < kw);
         if (users.length === 0) continue;
         const at = (i - lo) * pitch;
-        this.column(
-          () => void f.get(pointers[y] as Local).mem(this.load, at),
-          y + 1 < kh && (() => void f.get(pointers[y + 1] as Local).mem(this.load, at)),
+        this.#column(
+          () => void f.get(pointers[y] as Local).mem(this.#load, at),
+          y + 1 < kh && (() => void f.get(pointers[y + 1] as Local).mem(this.#load, at)),
         );
-        for (const { a, x } of users) this.multiply(a, w, (y >> 1) * kw + x);
+        for (const { a, x } of users) this.#multiply(a, w, (y >> 1) * kw + x);
       }
   }
 
@@ -89,32 +103,47 @@ class Int8Taps implements TapEmitter {
     const { f } = this;
     const [kh, kw] = this.kernel;
     const input = (y: number, x: number) => (): void =>
-      void f.get(table).load(4 * (y * kw + x)).get(at).op("i32.add").mem(this.load);
+      void f
+        .get(table)
+        .load(4 * (y * kw + x))
+        .get(at)
+        .op("i32.add")
+        .mem(this.#load);
     for (let y = 0; y < kh; y += 2)
       for (let x = 0; x < kw; x++) {
-        this.column(input(y, x), y + 1 < kh && input(y + 1, x));
-        this.multiply(acc, w, (y >> 1) * kw + x);
+        this.#column(input(y, x), y + 1 < kh && input(y + 1, x));
+        this.#multiply(acc, w, (y >> 1) * kw + x);
       }
   }
 
   /** lo, hi = two rows of a column, channel by channel; `second` false: zeros. */
-  private column(first: () => void, second: (() => void) | false): void {
+  #column(first: () => void, second: (() => void) | false): void {
     const { f, a, b } = this;
     first();
-    f.get(this.zero).op("i16x8.sub").set(a);
+    f.get(this.#zero).op("i16x8.sub").set(a);
     if (!second) {
-      f.get(a).op("i32x4.extend_low_i16x8_s").set(this.lo).get(a).op("i32x4.extend_high_i16x8_s").set(this.hi);
+      f.get(a)
+        .op("i32x4.extend_low_i16x8_s")
+        .set(this.#lo)
+        .get(a)
+        .op("i32x4.extend_high_i16x8_s")
+        .set(this.#hi);
       return;
     }
     second();
-    f.get(this.zero).op("i16x8.sub").set(b);
-    f.get(a).get(b).shuffle(low).set(this.lo).get(a).get(b).shuffle(high).set(this.hi);
+    f.get(this.#zero).op("i16x8.sub").set(b);
+    f.get(a).get(b).shuffle(low).set(this.#lo).get(a).get(b).shuffle(high).set(this.#hi);
   }
 
-  private multiply(acc: readonly Local[], w: Local, tap: number): void {
+  #multiply(acc: readonly Local[], w: Local, tap: number): void {
     const { f } = this;
-    [this.lo, this.hi].forEach((x, v) => {
-      f.get(acc[v] as Local).get(x).get(w).vload(32 * tap + 16 * v).op("i32x4.dot_i16x8_s", "i32x4.add").set(acc[v] as Local);
+    [this.#lo, this.#hi].forEach((x, v) => {
+      f.get(acc[v] as Local)
+        .get(x)
+        .get(w)
+        .vload(32 * tap + 16 * v)
+        .op("i32x4.dot_i16x8_s", "i32x4.add")
+        .set(acc[v] as Local);
     });
   }
 }

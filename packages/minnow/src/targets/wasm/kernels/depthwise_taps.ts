@@ -44,7 +44,12 @@ export interface TapMath {
 }
 
 /** float32, weights [C/4][tap][4]. @param vectors 2 lets V8 pair them into 256 bits */
-export function floatTaps(m: Matrix, kernel: readonly [number, number], fma: boolean, vectors: number): TapMath {
+export function floatTaps(
+  m: Matrix,
+  kernel: readonly [number, number],
+  fma: boolean,
+  vectors: number,
+): TapMath {
   const taps = kernel[0] * kernel[1];
   return {
     name: "f32_dw",
@@ -76,8 +81,8 @@ function packTaps(m: Matrix, taps: number): Packed {
 }
 
 class FloatTaps implements TapEmitter {
-  private readonly inputs: Local[] = [];
-  private readonly weights: Local[] = [];
+  readonly #inputs: Local[] = [];
+  readonly #weights: Local[] = [];
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -89,22 +94,29 @@ class FloatTaps implements TapEmitter {
     const { f } = this;
     const [kh, kw] = this.kernel;
     const vectors = acc[0]?.length ?? 0;
-    const input = (i: number, v: number): Local => slot(f, this.inputs, i * vectors + v);
+    const input = (i: number, v: number): Local => slot(f, this.#inputs, i * vectors + v);
     for (let y = 0; y < kh; y++) {
       const loaded = new Set<number>();
       for (let x = 0; x < kw; x++) {
-        const users = acc.map((a, t) => ({ a, i: t * stride + x * dilation })).filter(({ i }) => i >= lo && i < hi);
+        const users = acc
+          .map((a, t) => ({ a, i: t * stride + x * dilation }))
+          .filter(({ i }) => i >= lo && i < hi);
         if (users.length === 0) continue;
         for (const { i } of users) {
           if (loaded.has(i)) continue;
           loaded.add(i);
           for (let v = 0; v < vectors; v++)
-            f.get(pointers[y] as Local).vload((i - lo) * pitch + 16 * v).set(input(i, v));
+            f.get(pointers[y] as Local)
+              .vload((i - lo) * pitch + 16 * v)
+              .set(input(i, v));
         }
         for (let v = 0; v < vectors; v++)
-          f.get(w).vload(16 * (v * kh * kw + y * kw + x)).set(slot(f, this.weights, v));
+          f.get(w)
+            .vload(16 * (v * kh * kw + y * kw + x))
+            .set(slot(f, this.#weights, v));
         for (const { a, i } of users)
-          for (let v = 0; v < vectors; v++) this.multiply(a[v] as Local, input(i, v), slot(f, this.weights, v));
+          for (let v = 0; v < vectors; v++)
+            this.#multiply(a[v] as Local, input(i, v), slot(f, this.#weights, v));
       }
     }
   }
@@ -112,17 +124,24 @@ class FloatTaps implements TapEmitter {
   single(acc: readonly Local[], table: Local, at: Local, w: Local): void {
     const { f } = this;
     const taps = this.kernel[0] * this.kernel[1];
-    const x = slot(f, this.inputs, 0);
-    const wv = slot(f, this.weights, 0);
+    const x = slot(f, this.#inputs, 0);
+    const wv = slot(f, this.#weights, 0);
     for (let t = 0; t < taps; t++)
       acc.forEach((a, v) => {
-        f.get(table).load(4 * t).get(at).op("i32.add").vload(16 * v).set(x);
-        f.get(w).vload(16 * (v * taps + t)).set(wv);
-        this.multiply(a, x, wv);
+        f.get(table)
+          .load(4 * t)
+          .get(at)
+          .op("i32.add")
+          .vload(16 * v)
+          .set(x);
+        f.get(w)
+          .vload(16 * (v * taps + t))
+          .set(wv);
+        this.#multiply(a, x, wv);
       });
   }
 
-  private multiply(acc: Local, x: Local, w: Local): void {
+  #multiply(acc: Local, x: Local, w: Local): void {
     const { f } = this;
     if (this.fma) f.get(x).get(w).get(acc).op("f32x4.relaxed_madd");
     else f.get(acc).get(x).get(w).op("f32x4.mul", "f32x4.add");

@@ -10,7 +10,16 @@ import { loadSplat, loadVectors, storeLane, storeVectors } from "../elements.js"
 import type { Engine } from "../engine.js";
 import { isVectorizable, prepareVector, type ReadyExpr } from "../expr.js";
 import type { ArgWord, Packed } from "../kernel.js";
-import { type Buffers, constantNumbers, dataId, type EpilogueOperand, epilogueOperands, joined, roundUp, walkOf } from "./operands.js";
+import {
+  type Buffers,
+  constantNumbers,
+  dataId,
+  type EpilogueOperand,
+  epilogueOperands,
+  joined,
+  roundUp,
+  walkOf,
+} from "./operands.js";
 
 const stored: readonly DType[] = ["float32", "int8", "uint8", "int32", "int16", "float16", "bool"];
 
@@ -40,11 +49,17 @@ export interface EpilogueOptions {
 /**
  * @returns null when the epilogue or the output's layout is none that kernels do
  */
-export function epilogueOf(step: Step, nest: LoopNest, program: Buffers, options: EpilogueOptions = {}): Epilogue | null {
+export function epilogueOf(
+  step: Step,
+  nest: LoopNest,
+  program: Buffers,
+  options: EpilogueOptions = {},
+): Epilogue | null {
   const { hoist = false, channelLoop = nest.loops.length - 1 } = options;
   const operands = epilogueOperands(step, nest, program, channelLoop);
   const out = walkOf(step, nest, "out");
-  if (!operands || !out || out.guarded || !stored.includes(out.dtype) || !isVectorizable(nest.result)) return null;
+  if (!operands || !out || out.guarded || !stored.includes(out.dtype) || !isVectorizable(nest.result))
+    return null;
   const channelStride = joined(out.strides, nest.loops, channelLoop, nest.loops.length);
   const outPitch = joined(out.strides, nest.loops, 0, channelLoop);
   if (outPitch === null || (channelStride !== 1 && channelStride !== 0)) return null;
@@ -59,7 +74,10 @@ export function epilogueOf(step: Step, nest: LoopNest, program: Buffers, options
 }
 
 /** acc + bias, used once → acc that starts as bias. */
-function takeBias(result: Expr, operands: readonly EpilogueOperand[]): { expr: Expr; init: number | undefined } {
+function takeBias(
+  result: Expr,
+  operands: readonly EpilogueOperand[],
+): { expr: Expr; init: number | undefined } {
   let uses = 0;
   let found: { node: Expr; init: number } | undefined;
   const seen = new Set<Expr>();
@@ -124,7 +142,10 @@ function hoistNumbers(e: Expr, numbers: { v: number; t: "f32" | "i32" }[]): Expr
     }
     let y = memo.get(x);
     if (!y) {
-      y = x.k === "bin" && (x.op === "shl" || x.op === "shr") ? { ...x, a: visit(x.a) } : replaceChildren(x, visit);
+      y =
+        x.k === "bin" && (x.op === "shl" || x.op === "shr")
+          ? { ...x, a: visit(x.a) }
+          : replaceChildren(x, visit);
       memo.set(x, y);
     }
     return y;
@@ -138,7 +159,8 @@ export const renumber = (e: Expr, map: (i: number) => number): Expr =>
 
 const hasPitch = (o: EpilogueOperand): boolean => o.role === "full" || o.role === "pixel";
 /** Bytes from one channel to the next. */
-const channelBytes = (o: EpilogueOperand): number => (o.role === "pixel" ? 0 : o.role === "channel" ? 4 : o.walk.bytes);
+const channelBytes = (o: EpilogueOperand): number =>
+  o.role === "pixel" ? 0 : o.role === "channel" ? 4 : o.walk.bytes;
 
 /** Names of the words an epilogue adds to the argument block, in order. */
 export function epilogueNames(e: Epilogue): string[] {
@@ -153,7 +175,12 @@ export function epilogueNames(e: Epilogue): string[] {
  * @param first number of packed entries before these
  * @param groups channels are padded to whole panels in each group
  */
-export function epilogueWords(e: Epilogue, first: number, channels: number, groups = 1): { words: ArgWord[]; packed: Packed[] } {
+export function epilogueWords(
+  e: Epilogue,
+  first: number,
+  channels: number,
+  groups = 1,
+): { words: ArgWord[]; packed: Packed[] } {
   const packed: Packed[] = [];
   const words: ArgWord[] = [];
   for (const o of e.operands) {
@@ -181,7 +208,9 @@ function packChannels(o: EpilogueOperand, channels: number, groups: number): Pac
       const numbers = constantNumbers(data, o.walk.dtype, at, channels);
       const n = padded * groups;
       const out =
-        numbers instanceof Float32Array ? new Float32Array(memory, address, n) : new Int32Array(memory, address, n);
+        numbers instanceof Float32Array
+          ? new Float32Array(memory, address, n)
+          : new Int32Array(memory, address, n);
       out.fill(0);
       for (let g = 0; g < groups; g++) out.set(numbers.subarray(g * each, (g + 1) * each), g * padded);
     },
@@ -193,14 +222,14 @@ const packedType = (t: DType): DType => (t === "float32" || t === "float16" ? "f
 
 /** One function's epilogue: made before the loops, used inside them. */
 export class EpilogueCode {
-  private readonly ready: ReadyExpr;
-  private readonly used: ReadonlySet<number>;
-  private readonly scalars = new Map<number, Local>();
-  private readonly bases = new Map<number, Local>();
-  private readonly channel = new Map<number, Local[]>();
-  private readonly full = new Map<number, Local[]>();
-  private readonly outBase: Local;
-  private readonly address: Local;
+  readonly #ready: ReadyExpr;
+  readonly #used: ReadonlySet<number>;
+  readonly #scalars = new Map<number, Local>();
+  readonly #bases = new Map<number, Local>();
+  readonly #channel = new Map<number, Local[]>();
+  readonly #full = new Map<number, Local[]>();
+  readonly #outBase: Local;
+  readonly #address: Local;
 
   /**
    * @param arg pushes an argument by name ("out", "outPitch" and the epilogue's own)
@@ -215,7 +244,7 @@ export class EpilogueCode {
     slot: Local,
     start: Local,
   ) {
-    this.used = new Set(operandsOf(e.expr));
+    this.#used = new Set(operandsOf(e.expr));
     for (const o of e.operands) {
       if (o.role === "scalar") {
         const at = f.local("i32");
@@ -224,22 +253,26 @@ export class EpilogueCode {
         loadSplat(f, o.walk.dtype, at);
         f.set(s);
         f.free("i32", at);
-        this.scalars.set(o.operand, s);
+        this.#scalars.set(o.operand, s);
         continue;
       }
       const base = f.local("i32");
-      arg(`e${o.operand}`).get(o.role === "channel" ? slot : start).i32(channelBytes(o)).op("i32.mul", "i32.add").set(base);
-      this.bases.set(o.operand, base);
+      arg(`e${o.operand}`)
+        .get(o.role === "channel" ? slot : start)
+        .i32(channelBytes(o))
+        .op("i32.mul", "i32.add")
+        .set(base);
+      this.#bases.set(o.operand, base);
     }
     e.numbers.forEach((n, i) => {
       const s = f.local("v128");
       arg(`n${i}`).op("i32x4.splat").set(s);
-      this.scalars.set(hoisted + i, s);
+      this.#scalars.set(hoisted + i, s);
     });
-    this.outBase = f.local("i32");
-    this.address = f.local("i32");
-    arg("out").get(start).i32(e.outBytes).op("i32.mul", "i32.add").set(this.outBase);
-    this.ready = prepareVector(f, e.expr, engine, (i) => {
+    this.#outBase = f.local("i32");
+    this.#address = f.local("i32");
+    arg("out").get(start).i32(e.outBytes).op("i32.mul", "i32.add").set(this.#outBase);
+    this.#ready = prepareVector(f, e.expr, engine, (i) => {
       const n = e.numbers[i - hoisted];
       return n !== undefined && (isSmall(n) ? "small" : true);
     });
@@ -251,7 +284,7 @@ export class EpilogueCode {
     const [first, ...rest] = acc;
     first?.forEach((a, v) => {
       if (this.e.init === undefined) f.i32x4(0);
-      else f.get(this.bases.get(this.e.init) as Local).vload(16 * v);
+      else f.get(this.#bases.get(this.e.init) as Local).vload(16 * v);
       f.set(a);
     });
     for (const row of rest) row.forEach((a, v) => f.get(first?.[v] as Local).set(a));
@@ -260,15 +293,15 @@ export class EpilogueCode {
   /** Loads channel operands; once per tile, before `finish`. */
   load(): void {
     for (const o of this.e.operands) {
-      if (o.operand === this.e.init && !this.used.has(o.operand)) continue;
+      if (o.operand === this.e.init && !this.#used.has(o.operand)) continue;
       if (o.role === "scalar") continue;
-      let locals = (o.role === "channel" ? this.channel : this.full).get(o.operand);
+      let locals = (o.role === "channel" ? this.#channel : this.#full).get(o.operand);
       locals ??= this.f.someLocals(o.role === "pixel" ? 1 : this.vectors, "v128");
-      if (hasPitch(o)) this.full.set(o.operand, locals);
+      if (hasPitch(o)) this.#full.set(o.operand, locals);
       else {
-        this.channel.set(o.operand, locals);
+        this.#channel.set(o.operand, locals);
         const type = o.role === "channel" ? packedType(o.walk.dtype) : o.walk.dtype;
-        loadVectors(this.f, type, this.bases.get(o.operand) as Local, locals);
+        loadVectors(this.f, type, this.#bases.get(o.operand) as Local, locals);
       }
     }
   }
@@ -279,20 +312,24 @@ export class EpilogueCode {
     for (const o of this.e.operands) {
       if (!hasPitch(o)) continue;
       pixel();
-      this.arg(`p${o.operand}`).op("i32.mul").get(this.bases.get(o.operand) as Local).op("i32.add").set(this.address);
-      const locals = this.full.get(o.operand) as Local[];
-      if (o.role === "full") loadVectors(f, o.walk.dtype, this.address, locals);
+      this.arg(`p${o.operand}`)
+        .op("i32.mul")
+        .get(this.#bases.get(o.operand) as Local)
+        .op("i32.add")
+        .set(this.#address);
+      const locals = this.#full.get(o.operand) as Local[];
+      if (o.role === "full") loadVectors(f, o.walk.dtype, this.#address, locals);
       else {
-        loadSplat(f, o.walk.dtype, this.address);
+        loadSplat(f, o.walk.dtype, this.#address);
         f.set(locals[0] as Local);
       }
     }
     acc.forEach((a, v) => {
-      this.ready.emit((i) => {
+      this.#ready.emit((i) => {
         if (i < 0) return a;
-        const s = this.scalars.get(i);
+        const s = this.#scalars.get(i);
         if (s !== undefined) return s;
-        const locals = (this.channel.get(i) ?? this.full.get(i)) as Local[];
+        const locals = (this.#channel.get(i) ?? this.#full.get(i)) as Local[];
         return (locals[v] ?? locals[0]) as Local;
       });
       f.set(a);
@@ -302,27 +339,27 @@ export class EpilogueCode {
   /** Moves on by a number of channels (a multiple of 4). */
   advance(channels: number): void {
     for (const o of this.e.operands) {
-      const base = this.bases.get(o.operand);
+      const base = this.#bases.get(o.operand);
       if (base !== undefined) this.f.inc(base, channels * channelBytes(o));
     }
-    this.f.inc(this.outBase, channels * this.e.outBytes);
+    this.f.inc(this.#outBase, channels * this.e.outBytes);
   }
 
   /** Back to the channel in the local `start` (in packed operands and in the output alike). */
   rewind(start: Local): void {
     for (const o of this.e.operands) {
-      const base = this.bases.get(o.operand);
+      const base = this.#bases.get(o.operand);
       if (base === undefined) continue;
       this.arg(`e${o.operand}`).get(start).i32(channelBytes(o)).op("i32.mul", "i32.add").set(base);
     }
-    this.arg("out").get(start).i32(this.e.outBytes).op("i32.mul", "i32.add").set(this.outBase);
+    this.arg("out").get(start).i32(this.e.outBytes).op("i32.mul", "i32.add").set(this.#outBase);
   }
 
   /** Stores one row; the last vector may hold fewer than four channels. */
   store(acc: readonly Local[], channels: number, pixel: () => void): void {
     pixel();
-    this.arg("outPitch").op("i32.mul").get(this.outBase).op("i32.add").set(this.address);
-    this.storeAt(acc, channels, this.address, 0);
+    this.arg("outPitch").op("i32.mul").get(this.#outBase).op("i32.add").set(this.#address);
+    this.storeAt(acc, channels, this.#address, 0);
   }
 
   /** Stores one row at address + offset. */
@@ -333,7 +370,9 @@ export class EpilogueCode {
       // High half of a pair first: V8 then joins the two into one 256-bit store.
       for (let v = 0; v < whole.length; v += 2)
         for (const x of v + 1 < whole.length ? [v + 1, v] : [v])
-          f.get(address).get(whole[x] as Local).vstore(offset + 16 * x);
+          f.get(address)
+            .get(whole[x] as Local)
+            .vstore(offset + 16 * x);
     else storeVectors(f, e.outType, address, whole, offset, e.outType !== "float16");
     const rest = acc[whole.length];
     if (rest === undefined) return;

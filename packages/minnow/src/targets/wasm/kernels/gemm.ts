@@ -72,21 +72,21 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   const rowsAndScratch = scratchOf(p, tile);
   const panel = 32 * p.k * p.taps;
   const args = layout.words({
-      x: p.x,
-      weights: { kind: "packed", index: 0 },
-      out: { kind: "view", value: p.outValue, element: p.epilogue.outOffset },
-      outPitch: p.epilogue.outPitch * p.epilogue.outBytes,
-      scratch: { kind: "scratch" },
-      zero: { kind: "zero" },
-      steps: Math.floor(p.k / depth.unroll),
-      taps: p.taps,
-      panelBytes: panel,
-      panels: Math.floor(each / tile.nr),
-      chunk: rowsAndScratch.chunk,
-      ...windowArgs(p, rowsAndScratch.patches),
-      groups: p.groups,
-      groupBytes: p.groupBytes,
-      ...Object.fromEntries(epilogueNames(p.epilogue).map((n, i) => [n, extra[i] as ArgWord])),
+    x: p.x,
+    weights: { kind: "packed", index: 0 },
+    out: { kind: "view", value: p.outValue, element: p.epilogue.outOffset },
+    outPitch: p.epilogue.outPitch * p.epilogue.outBytes,
+    scratch: { kind: "scratch" },
+    zero: { kind: "zero" },
+    steps: Math.floor(p.k / depth.unroll),
+    taps: p.taps,
+    panelBytes: panel,
+    panels: Math.floor(each / tile.nr),
+    chunk: rowsAndScratch.chunk,
+    ...windowArgs(p, rowsAndScratch.patches),
+    groups: p.groups,
+    groupBytes: p.groupBytes,
+    ...Object.fromEntries(epilogueNames(p.epilogue).map((n, i) => [n, extra[i] as ArgWord])),
   });
   return {
     key,
@@ -113,19 +113,31 @@ export interface Depth {
  * @param k steps of one tap
  */
 export function depthOf(k: number, taps: number, unroll: number): Depth {
-  if (k < unroll || (unroll > 1 && taps > 1 && k <= 32 && k % unroll !== 0)) return { unroll, blocks: false, rest: k };
+  if (k < unroll || (unroll > 1 && taps > 1 && k <= 32 && k % unroll !== 0))
+    return { unroll, blocks: false, rest: k };
   return { unroll, blocks: true, rest: k % unroll };
 }
 export const depthKey = (d: Depth): string => `k${d.blocks ? d.unroll : 0}+${d.rest}`;
 
 /** Fewer channels than the tile is wide: the narrow tile of the same height would do the same work. */
-const pickTile = (tile: Tile, channels: number): Tile => (tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile);
+const pickTile = (tile: Tile, channels: number): Tile =>
+  tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile;
 
 /** Words of the integer kernels. */
 export const integerWords = ["rowTaps", "tapK", "zeroPoint", "fill", "rowWide", "wide", "tileTable"] as const;
 
 /** Words of products of two computed matrices. */
-export const matmulWords = ["b", "bRow", "bColumn", "aBatch", "bBatch", "m", "k", "panelAt", "lastPanel"] as const;
+export const matmulWords = [
+  "b",
+  "bRow",
+  "bColumn",
+  "aBatch",
+  "bBatch",
+  "m",
+  "k",
+  "panelAt",
+  "lastPanel",
+] as const;
 
 /** One layout for all matrix kernels, so that they share tiles and row tables. */
 export const gemmLayout = (epilogue: Epilogue): Layout<string> => {
@@ -133,7 +145,10 @@ export const gemmLayout = (epilogue: Epilogue): Layout<string> => {
   return new Layout<string>([...gemmWords, ...windowWords, ...own, ...epilogueNames(epilogue)]);
 };
 
-export function windowArgs(p: Pick<GemmPlan, "pitchBytes" | "window">, patches: number): Record<string, ArgWord | number> {
+export function windowArgs(
+  p: Pick<GemmPlan, "pitchBytes" | "window">,
+  patches: number,
+): Record<string, ArgWord | number> {
   const w = p.window;
   if (!w) return { xPitch: p.pitchBytes };
   return {
@@ -173,7 +188,8 @@ export function scratchOf(
   const patchRow = p.rowKind === "line" && p.window ? patchBytesPerRow(p.window, p.pitchBytes) : null;
   const patchBytes = (rows: number): number => (patchRow ? patchRow(rows + tile.mr) : 0);
   const limit = 1 << 20;
-  while (chunk > tile.mr && patchBytes(chunk) > limit) chunk = Math.max(tile.mr, Math.floor(chunk / 2 / tile.mr) * tile.mr);
+  while (chunk > tile.mr && patchBytes(chunk) > limit)
+    chunk = Math.max(tile.mr, Math.floor(chunk / 2 / tile.mr) * tile.mr);
   const table = Math.ceil((tableRow * (chunk + tile.mr)) / 64) * 64;
   return { chunk, patches: table, bytes: table + patchBytes(chunk) + 64 };
 }
@@ -186,7 +202,8 @@ function patchBytesPerRow(w: Window, pitch: number): (rows: number) => number {
     if (ix < 0 || ix + w.kernel[1] > w.w) crossing++;
   }
   const each = w.kernel[0] * (Math.ceil((w.kernel[1] * pitch) / 16) * 16 + 16);
-  return (rows) => each * Math.min(rows, crossing === 0 ? 0 : (Math.ceil(rows / w.ow) + 1) * crossing + rows % 8);
+  return (rows) =>
+    each * Math.min(rows, crossing === 0 ? 0 : (Math.ceil(rows / w.ow) + 1) * crossing + (rows % 8));
 }
 
 export interface Body {
@@ -252,7 +269,11 @@ interface PanelLocals {
 }
 
 /** One group: whole tiles of nr channels, then the tail. Leaves w, slot and start behind it. */
-export function panels(f: FunctionBuilder, b: Pick<Body, "layout" | "tile" | "each" | "prepare">, l: PanelLocals): void {
+export function panels(
+  f: FunctionBuilder,
+  b: Pick<Body, "layout" | "tile" | "each" | "prepare">,
+  l: PanelLocals,
+): void {
   const { layout, tile } = b;
   const tail = b.each % tile.nr;
   const call = (fn: number): void => {
@@ -262,7 +283,13 @@ export function panels(f: FunctionBuilder, b: Pick<Body, "layout" | "tile" | "ea
     f.get(l.rows).get(l.w).get(l.slot).get(l.start).call(fn);
   };
   const advance = (channels: number): void => {
-    layout.push(f, l.args ?? 0, "panelBytes").i32(Math.ceil(channels / 8)).op("i32.mul").get(l.w).op("i32.add").set(l.w);
+    layout
+      .push(f, l.args ?? 0, "panelBytes")
+      .i32(Math.ceil(channels / 8))
+      .op("i32.mul")
+      .get(l.w)
+      .op("i32.add")
+      .set(l.w);
     f.inc(l.slot, channels).inc(l.start, channels);
   };
   if (l.whole >= 0) {

@@ -10,10 +10,22 @@ const cases: Record<string, QuantOptions> = {
   "1x1, zero points by channel": { h: 4, w: 4, c: 10, o: 17, zeroTable: true, perChannel: true },
   "1x1 in a concat": { h: 6, w: 5, c: 8, o: 12, xPitch: 20, outPitch: 31 },
   "3x3 same, per channel": { h: 7, w: 6, c: 8, o: 16, kernel: [3, 3], pads: [1, 1, 1, 1], perChannel: true },
-  "3x3 first, stride 2": { n: 2, h: 11, w: 14, c: 3, o: 9, kernel: [3, 3], stride: [2, 2], pads: [0, 0, 1, 1], dtype: "uint8", zx: 100, zw: 90 },
+  "3x3 first, stride 2": {
+    n: 2,
+    h: 11,
+    w: 14,
+    c: 3,
+    o: 9,
+    kernel: [3, 3],
+    stride: [2, 2],
+    pads: [0, 0, 1, 1],
+    dtype: "uint8",
+    zx: 100,
+    zw: 90,
+  },
   "3x3 from a concat": { h: 5, w: 6, c: 5, o: 7, kernel: [3, 3], pads: [1, 1, 1, 1], xPitch: 9 },
   "3x3 dilated": { h: 9, w: 9, c: 20, o: 8, kernel: [3, 3], dilation: [2, 3], pads: [2, 3, 2, 3] },
-  "grouped": { h: 6, w: 5, c: 16, o: 24, kernel: [3, 3], pads: [1, 1, 1, 1], group: 2, perChannel: true },
+  grouped: { h: 6, w: 5, c: 16, o: 24, kernel: [3, 3], pads: [1, 1, 1, 1], group: 2, perChannel: true },
 };
 
 describe("int8 convolution is exact against the loop nest", () => {
@@ -24,7 +36,12 @@ describe("int8 convolution is exact against the loop nest", () => {
       assert.ok(new Set(want).size > 10, "the case does not saturate");
       for (const mr of [4, 5])
         for (const nr of [8, 16] as const) {
-          const got = actual(c, convInt8, { fma: false, f32: { mr: 4, nr: 8 }, i8: { mr, nr }, wide: nr === 16 });
+          const got = actual(c, convInt8, {
+            fma: false,
+            f32: { mr: 4, nr: 8 },
+            i8: { mr, nr },
+            wide: nr === 16,
+          });
           assert.ok(got, "planned");
           assert.deepEqual(Array.from(got, Number), want);
         }

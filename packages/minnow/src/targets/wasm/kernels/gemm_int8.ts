@@ -145,8 +145,21 @@ function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed:
       f.get(row).get(table).op("i32.add").set(row).get(out).get(table).op("i32.add").set(out);
       const zeroPoint = f.local("v128");
       layout.push(f, 0, "zeroPoint").op("i16x8.splat").set(zeroPoint);
-      const [tiles, lane, tap, at, to, from, n] = f.someLocals(7, "i32") as [number, number, number, number, number, number, number];
-      f.get(1).i32(mr - 1).op("i32.add").i32(mr).op("i32.div_u").set(tiles);
+      const [tiles, lane, tap, at, to, from, n] = f.someLocals(7, "i32") as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      f.get(1)
+        .i32(mr - 1)
+        .op("i32.add")
+        .i32(mr)
+        .op("i32.div_u")
+        .set(tiles);
       f.repeat(tiles, () => {
         f.i32(mr).set(lane);
         f.repeat(lane, () => {
@@ -156,13 +169,32 @@ function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed:
             f.get(k).i32(15).op("i32.add").i32(4).op("i32.shr_u").set(n);
             widenTap(f, { from, to, n, zero, zeroPoint }, signed);
             // Back from the overrun: the tap ends k elements after its start.
-            f.inc(at, 4 * mr).get(row).get(taps).get(tap).op("i32.sub").i32(1).op("i32.add").get(k).op("i32.mul");
+            f.inc(at, 4 * mr)
+              .get(row)
+              .get(taps)
+              .get(tap)
+              .op("i32.sub")
+              .i32(1)
+              .op("i32.add")
+              .get(k)
+              .op("i32.mul");
             f.i32(1).op("i32.shl", "i32.add").set(to);
           });
-          f.get(out).get(row).store().get(out).get(at).load().store(4 * mr);
+          f.get(out)
+            .get(row)
+            .store()
+            .get(out)
+            .get(at)
+            .load()
+            .store(4 * mr);
           f.inc(out, 4).inc(table, 4).incBy(row, rowWide);
         });
-        f.inc(out, 4 * mr).get(table).get(taps).i32(4 * mr).op("i32.mul", "i32.add").set(table);
+        f.inc(out, 4 * mr)
+          .get(table)
+          .get(taps)
+          .i32(4 * mr)
+          .op("i32.mul", "i32.add")
+          .set(table);
       });
     }),
   );
@@ -185,8 +217,12 @@ function widenTap(f: FunctionBuilder, t: Tap, signed: boolean): void {
   f.else();
   f.repeat(t.n, () => {
     for (const half of [0, 1]) {
-      f.get(t.to).get(t.from).mem(signed ? "v128.load8x8_s" : "v128.load8x8_u", 8 * half);
-      f.get(t.zeroPoint).op("i16x8.sub").vstore(16 * half);
+      f.get(t.to)
+        .get(t.from)
+        .mem(signed ? "v128.load8x8_s" : "v128.load8x8_u", 8 * half);
+      f.get(t.zeroPoint)
+        .op("i16x8.sub")
+        .vstore(16 * half);
     }
     f.inc(t.from, 16).inc(t.to, 32);
   });

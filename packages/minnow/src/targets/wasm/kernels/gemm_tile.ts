@@ -61,79 +61,96 @@ export function gemmTile(m: ModuleBuilder, s: TileSpec, layout: Layout<string>):
 const [argsParam, tableParam, rowsParam, weightsParam, slotParam, startParam] = [0, 1, 2, 3, 4, 5];
 
 class Tile {
-  private readonly vectors: number;
-  private readonly pointers: Local[];
+  readonly #vectors: number;
+  readonly #pointers: Local[];
   /** Weights of channels 0–7 and 8–15. */
-  private readonly w: Local[];
-  private readonly acc: Local[][];
-  private readonly wv: Local[];
-  private readonly splat: Local;
+  readonly #w: Local[];
+  readonly #acc: Local[][];
+  readonly #wv: Local[];
+  readonly #splat: Local;
 
   constructor(
     private readonly f: FunctionBuilder,
     private readonly s: TileSpec,
     private readonly layout: Layout<string>,
   ) {
-    this.vectors = Math.ceil(s.channels / 4);
-    this.pointers = f.someLocals(s.mr, "i32");
-    this.w = f.someLocals(this.vectors > 2 ? 2 : 1, "i32");
-    this.acc = Array.from({ length: s.mr }, () => f.someLocals(this.vectors, "v128"));
-    this.wv = f.someLocals(this.vectors, "v128");
-    this.splat = f.local("v128");
+    this.#vectors = Math.ceil(s.channels / 4);
+    this.#pointers = f.someLocals(s.mr, "i32");
+    this.#w = f.someLocals(this.#vectors > 2 ? 2 : 1, "i32");
+    this.#acc = Array.from({ length: s.mr }, () => f.someLocals(this.#vectors, "v128"));
+    this.#wv = f.someLocals(this.#vectors, "v128");
+    this.#splat = f.local("v128");
   }
 
   emit(): void {
     const { f, s, layout } = this;
     const arg = (name: string): FunctionBuilder => layout.push(f, argsParam, name);
-    const epilogue = new EpilogueCode(f, s.epilogue, arg, s, this.vectors, slotParam, startParam);
+    const epilogue = new EpilogueCode(f, s.epilogue, arg, s, this.#vectors, slotParam, startParam);
     const steps = layout.local(f, argsParam, "steps");
     const taps = layout.local(f, argsParam, "taps");
     const panelBytes = layout.local(f, argsParam, "panelBytes");
     const tiles = f.local();
     const tap = f.local();
     const k = f.local();
-    f.get(rowsParam).i32(s.mr - 1).op("i32.add").i32(s.mr).op("i32.div_u").set(tiles);
+    f.get(rowsParam)
+      .i32(s.mr - 1)
+      .op("i32.add")
+      .i32(s.mr)
+      .op("i32.div_u")
+      .set(tiles);
     f.repeat(tiles, () => {
-      epilogue.init(this.acc);
-      f.get(weightsParam).set(this.w[0] as Local);
-      if (this.w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.w[1]);
+      epilogue.init(this.#acc);
+      f.get(weightsParam).set(this.#w[0] as Local);
+      if (this.#w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.#w[1]);
       f.get(taps).set(tap);
       f.repeat(tap, () => {
-        this.pointers.forEach((p, i) => f.get(tableParam).load(4 * i).set(p));
+        this.#pointers.forEach((p, i) =>
+          f
+            .get(tableParam)
+            .load(4 * i)
+            .set(p),
+        );
         f.inc(tableParam, 4 * s.mr);
         if (s.blocks) {
           f.get(steps).set(k);
-          f.repeat(k, () => this.block(this.s.unroll, true));
+          f.repeat(k, () => this.#block(this.s.unroll, true));
         }
-        if (s.rest) this.block(s.rest, false);
+        if (s.rest) this.#block(s.rest, false);
       });
       const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
       epilogue.load();
-      this.acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
-      this.acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
+      this.#acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
+      this.#acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
       f.inc(tableParam, 4 * s.mr);
     });
   }
 
   /** `n` steps of k. */
-  private block(n: number, advance: boolean): void {
+  #block(n: number, advance: boolean): void {
     const { f } = this;
     for (let u = 0; u < n; u++) {
-      this.wv.forEach((v, i) => f.get(this.w[i >> 1] as Local).vload(32 * u + 16 * (i & 1)).set(v));
-      this.acc.forEach((row, r) => {
-        f.get(this.pointers[r] as Local).mem("v128.load32_splat", 4 * u).set(this.splat);
-        row.forEach((a, v) => this.multiply(a, this.wv[v] as Local));
+      this.#wv.forEach((v, i) =>
+        f
+          .get(this.#w[i >> 1] as Local)
+          .vload(32 * u + 16 * (i & 1))
+          .set(v),
+      );
+      this.#acc.forEach((row, r) => {
+        f.get(this.#pointers[r] as Local)
+          .mem("v128.load32_splat", 4 * u)
+          .set(this.#splat);
+        row.forEach((a, v) => this.#multiply(a, this.#wv[v] as Local));
       });
     }
-    for (const w of this.w) f.inc(w, 32 * n);
-    if (advance) for (const p of this.pointers) f.inc(p, 4 * n);
+    for (const w of this.#w) f.inc(w, 32 * n);
+    if (advance) for (const p of this.#pointers) f.inc(p, 4 * n);
   }
 
-  private multiply(acc: Local, w: Local): void {
+  #multiply(acc: Local, w: Local): void {
     const { f, s } = this;
-    if (s.kind === "i16") f.get(acc).get(this.splat).get(w).op("i32x4.dot_i16x8_s", "i32x4.add");
-    else if (s.fma) f.get(this.splat).get(w).get(acc).op("f32x4.relaxed_madd");
-    else f.get(acc).get(this.splat).get(w).op("f32x4.mul", "f32x4.add");
+    if (s.kind === "i16") f.get(acc).get(this.#splat).get(w).op("i32x4.dot_i16x8_s", "i32x4.add");
+    else if (s.fma) f.get(this.#splat).get(w).get(acc).op("f32x4.relaxed_madd");
+    else f.get(acc).get(this.#splat).get(w).op("f32x4.mul", "f32x4.add");
     f.set(acc);
   }
 }

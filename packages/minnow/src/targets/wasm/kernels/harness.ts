@@ -33,7 +33,14 @@ export class CaseBuilder {
   readonly values: View[] = [];
 
   /** A value; `pitch` > last dimension makes it a part of wider pixels, `offset` elements from the start. */
-  add(data: TypedArray, dtype: DType, shape: readonly number[], constant = false, pitch?: number, offset = 0): number {
+  add(
+    data: TypedArray,
+    dtype: DType,
+    shape: readonly number[],
+    constant = false,
+    pitch?: number,
+    offset = 0,
+  ): number {
     const last = shape[shape.length - 1] as number;
     const outer = contiguousStrides([...shape.slice(0, -1), pitch ?? last]);
     this.buffers.push({
@@ -126,7 +133,8 @@ export class Bench {
       (k as (a: number, b: number, e: number) => void)(args, begin, end);
     };
     this.check = () => {
-      if (!new Uint8Array(buffer, guard, 64).every((b) => b === 0xa5)) throw new Error("wrote beyond the scratch");
+      if (!new Uint8Array(buffer, guard, 64).every((b) => b === 0xa5))
+        throw new Error("wrote beyond the scratch");
       if (!new Uint8Array(buffer, zero, zeros).every((b) => b === 0)) throw new Error("wrote into the zeros");
     };
   }
@@ -162,7 +170,11 @@ export function actual(c: Case, kernel: TunedKernel, engine: Engine): TypedArray
   bench.run(0, planned.extent);
   const whole = bench.output();
   bench.check();
-  for (const cuts of [[1], [planned.grain], [Math.floor(planned.extent / 3), Math.floor(planned.extent / 2)]]) {
+  for (const cuts of [
+    [1],
+    [planned.grain],
+    [Math.floor(planned.extent / 3), Math.floor(planned.extent / 2)],
+  ]) {
     bench.reset();
     let from = 0;
     for (const to of [...cuts.filter((x) => x > 0 && x < planned.extent), planned.extent]) {
@@ -171,7 +183,8 @@ export function actual(c: Case, kernel: TunedKernel, engine: Engine): TypedArray
     }
     bench.check();
     const pieces = bytesOf(bench.output());
-    if (!bytesOf(whole).every((b, i) => b === pieces[i])) throw new Error(`pieces differ from the whole: ${cuts}`);
+    if (!bytesOf(whole).every((b, i) => b === pieces[i]))
+      throw new Error(`pieces differ from the whole: ${cuts}`);
   }
   return whole;
 }
@@ -226,37 +239,119 @@ export function convCase(o: ConvOptions): Case {
   const b = new CaseBuilder();
   const xPitch = o.xPitch ?? o.c;
   const outPitch = o.outPitch ?? o.o;
-  const x = b.add(noise(n * o.h * o.w * xPitch + 64, 2), "float32", [n, o.h, o.w, o.c], false, xPitch, xPitch - o.c);
+  const x = b.add(
+    noise(n * o.h * o.w * xPitch + 64, 2),
+    "float32",
+    [n, o.h, o.w, o.c],
+    false,
+    xPitch,
+    xPitch - o.c,
+  );
   const count = o.o * kh * kw * inner;
   const w = o.half
-    ? b.add(Uint16Array.from(noise(count, 3), (v) => 0x3000 + Math.floor((v + 1) * 2000)), "float16", [o.o, kh, kw, inner], true)
+    ? b.add(
+        Uint16Array.from(noise(count, 3), (v) => 0x3000 + Math.floor((v + 1) * 2000)),
+        "float16",
+        [o.o, kh, kw, inner],
+        true,
+      )
     : b.add(noise(count, 3), "float32", [o.o, kh, kw, inner], true);
-  const out = b.add(noise(n * oh * ow * outPitch, 4), "float32", [n, oh, ow, o.o], false, outPitch, outPitch - o.o);
+  const out = b.add(
+    noise(n * oh * ow * outPitch, 4),
+    "float32",
+    [n, oh, ow, o.o],
+    false,
+    outPitch,
+    outPitch - o.o,
+  );
   const depthwise = group > 1 && inner === 1 && o.o === group;
   const grouped = group > 1 && !depthwise;
   const loops = grouped ? [n, oh, ow, group, o.o / group] : [n, oh, ow, o.o];
   const ky = loops.length;
   const each = o.o / group;
-  const terms = (t: [number, number][], offset = 0, guard = false): AxisIndex => ({ offset, terms: t.filter(([, c]) => c !== 0), ...(guard && { guard }) });
-  const channel = grouped ? terms([[3, each], [4, 1]]) : at(3);
-  const xChannel = grouped ? terms(inner === 1 ? [[3, 1]] : [[3, inner], [7, 1]]) : at(depthwise ? 3 : 6);
+  const terms = (t: [number, number][], offset = 0, guard = false): AxisIndex => ({
+    offset,
+    terms: t.filter(([, c]) => c !== 0),
+    ...(guard && { guard }),
+  });
+  const channel = grouped
+    ? terms([
+        [3, each],
+        [4, 1],
+      ])
+    : at(3);
+  const xChannel = grouped
+    ? terms(
+        inner === 1
+          ? [[3, 1]]
+          : [
+              [3, inner],
+              [7, 1],
+            ],
+      )
+    : at(depthwise ? 3 : 6);
   const wInner = depthwise || (grouped && inner === 1) ? terms([]) : at(grouped ? 7 : 6);
   const operands: Access[] = [
-    { value: x, index: [at(0), terms([[1, sy], [ky, dy]], -top, true), terms([[2, sx], [ky + 1, dx]], -left, true), xChannel] },
+    {
+      value: x,
+      index: [
+        at(0),
+        terms(
+          [
+            [1, sy],
+            [ky, dy],
+          ],
+          -top,
+          true,
+        ),
+        terms(
+          [
+            [2, sx],
+            [ky + 1, dx],
+          ],
+          -left,
+          true,
+        ),
+        xChannel,
+      ],
+    },
     { value: w, index: [channel, at(ky), at(ky + 1), wInner] },
   ];
   const walk = [at(0), at(1), at(2), channel];
   let result: Expr = e.accumulator("f32");
-  const operand = (value: number, index: AxisIndex[]): Expr => e.input(operands.push({ value, index }) - 1, "f32");
-  if (o.bias !== false) result = e.add(result, operand(b.add(noise(o.o, 5), "float32", [o.o], true), [channel]));
+  const operand = (value: number, index: AxisIndex[]): Expr =>
+    e.input(operands.push({ value, index }) - 1, "f32");
+  if (o.bias !== false)
+    result = e.add(result, operand(b.add(noise(o.o, 5), "float32", [o.o], true), [channel]));
   if (o.residual === "other")
-    result = e.add(result, operand(b.add(noise(n * oh * ow * o.o + 64, 6), "float32", [n, oh, ow, o.o]), walk));
+    result = e.add(
+      result,
+      operand(b.add(noise(n * oh * ow * o.o + 64, 6), "float32", [n, oh, ow, o.o]), walk),
+    );
   if (o.residual === "in-place") result = e.add(result, operand(b.alias(out), walk));
   if (o.gate)
-    result = e.mul(result, operand(b.add(noise(o.o + 64, 9), "float32", [1, 1, 1, o.o]), [{ offset: 0, terms: [] }, { offset: 0, terms: [] }, { offset: 0, terms: [] }, channel]));
+    result = e.mul(
+      result,
+      operand(b.add(noise(o.o + 64, 9), "float32", [1, 1, 1, o.o]), [
+        { offset: 0, terms: [] },
+        { offset: 0, terms: [] },
+        { offset: 0, terms: [] },
+        channel,
+      ]),
+    );
   if (o.relu6) result = e.clamp(result, 0, 6);
   if (o.result) result = o.result(result);
-  const params = { kh, kw, strideY: sy, strideX: sx, dilationY: dy, dilationX: dx, padTop: top, padLeft: left, group };
+  const params = {
+    kh,
+    kw,
+    strideY: sy,
+    strideX: sx,
+    dilationY: dy,
+    dilationX: dx,
+    padTop: top,
+    padLeft: left,
+    group,
+  };
   return b.finish("conv2d", params, {
     loops,
     reduce: inner === 1 && group > 1 ? [kh, kw] : [kh, kw, inner],
@@ -301,12 +396,25 @@ export function quantCase(o: QuantOptions): Case {
     operands.push({ value: b.add(data, t, [o.o], true), index: [channel] });
     return e.input(operands.length - 1, t === "int32" ? "i32" : "f32");
   };
-  const bias = table(Int32Array.from(noise(o.o, 5), (v) => Math.round(v * 2000)), "int32");
+  const bias = table(
+    Int32Array.from(noise(o.o, 5), (v) => Math.round(v * 2000)),
+    "int32",
+  );
   const inner = o.c / (o.group ?? 1);
   const depth = (o.kernel ?? [1, 1]).reduce((x, y) => x * y, 1) * inner;
   const unit = 1 / (40 * Math.sqrt(depth));
-  const scale = o.perChannel ? table(noise(o.o, 6).map((v) => unit * (1.2 + v)), "float32") : e.num(Math.fround(unit));
-  const wZero = o.zeroTable ? table(Int32Array.from(noise(o.o, 8), (v) => Math.round(v * 9)), "int32") : e.num(zw, "i32");
+  const scale = o.perChannel
+    ? table(
+        noise(o.o, 6).map((v) => unit * (1.2 + v)),
+        "float32",
+      )
+    : e.num(Math.fround(unit));
+  const wZero = o.zeroTable
+    ? table(
+        Int32Array.from(noise(o.o, 8), (v) => Math.round(v * 9)),
+        "int32",
+      )
+    : e.num(zw, "i32");
   const minus = (x: Expr, z: Expr): Expr => (z.k === "const" && z.v === 0 ? x : e.sub(x, z));
   const [lo, hi] = dtype === "int8" ? [-128, 127] : [0, 255];
   const zo = dtype === "int8" ? -4 : 120;

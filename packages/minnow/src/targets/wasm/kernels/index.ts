@@ -8,4 +8,13 @@ import { depthwise } from "./depthwise.js";
 import { matmul } from "./matmul.js";
 import { pool } from "./pool.js";
 
-export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, convInt8, dense, denseInt8, matmul, convTranspose, pool];
+export const tunedKernels: readonly TunedKernel[] = [
+  depthwise,
+  conv2d,
+  convInt8,
+  dense,
+  denseInt8,
+  matmul,
+  convTranspose,
+  pool,
+];

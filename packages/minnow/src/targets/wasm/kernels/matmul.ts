@@ -29,7 +29,8 @@ interface Sides {
 
 function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
   const nest = step.nest;
-  if (!nest || [...nest.loops, ...nest.reduce].some((n) => n === 0) || !isFloatProduct(step, nest)) return null;
+  if (!nest || [...nest.loops, ...nest.reduce].some((n) => n === 0) || !isFloatProduct(step, nest))
+    return null;
   const sides = sidesOf(step, nest);
   const epilogue = epilogueOf(step, nest, program);
   if (!sides || !epilogue) return null;
@@ -47,7 +48,12 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
   // All of m, n and k may change with the shape (attention over a line of text): nothing of them is code.
   const depth = depthOf(k, 1, 1);
   const spec = (channels: number): TileSpec => ({
-    kind: "f32", fma: engine.fma, mr: tile.mr, channels, ...depth, epilogue,
+    kind: "f32",
+    fma: engine.fma,
+    mr: tile.mr,
+    channels,
+    ...depth,
+    epilogue,
   });
   return {
     key: `${name}_${along}_${epilogue.key}`,
@@ -99,7 +105,8 @@ function sidesOf(step: Step, nest: LoopNest): Sides | null {
   const [bAlongM, bColumn] = [b.strides[rank - 2] as number, b.strides[rank - 1] as number];
   const one = (stride: number, extent: number): boolean => stride === 1 || extent === 1;
   const n = nest.loops[rank - 1] as number;
-  if (!one(aK, k) || (n > 1 && aColumn !== 0) || ((nest.loops[rank - 2] as number) > 1 && bAlongM !== 0)) return null;
+  if (!one(aK, k) || (n > 1 && aColumn !== 0) || ((nest.loops[rank - 2] as number) > 1 && bAlongM !== 0))
+    return null;
   return {
     a: { kind: "view", value: a.value, element: a.offset },
     b: { kind: "view", value: b.value, element: b.offset },

@@ -35,14 +35,27 @@ export function walkOf(step: Step, nest: LoopNest, operand: number | "out"): Wal
     guarded ||= !!a.guard;
     for (const [l, c] of a.terms) strides[l] = (strides[l] as number) + c * s;
   }
-  return { value: access.value, view, dtype: view.dtype, bytes: elementBytes(view.dtype), offset, strides, guarded };
+  return {
+    value: access.value,
+    view,
+    dtype: view.dtype,
+    bytes: elementBytes(view.dtype),
+    offset,
+    strides,
+    guarded,
+  };
 }
 
 /**
  * The one stride at which loops `from…to−1` are walked when joined, outermost first: 0 when all are
  * broadcast or of extent 1, null when they do not join.
  */
-export function joined(strides: readonly number[], extents: readonly number[], from: number, to: number): number | null {
+export function joined(
+  strides: readonly number[],
+  extents: readonly number[],
+  from: number,
+  to: number,
+): number | null {
   let unit: number | null = null;
   let next = 0;
   for (let l = to - 1; l >= from; l--) {
@@ -102,7 +115,8 @@ export function epilogueOperands(
     const perChannel = joined(walk.strides, nest.loops, channelLoop, rank);
     if (pitch === null || (perChannel !== 0 && perChannel !== 1)) return null;
     const data = program.buffers[walk.view.buffer]?.data;
-    if (pitch === 0 && perChannel === 0) found.push({ operand: i, role: "scalar", walk, pitch: 0, ...(data && { data }) });
+    if (pitch === 0 && perChannel === 0)
+      found.push({ operand: i, role: "scalar", walk, pitch: 0, ...(data && { data }) });
     else if (pitch === 0) {
       const known = data && (walk.dtype === "float16" || vectorTypes.includes(walk.dtype));
       if (!known && !vectorTypes.includes(walk.dtype)) return null;
@@ -116,7 +130,12 @@ export function epilogueOperands(
 }
 
 /** Constant elements [at, at + n) as numbers in a plain float32 or int32 array (float16 is widened). */
-export function constantNumbers(data: TypedArray, dtype: DType, at: number, n: number): Float32Array | Int32Array {
+export function constantNumbers(
+  data: TypedArray,
+  dtype: DType,
+  at: number,
+  n: number,
+): Float32Array | Int32Array {
   if (dtype === "float16") return halfArrayToFloat((data as Uint16Array).subarray(at, at + n));
   if (dtype === "float32") return (data as Float32Array).subarray(at, at + n);
   return Int32Array.from((data as Int32Array).subarray(at, at + n));

@@ -45,7 +45,14 @@ export function packPanels(m: Matrix, groups = 1): Packed {
   };
 }
 
-function packPanel(source: Float32Array, m: Matrix, n0: number, lanes: number, out: Float32Array, to: number): void {
+function packPanel(
+  source: Float32Array,
+  m: Matrix,
+  n0: number,
+  lanes: number,
+  out: Float32Array,
+  to: number,
+): void {
   const { k: depth, kStride, nStride } = m;
   if (lanes < 8) out.fill(0, to, to + 8 * depth);
   const first = m.offset + n0 * nStride;
@@ -66,7 +73,8 @@ function packPanel(source: Float32Array, m: Matrix, n0: number, lanes: number, o
   }
   for (let lane = 0; lane < lanes; lane++) {
     let from = first + lane * nStride;
-    for (let i = to + lane, end = to + 8 * depth; i < end; i += 8, from += kStride) out[i] = source[from] as number;
+    for (let i = to + lane, end = to + 8 * depth; i < end; i += 8, from += kStride)
+      out[i] = source[from] as number;
   }
 }
 

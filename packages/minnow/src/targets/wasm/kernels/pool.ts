@@ -40,7 +40,12 @@ function planPool(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   const types = { float32: "f32", int8: "s8", uint8: "u8" } as const;
   const kind = types[g.x.dtype as keyof typeof types];
   const epilogue = epilogueOf(step, nest, program);
-  if (!kind || !epilogue || (kind !== "f32" && (!max || !isBare(nest.result) || epilogue.outType !== g.x.dtype))) return null;
+  if (
+    !kind ||
+    !epilogue ||
+    (kind !== "f32" && (!max || !isBare(nest.result) || epilogue.outType !== g.x.dtype))
+  )
+    return null;
   if (nest.combine !== (max ? "max" : "sum")) return null;
   const spec: Spec = {
     max,
@@ -113,8 +118,8 @@ function emitPool(m: ModuleBuilder, layout: Layout<string>, s: Spec): number {
 
 /** (args, pixels): all pixels of the table. */
 class PoolRows {
-  private readonly acc: Local[];
-  private readonly nan: Local[];
+  readonly #acc: Local[];
+  readonly #nan: Local[];
   private readonly x: Local;
 
   constructor(
@@ -122,8 +127,8 @@ class PoolRows {
     private readonly layout: Layout<string>,
     private readonly s: Spec,
   ) {
-    this.acc = f.someLocals(s.vectors, "v128");
-    this.nan = s.max && s.kind === "f32" ? f.someLocals(s.vectors, "v128") : [];
+    this.#acc = f.someLocals(s.vectors, "v128");
+    this.#nan = s.max && s.kind === "f32" ? f.someLocals(s.vectors, "v128") : [];
     this.x = f.local("v128");
   }
 
@@ -146,7 +151,7 @@ class PoolRows {
       const lanes = s.kind === "f32" ? 4 : 16;
       const block = lanes * s.vectors;
       const step = (channels: number): void => {
-        this.block(code, table, taps, at, out, pixel, channels);
+        this.#block(code, table, taps, at, out, pixel, channels);
         f.inc(at, s.kind === "f32" ? 4 * block : block).inc(out, block * s.epilogue.outBytes);
         code.advance(block);
       };
@@ -160,45 +165,59 @@ class PoolRows {
     });
   }
 
-  private block(code: EpilogueCode, table: Local, taps: Local, at: Local, out: Local, pixel: Local, channels: number): void {
+  #block(
+    code: EpilogueCode,
+    table: Local,
+    taps: Local,
+    at: Local,
+    out: Local,
+    pixel: Local,
+    channels: number,
+  ): void {
     const { f, s } = this;
     const vectors = Math.ceil(channels / (s.kind === "f32" ? 4 : 16));
-    const acc = this.acc.slice(0, vectors);
+    const acc = this.#acc.slice(0, vectors);
     const p = f.local();
     const t = f.local();
     const k = f.local();
-    for (const a of acc) this.start(a);
-    for (const x of this.nan.slice(0, vectors)) f.i32x4(0).set(x);
+    for (const a of acc) this.#start(a);
+    for (const x of this.#nan.slice(0, vectors)) f.i32x4(0).set(x);
     f.get(table).set(t).get(taps).set(k);
     f.repeat(k, () => {
       f.get(t).load().get(at).op("i32.add").set(p).inc(t, 4);
       acc.forEach((a, v) => {
-        f.get(p).vload(16 * v).set(this.x);
-        this.fold(a, v);
+        f.get(p)
+          .vload(16 * v)
+          .set(this.x);
+        this.#fold(a, v);
       });
     });
     f.free("i32", p, t, k);
     acc.forEach((a, v) => {
       // A NaN has all ones where the mask is set: or-ing them into the result makes it one.
-      if (this.nan[v] !== undefined) f.get(a).get(this.nan[v]).op("v128.or").set(a);
+      if (this.#nan[v] !== undefined) f.get(a).get(this.#nan[v]).op("v128.or").set(a);
     });
-    if (s.kind !== "f32") return this.storeBytes(acc, out, channels);
+    if (s.kind !== "f32") return this.#storeBytes(acc, out, channels);
     code.load();
     code.finish(acc, () => void f.get(pixel));
     code.storeAt(acc, channels, out, 0);
   }
 
-  private start(a: Local): void {
+  #start(a: Local): void {
     const { f, s } = this;
     if (!s.max || s.kind === "u8") f.i32x4(0).set(a);
     else if (s.kind === "s8") f.i32x4(0x80808080 | 0).set(a);
     else f.f32x4(Number.NEGATIVE_INFINITY).set(a);
   }
 
-  private fold(a: Local, v: number): void {
+  #fold(a: Local, v: number): void {
     const { f, s, x } = this;
-    const mask = this.nan[v];
-    if (s.kind !== "f32") f.get(a).get(x).op(s.kind === "s8" ? "i8x16.max_s" : "i8x16.max_u").set(a);
+    const mask = this.#nan[v];
+    if (s.kind !== "f32")
+      f.get(a)
+        .get(x)
+        .op(s.kind === "s8" ? "i8x16.max_s" : "i8x16.max_u")
+        .set(a);
     else if (mask === undefined) f.get(a).get(x).op("f32x4.add").set(a);
     else {
       f.get(a).get(x).op("f32x4.pmax").set(a);
@@ -206,13 +225,19 @@ class PoolRows {
     }
   }
 
-  private storeBytes(acc: readonly Local[], out: Local, channels: number): void {
+  #storeBytes(acc: readonly Local[], out: Local, channels: number): void {
     const { f } = this;
     acc.forEach((a, v) => {
       const left = channels - 16 * v;
-      if (left >= 16) f.get(out).get(a).vstore(16 * v);
+      if (left >= 16)
+        f.get(out)
+          .get(a)
+          .vstore(16 * v);
       else
-        for (let lane = 0; lane < left; lane++) f.get(out).get(a).memLane("v128.store8_lane", lane, 16 * v + lane);
+        for (let lane = 0; lane < left; lane++)
+          f.get(out)
+            .get(a)
+            .memLane("v128.store8_lane", lane, 16 * v + lane);
     });
   }
 }

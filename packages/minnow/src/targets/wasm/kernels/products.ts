@@ -29,7 +29,12 @@ export interface IntegerProduct {
   readonly zw: readonly number[];
 }
 
-export function integerProduct(step: Step, nest: LoopNest, program: Buffers, channels: number): IntegerProduct | null {
+export function integerProduct(
+  step: Step,
+  nest: LoopNest,
+  program: Buffers,
+  channels: number,
+): IntegerProduct | null {
   const { body, combine, operands } = nest;
   if (combine !== "sum" || body?.k !== "bin" || body.op !== "mul" || body.t !== "i32") return null;
   const small = (i: number): boolean => {

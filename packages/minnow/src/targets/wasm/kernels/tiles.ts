@@ -10,7 +10,11 @@ export const leftBytes = 256 * 1024;
  * x86, V8 ≥ 12, fused multiply-add: 4×8 and 6×8 are level on Zen 3 (48 GFLOPS), 6×8 ahead on Zen 4 (58, 54).
  * 16-wide wins only with 256-bit vectors.
  */
-export const tileCandidates: readonly Tile[] = [{ mr: 4, nr: 8 }, { mr: 6, nr: 8 }, { mr: 6, nr: 16 }];
+export const tileCandidates: readonly Tile[] = [
+  { mr: 4, nr: 8 },
+  { mr: 6, nr: 8 },
+  { mr: 6, nr: 16 },
+];
 
 /** Multiply, then add: one register more, so 6×8 spills (24 GFLOPS against 40) and 6×16 too. */
 export const plainTile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
