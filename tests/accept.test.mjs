@@ -6,19 +6,26 @@ import { test } from "node:test";
 
 const script = "../shared/tools/accept.mjs";
 const only = ["--only", "five-networks/,/onnx/,/tflite/"];
-const run = (...args) => spawnSync(process.execPath, [script, "../shared/testdata", ...args, "--json"], { encoding: "utf8" });
+const run = (...args) =>
+  spawnSync(process.execPath, [script, "../shared/testdata", ...args, "--json"], { encoding: "utf8" });
 const skip = existsSync(script) ? false : "../shared is absent";
 
 test("every golden model within this version's reach agrees", { skip }, () => {
   const { status, stdout, stderr } = run(...only, "--skip", "caffemodel,lstm,int16x8,dynamic");
   const rows = JSON.parse(stdout || "[]");
-  assert.deepEqual(rows.filter((r) => !r.ok).map((r) => `${r.file}: ${r.said}`), [], stderr);
+  assert.deepEqual(
+    rows.filter((r) => !r.ok).map((r) => `${r.file}: ${r.said}`),
+    [],
+    stderr,
+  );
   assert.ok(rows.length >= 42, `${rows.length} models`);
   assert.equal(status, 0);
 });
 
 test("what is out of reach says which operator or type is missing", { skip }, () => {
-  const rows = JSON.parse(run("--only", "tflite/trained_lstm,tflite/keras_lstm,224_int16x8,224_dynamic").stdout);
+  const rows = JSON.parse(
+    run("--only", "tflite/trained_lstm,tflite/keras_lstm,224_int16x8,224_dynamic").stdout,
+  );
   assert.ok(rows.length >= 4, `${rows.length} models`);
   for (const r of rows) {
     if (r.ok) continue;

@@ -105,7 +105,6 @@ test("Vite build", async () => {
     root: dir,
     logLevel: "error",
     configFile: false,
-    worker: { format: "es" },
     build: { outDir: "vite", minify: true },
   });
   const html = readFileSync(join(dir, "vite", "index.html"), "utf8");

@@ -1,6 +1,9 @@
 // The worker of `load(…, { worker: true })`. Bundlers find it by the `new URL("./worker.js", …)` in index.ts;
 // with esbuild, make "minnow/worker" an entry point called worker.js beside the bundle.
+import { makeProfile } from "./runtime/profile.js";
 import { serve } from "./runtime/serve.js";
 import { setup } from "./setup.js";
+import { hostKernels } from "./targets/host/index.js";
 
-serve(setup);
+// What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
+serve(setup, [makeProfile, hostKernels]);

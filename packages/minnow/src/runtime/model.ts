@@ -9,7 +9,7 @@ import { asModelError, type Emit } from "./events.js";
 import { about, matchNames, matchShapes, type Overrides } from "./inputs.js";
 import { Lru } from "./lru.js";
 import { suggestion } from "./names.js";
-import { makeProfile, type Profile, Recorder } from "./profile.js";
+import type { Profile } from "./profile.js";
 import { Queue } from "./queue.js";
 import { makeReport, operatorRows, type Report, type ReportData } from "./report.js";
 import { type Dims, matchShape, substitute } from "./shapes.js";
@@ -145,6 +145,7 @@ export class LocalModel implements Model {
     const runs = options.runs ?? 10;
     if (!Number.isInteger(runs) || runs < 1)
       throw new ModelError("bad_option", `runs is ${runs}, not a whole number above 0`);
+    const { makeProfile, Recorder } = await import("./profile.js"); // for those who profile
     await this.#runNow(inputs, options);
     const recorder = new Recorder((this.#current as Slot).plan);
     for (let i = 0; i < runs; i++) {

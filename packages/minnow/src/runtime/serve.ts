@@ -15,7 +15,7 @@ interface WorkerScope {
 }
 
 /** Starts to listen. In a web worker at once: messages that came before would be lost. */
-export function serve(setup: Setup): void {
+export function serve(setup: Setup, _bundled: readonly unknown[] = []): void {
   if (isNode() && !("WorkerGlobalScope" in globalThis)) {
     void parentPort().then((port) => {
       const answer = server(setup, (message, transfer = []) => port?.postMessage(message, transfer));

@@ -56,7 +56,8 @@ export class Slot {
       const record = this.#setOutputs(names, into);
       await this.plan.run(this.#inputs, this.outputs, onStep);
       this.plan.outputs.forEach((p, i) => {
-        if (needsUnpack(p.dtype)) unpack(this.outputs[i] as RawArray, p.dtype, this.#results[i] as TensorData);
+        if (needsUnpack(p.dtype))
+          unpack(this.outputs[i] as RawArray, p.dtype, this.#results[i] as TensorData);
       });
       return record;
     } finally {

@@ -5,7 +5,7 @@ import type { Program, View } from "../../compiler/program.js";
 import { count } from "../../graph/dim.js";
 import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
-import { type HostKernel, hostKernels } from "../host/index.js";
+import type { HostKernel } from "../host/index.js";
 import { ModuleBuilder } from "./assembler.js";
 import { baseline, type Engine } from "./engine.js";
 import { Heap } from "./heap.js";
@@ -109,8 +109,12 @@ export class WasmModel {
 
   /** Compiles what is missing, packs what is missing, places the rest. */
   async bind(program: Program): Promise<BoundProgram> {
+    // Few models sort or suppress: the others do without this part.
+    const host: Readonly<Record<string, HostKernel>> = program.steps.every((s) => s.nest)
+      ? {}
+      : (await import("../host/index.js")).hostKernels;
     const planned = program.steps.map((s) =>
-      s.nest || !hostKernels[s.kernel] ? planStep(s, this.engine, program) : null,
+      s.nest || !host[s.kernel] ? planStep(s, this.engine, program) : null,
     );
     const bound = new BoundProgram(
       program,
@@ -118,7 +122,7 @@ export class WasmModel {
     );
     this.#checkMemory(program, planned);
     await this.#compile(planned);
-    this.#allocate(bound, planned);
+    this.#allocate(bound, planned, host);
     return bound;
   }
 
@@ -185,7 +189,11 @@ export class WasmModel {
     this.codeBytes += bytes.length;
   }
 
-  #allocate(bound: BoundProgram, planned: readonly (PlannedKernel | null)[]): void {
+  #allocate(
+    bound: BoundProgram,
+    planned: readonly (PlannedKernel | null)[],
+    host: Readonly<Record<string, HostKernel>>,
+  ): void {
     const { program } = bound;
     const fills: (() => void)[] = [];
     const share = (key: TypedArray | string, bytes: number, fill: (at: number) => void): void => {
@@ -208,7 +216,7 @@ export class WasmModel {
       args += ((p?.args.length ?? 0) + 3) & ~3;
       return {
         fn: p ? (this.#functions.get(p.key) as KernelFunction) : null,
-        host: p ? null : (hostKernels[program.steps[step]?.kernel as string] ?? null),
+        host: p ? null : (host[program.steps[step]?.kernel as string] ?? null),
         step,
         args: at * 4,
         words: p?.args ?? [],
