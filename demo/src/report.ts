@@ -8,7 +8,7 @@ export interface Section {
   readonly lines?: readonly string[];
 }
 
-const escape = (s: string): string =>
+const escapeHtml = (s: string): string =>
   s.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c] as string);
 
 const style = `
@@ -35,13 +35,13 @@ export function html(sections: readonly Section[], models: string, script: strin
     const button = p.tryIt
       ? `<figcaption><button type="button" id="${id}">Run it here</button></figcaption>`
       : "";
-    return `<figure><img src="${p.src}" alt="${escape(p.alt)}"${p.tryIt ? ` data-try="${id}"` : ""}>${button}</figure>`;
+    return `<figure><img src="${p.src}" alt="${escapeHtml(p.alt)}"${p.tryIt ? ` data-try="${id}"` : ""}>${button}</figure>`;
   };
   const body = sections
     .map(
-      (s) => `<section><h2>${escape(s.title)}</h2><p>${escape(s.text)}</p>
+      (s) => `<section><h2>${escapeHtml(s.title)}</h2><p>${escapeHtml(s.text)}</p>
 <div class="figures">${s.pictures.map(figure).join("")}</div>
-${s.lines ? `<pre>${s.lines.map(escape).join("\n")}</pre>` : ""}</section>`,
+${s.lines ? `<pre>${s.lines.map(escapeHtml).join("\n")}</pre>` : ""}</section>`,
     )
     .join("\n");
   return `<!doctype html>

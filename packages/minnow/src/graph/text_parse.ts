@@ -64,7 +64,9 @@ class Parser {
     this.#expect("=");
     const op = this.#word();
     const inputs: (Tensor | null)[] = [];
-    this.#list("(", ")", () => inputs.push(this.#accept("_") ? null : this.#lookup(scope, this.#tensorName())));
+    this.#list("(", ")", () =>
+      inputs.push(this.#accept("_") ? null : this.#lookup(scope, this.#tensorName())),
+    );
     const attrs: Attrs = {};
     if (this.#peek("{"))
       this.#list("{", "}", () => {

@@ -164,14 +164,7 @@ export class RowResampler {
   }
 
   /** row[·, c] = (or +=) scale · resampled source channel */
-  #stretch(
-    y: number,
-    row: Float32Array,
-    c: number,
-    channel: number,
-    scale: number,
-    set: boolean,
-  ): void {
+  #stretch(y: number, row: Float32Array, c: number, channel: number, scale: number, set: boolean): void {
     const { data, channels, across } = this;
     const { taps, first, weights } = across;
     const step = this.map.length;

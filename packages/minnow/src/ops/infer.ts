@@ -17,7 +17,7 @@ const maxScales = 16;
 
 const constantValues = new WeakMap<TypedArray, readonly Dim[]>();
 
-function valueOf(dtype: DType, data: TypedArray): readonly Dim[] | undefined {
+function elementsOf(dtype: DType, data: TypedArray): readonly Dim[] | undefined {
   const integer = dtype === "int32" || dtype === "int64" || dtype === "bool";
   if (!integer && dtype !== "float32") return undefined;
   if (data.length > (integer ? maxValue : maxScales)) return undefined;
@@ -31,7 +31,7 @@ function valueOf(dtype: DType, data: TypedArray): readonly Dim[] | undefined {
 /** What is known of a tensor before any node ran: its declaration and its constant data. */
 export function declared(t: Tensor): TensorInfo {
   const { dtype, shape, quant, data } = t;
-  const value = data && t.kind === "constant" ? valueOf(dtype, data) : undefined;
+  const value = data && t.kind === "constant" ? elementsOf(dtype, data) : undefined;
   return {
     dtype,
     shape,

@@ -80,7 +80,7 @@ export function windowGeometry(step: Step, group: number): Omit<ConvGeometry, "w
   if (!nest || nest.loops.some((n) => n === 0)) return null;
   const x = walkOf(step, nest, 0);
   const p = step.params as Record<string, number>;
-  if (!x || x.view.shape.length !== 4) return null;
+  if (x?.view.shape.length !== 4) return null;
   const [, h, wide, channels] = x.view.shape as [number, number, number, number];
   const [imageStride, rowStride, pitch, dense] = x.view.strides as [number, number, number, number];
   if (channels > 1 && dense !== 1) return null;

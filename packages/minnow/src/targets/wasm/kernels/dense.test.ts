@@ -28,7 +28,13 @@ function denseCase(o: Options): Case {
   const rowsAt = o.rows.map((_, i) => at(i));
   const kAt = o.k.map((_, i) => at(rank + i));
   let stride = k;
-  const flat = { offset: 0, terms: o.k.map((d, i) => [rank + i, (stride /= d)] as [number, number]) };
+  const flat = {
+    offset: 0,
+    terms: o.k.map((d, i): [number, number] => {
+      stride /= d;
+      return [rank + i, stride];
+    }),
+  };
   const operands: Access[] = [
     { value: x, index: [...rowsAt, ...kAt] },
     { value: w, index: o.transposed ? [flat, at(rank - 1)] : [at(rank - 1), flat] },

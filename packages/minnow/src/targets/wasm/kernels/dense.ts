@@ -82,7 +82,7 @@ export function constantProduct(step: Step, nest: LoopNest, program: Buffers): C
 const gemvWords = ["x", "weights", "out", "outPitch", "k4", "panelBytes", "panels"] as const;
 
 function planGemv(
-  step: Step,
+  _step: Step,
   nest: LoopNest,
   weights: Matrix,
   x: ArgWord,

@@ -5,7 +5,7 @@
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Op } from "../opcodes.js";
 import type { Packed } from "../kernel.js";
-import { type TapEmitter, type TapMath, type TileTaps } from "./depthwise_taps.js";
+import type { TapEmitter, TapMath, TileTaps } from "./depthwise_taps.js";
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import type { IntegerProduct } from "./products.js";

@@ -264,7 +264,7 @@ export class EpilogueCode {
         .set(base);
       this.#bases.set(o.operand, base);
     }
-    e.numbers.forEach((n, i) => {
+    e.numbers.forEach((_n, i) => {
       const s = f.local("v128");
       arg(`n${i}`).op("i32x4.splat").set(s);
       this.#scalars.set(hoisted + i, s);

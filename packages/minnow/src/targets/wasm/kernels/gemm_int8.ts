@@ -62,7 +62,7 @@ function planDense(step: Step, engine: Engine, program: Buffers): PlannedKernel 
 }
 
 function planInteger(
-  step: Step,
+  _step: Step,
   nest: LoopNest,
   engine: Engine,
   p: Rows,
