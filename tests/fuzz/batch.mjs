@@ -27,7 +27,7 @@ async function attempt(seed) {
   const dims = {};
   for (const t of graph.inputs)
     for (const d of t.shape) if (typeof d === "string") dims[d] = 1 + Math.floor(rng() * 3);
-  const program = compile(graph, { dims }, { maxOperations: 2e8 });
+  const program = compile(graph, { dims }, { maxOperations: 2e8, maxMemory: limit });
   const constants = program.buffers.reduce((s, b) => s + (b.data?.byteLength ?? 0), 0);
   if (program.arenaBytes + constants > limit) return "planned only";
   const model = new WasmModel({ maxMemory: limit });

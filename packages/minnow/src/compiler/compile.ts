@@ -5,7 +5,7 @@ import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { type Binding, inferGraph, type Known } from "../ops/infer.js";
 import { fuse } from "./fuse.js";
-import { lower } from "./lower.js";
+import { lower, tooMuchWork } from "./lower.js";
 import { type Lowered, type LoweredKernel, note, readsOf, type Value, writesOf } from "./lowered.js";
 import type { Access, LoopNest } from "./nest.js";
 import { assignOffsets, bound } from "./plan.js";
@@ -17,6 +17,8 @@ export interface CompileOptions {
   fuse?: boolean;
   /** Refuse programs whose run takes more element operations than this. */
   maxOperations?: number;
+  /** Refuse programs with a tensor of more bytes than this. */
+  maxMemory?: number;
 }
 
 /**
@@ -26,18 +28,12 @@ export interface CompileOptions {
 export function compile(graph: Graph, binding: Binding = {}, options: CompileOptions = {}): Program {
   const known = inferGraph(graph, binding);
   checkShapes(known); // before tables are made as long as they are
-  const lowered = lower(graph, known);
+  const lowered = lower(graph, known, options);
   if (options.fuse !== false) fuse(lowered);
   checkSizes(lowered.values);
   const operations = operationsOf(lowered);
   if (operations > (options.maxOperations ?? Number.POSITIVE_INFINITY))
-    throw new ModelError(
-      "too_much_work",
-      `one run takes ${operations} operations, maxOperations is ${options.maxOperations}`,
-      {
-        hint: "raise maxOperations, or bind smaller dimensions",
-      },
-    );
+    throw tooMuchWork(operations, options.maxOperations as number);
   return finish(lowered, place(lowered), operations);
 }
 

@@ -1,7 +1,7 @@
 // Graph → kernels: every node that the outputs need, with its dimensions bound, becomes loop nests and
 // named kernels. Shape arithmetic disappears: tensors whose elements inference knows are constants.
 import { count, isConcrete } from "../graph/dim.js";
-import { type DType, halfArrayToFloat, newArray, type TypedArray } from "../graph/dtype.js";
+import { byteSize, type DType, halfArrayToFloat, newArray, type TypedArray } from "../graph/dtype.js";
 import type { Graph, Node, Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { attributesOf, declared, definitionOf, type Known } from "../ops/infer.js";
@@ -12,11 +12,23 @@ import * as e from "./expr.js";
 import { elementExpr } from "./quantized.js";
 
 /** Lowers the part of `graph` that its outputs need. `known`: inference with every dimension bound. */
-export function lower(graph: Graph, known: Known): Lowered {
-  return new Lowering(graph, known).run();
+export function lower(graph: Graph, known: Known, limits: Limits = {}): Lowered {
+  return new Lowering(graph, known, limits).run();
 }
 
+/** What a program may take; see CompileOptions. */
+export interface Limits {
+  readonly maxOperations?: number;
+  readonly maxMemory?: number;
+}
+
+export const tooMuchWork = (operations: number, most: number): ModelError =>
+  new ModelError("too_much_work", `one run takes ${operations} operations, maxOperations is ${most}`, {
+    hint: "raise maxOperations, or bind smaller dimensions",
+  });
+
 class Lowering {
+  #elements = 0;
   readonly #values: Value[] = [];
   readonly #ids = new Map<Tensor, number>();
   readonly #kernels: LoweredKernel[] = [];
@@ -24,6 +36,7 @@ class Lowering {
   constructor(
     private readonly graph: Graph,
     private readonly known: Known,
+    private readonly limits: Limits,
   ) {}
 
   run(): Lowered {
@@ -121,6 +134,8 @@ class Lowering {
 
   #node(node: Node): void {
     const def = definitionOf(node);
+    // Before its kernels are made: lowering makes tables as long as a dimension.
+    for (const t of node.outputs) this.#afford(t);
     if (this.#constantNode(node)) return;
     if (def.alias) {
       const [from, to] = [this.#idOf(node.inputs[0] as Tensor), this.#idOf(node.outputs[0] as Tensor)];
@@ -131,6 +146,23 @@ class Lowering {
       throw new ModelError("unsupported", `operator ${node.op} (${node.name}) has no implementation`, {
         op: node.op,
       });
+  }
+
+  #afford(t: Tensor): void {
+    const { maxOperations = Number.POSITIVE_INFINITY, maxMemory = Number.POSITIVE_INFINITY } = this.limits;
+    const { shape, dtype } = this.#info(t);
+    this.#elements += count(shape);
+    if (this.#elements > maxOperations) throw tooMuchWork(this.#elements, maxOperations);
+    const bytes = byteSize(dtype, count(shape));
+    if (bytes > maxMemory)
+      throw new ModelError(
+        "out_of_memory",
+        `tensor ${t.name} [${shape}] takes ${bytes} bytes, maxMemory is ${maxMemory}`,
+        {
+          tensor: t.name,
+          hint: "raise maxMemory, or bind smaller dimensions",
+        },
+      );
   }
 
   /** Float16 and quantised constants made float: no step, the constant is read in its stored form. */

@@ -60,6 +60,7 @@ class WasmDeviceModel implements DeviceModel {
     const program = compile(this.graph, binding, {
       fuse: this.options.fuse,
       maxOperations: this.options.maxOperations,
+      maxMemory: this.options.maxMemory,
     });
     for (const port of [...program.inputs, ...program.outputs])
       if (port.view.dtype === "string")

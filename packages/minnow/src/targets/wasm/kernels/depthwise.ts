@@ -78,6 +78,8 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
     fma: engine.fma,
     overhang: 0,
   };
+  // The columns under a tile are unrolled.
+  if (spanOf(s) > 64) return null;
   const row = tileRow(
     s,
     g,

@@ -1,7 +1,6 @@
 // The tuned kernels, in the order in which they are asked.
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
-import { convTranspose } from "./conv_transpose.js";
 import { dense } from "./dense.js";
 import { convInt8, denseInt8 } from "./gemm_int8.js";
 import { depthwise } from "./depthwise.js";
@@ -15,6 +14,5 @@ export const tunedKernels: readonly TunedKernel[] = [
   dense,
   denseInt8,
   matmul,
-  convTranspose,
   pool,
 ];
