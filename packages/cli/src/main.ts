@@ -11,6 +11,12 @@ import { convert } from "./verbs/convert.js";
 import { info } from "./verbs/info.js";
 import { run } from "./verbs/run.js";
 
+// A reader that has seen enough (`minnow … | head`) is no failure.
+process.stdout.on("error", (e: NodeJS.ErrnoException) => {
+  if (e.code === "EPIPE") process.exit(0);
+  throw e;
+});
+
 const verbs: readonly Verb[] = [check, convert, info, run, bench, compare];
 
 const version = (): string =>
