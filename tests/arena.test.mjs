@@ -11,6 +11,11 @@ for (const name of names)
     const program = compile(await toGraph(network(name).bytes));
     assert.ok(program.boundBytes > 1e6);
     assert.ok(program.arenaBytes >= program.boundBytes);
-    assert.ok(program.arenaBytes <= 1.1 * program.boundBytes, `${program.arenaBytes} of ${program.boundBytes}`);
-    console.log(`${name}: arena ${program.arenaBytes}, bound ${program.boundBytes}, ${program.steps.length} steps`);
+    assert.ok(
+      program.arenaBytes <= 1.1 * program.boundBytes,
+      `${program.arenaBytes} of ${program.boundBytes}`,
+    );
+    console.log(
+      `${name}: arena ${program.arenaBytes}, bound ${program.boundBytes}, ${program.steps.length} steps`,
+    );
   });

@@ -9,19 +9,23 @@ import { execFileSync, spawnSync } from "node:child_process";
 
 const cache = join(tmpdir(), "minnow-chromium-153");
 
-/** Starts Chromium; `flags` are added to its command line. */
-export async function launch(flags = []) {
+/** Unpacks the browser where that is not done; returns its path. The test script does so once, first. */
+export async function unpack() {
   mkdirSync(cache, { recursive: true });
   const before = process.env.TMPDIR;
   process.env.TMPDIR = cache;
-  let executablePath;
   try {
     const { default: chromium } = await import("@sparticuz/chromium");
-    executablePath = await chromium.executablePath();
+    return await chromium.executablePath();
   } finally {
     if (before === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = before;
   }
+}
+
+/** Starts Chromium; `flags` are added to its command line. */
+export async function launch(flags = []) {
+  const executablePath = await unpack();
   const env = { ...process.env, ...libraries(executablePath) };
   const { chromium } = await import("playwright-core");
   return chromium.launch({
