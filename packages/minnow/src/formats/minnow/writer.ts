@@ -12,8 +12,11 @@ import { placeWeights, type Placed } from "./weights.js";
 
 type Offset = number;
 
-/** The model as bytes of a .minnow file of version 1. */
-export function writeMinnow(graph: Graph): Uint8Array<ArrayBuffer> {
+/**
+ * The model as bytes of a .minnow file of version 1.
+ * @param consume the graph is not used again: its weights' memory is given back as they are written
+ */
+export function writeMinnow(graph: Graph, consume = false): Uint8Array<ArrayBuffer> {
   checkGraph(graph, "graph to write");
   const tensors = collect(graph);
   const weights = placeWeights(tensors.filter((t) => t.data));
@@ -23,8 +26,17 @@ export function writeMinnow(graph: Graph): Uint8Array<ArrayBuffer> {
   const file = new Uint8Array(start + weights.size);
   file.set(header);
   new DataView(file.buffer).setBigUint64(at, BigInt(start), true);
-  for (const [bytes, offset] of weights.chunks) file.set(bytes, start + offset);
+  for (const [bytes, offset] of weights.chunks) {
+    file.set(bytes, start + offset);
+    if (consume) release(bytes);
+  }
   return file;
+}
+
+/** Frees an array that has a buffer of its own now, not at some collection (where the engine can). */
+function release(bytes: Uint8Array): void {
+  const buffer = bytes.buffer as ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
+  if (bytes.byteLength >= 65536 && bytes.byteLength === buffer.byteLength) buffer.transfer?.(0);
 }
 
 /** Tensors of the graph and of those inside its nodes, in order of first appearance. */
