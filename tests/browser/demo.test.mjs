@@ -67,6 +67,17 @@ test("a picture dropped in as a file runs; one that is none says so", async () =
   await page.close();
 });
 
+test("the camera runs until it is stopped", async () => {
+  const { page, complaints } = await open();
+  await page.click("#camera");
+  await finished(page);
+  assert.equal(await page.textContent("#camera"), "Stop the camera");
+  await page.click("#camera");
+  assert.equal(await page.textContent("#camera"), "Use the camera");
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("text and buttons reach the contrast of AA", async () => {
   const { page } = await open();
   const ratios = await page.evaluate(() => {
