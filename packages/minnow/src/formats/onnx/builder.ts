@@ -153,6 +153,7 @@ const moves: ReadonlySet<string> = new Set(
     "Gather",
     "Expand",
     "Tile",
+    "Concat",
   ].concat(["MaxPool2D", "ReduceMax", "SpaceToDepth", "DepthToSpace"]),
 );
 

@@ -40,6 +40,7 @@ const carriesQuant: ReadonlySet<string> = new Set(
     "Expand",
   ].concat([
     "Tile",
+    "Concat",
     "MaxPool",
     "GlobalMaxPool",
     "SpaceToDepth",

@@ -138,6 +138,30 @@ test("softmax before operator set 13 takes the axes from `axis` on together", ()
   assert.deepEqual(run(13), [0.5, 0.5, 0.5, 0.5]);
 });
 
+test("quantised numbers are joined as they are stored", () => {
+  const model = (second: string): ModelSpec => ({
+    opset: 13,
+    nodes: [
+      { op: "QuantizeLinear", inputs: ["x", "s", "z"], outputs: ["a"] },
+      { op: "QuantizeLinear", inputs: ["x", second, "z"], outputs: ["b"] },
+      { op: "Concat", inputs: ["a", "b"], outputs: ["q"], attrs: { axis: 1 } },
+      { op: "DequantizeLinear", inputs: ["q", "s", "z"], outputs: ["y"] },
+    ],
+    inputs: [x],
+    outputs: [{ name: "y" }],
+    initializers: [
+      { name: "s", dims: [], raw: float32(0.5) },
+      { name: "s2", dims: [], raw: float32(0.25) },
+      { name: "z", dims: [], type: 3, raw: Uint8Array.of(0xff) },
+    ],
+  });
+  const g = read(model("s"));
+  assert.deepEqual(g.nodes.find((n) => n.op === "Concat")?.outputs[0]?.quant?.zeroPoint, [-1]);
+  const out = evaluate(g, { x: { data: [1, -2], shape: [1, 2] } });
+  assert.deepEqual([...(out.get(g.outputs[0] as never)?.data ?? [])], [1, -2, 1, -2]);
+  fails(model("s2"), "unsupported", /different scales/);
+});
+
 test("sizes of a resize computed from shapes, as PyTorch writes them", () => {
   const model = (version: "sizes" | "scales"): ModelSpec => ({
     opset: version === "sizes" ? 13 : 10,

@@ -157,6 +157,10 @@ const scatterND: Row = (c) =>
 const concat: Row = (c) => {
   const xs = c.all();
   const axis = c.int("axis", c.opset < 4 ? 1 : undefined);
+  // ONNX joins the stored numbers as they are; ours would bring them to one scale.
+  const per = (t: Tensor): string => JSON.stringify([t.quant?.scale, t.quant?.zeroPoint]);
+  if (xs.some((t) => per(t) !== per(xs[0] as Tensor)))
+    c.unsupported("it joins quantised numbers of different scales");
   return xs.length === 1 ? (xs[0] as Tensor) : c.emit("Concat", xs, { axis });
 };
 
