@@ -24,7 +24,9 @@ test("a model in a thread gives the bits that it gives here", { skip }, async ()
   for (const got of results) assert.deepEqual({ ...got }, { ...want });
   assert.equal(x.length, 128 * 128 * 3);
   assert.equal(there.report().device, "wasm");
-  assert.deepEqual(there.report().operators, here.report().operators);
+  // Each engine times its own tiles, so the kernels' names may differ; what they compute does not.
+  const rows = (m: typeof here) => m.report().operators.map(({ kernels: _, ...row }) => row);
+  assert.deepEqual(rows(there), rows(here));
   const profile = await there.profile(x, { runs: 2 });
   assert.ok(profile.operators.length > 10 && profile.ms > 0);
 });

@@ -45,7 +45,7 @@ function tryMutants(
   for (let i = 0; i < n; i++) {
     const damage: Mutate = i % 2 ? mutate : mutateModel;
     const bytes = damage(seeds[Math.floor(rng() * seeds.length)] as Uint8Array, rng);
-    const start = performance.now();
+    const start = process.cpuUsage(); // not the clock: other processes share the machine
     try {
       readOnnx(bytes);
       read++;
@@ -55,7 +55,7 @@ function tryMutants(
       assert.notEqual(e.code, "internal", e.message);
       refused.set(e.code, (refused.get(e.code) ?? 0) + 1);
     }
-    const ms = performance.now() - start;
+    const ms = process.cpuUsage(start).user / 1000;
     assert.ok(ms < 1000, `mutant ${i} of seed ${seed} takes ${ms} ms`);
   }
   return { read, refused };
