@@ -148,6 +148,12 @@ class Lowering {
       });
   }
 
+  /** The result in the compute type of what it is stored as, whatever a file declares its output to be. */
+  #stored(nest: LoopNest): LoopNest {
+    const t = scalarOf((this.#values[nest.out.value] as Value).dtype);
+    return nest.result.t === t ? nest : { ...nest, result: e.cast(nest.result, t) };
+  }
+
   #afford(t: Tensor): void {
     const { maxOperations = Number.POSITIVE_INFINITY, maxMemory = Number.POSITIVE_INFINITY } = this.limits;
     const { shape, dtype } = this.#info(t);
@@ -237,8 +243,8 @@ class Lowering {
       table: (data, shape, dtype = tableType(data)) =>
         this.#add({ label: `${node.name}:table`, dtype, shape, kind: "constant", data }),
       info: (v) => this.#kernelValue(v),
-      nest: (nest) => push({ nest }),
-      kernel: (name, params, nest) => push({ name, params, nest }),
+      nest: (nest) => push({ nest: this.#stored(nest) }),
+      kernel: (name, params, nest) => push({ name, params, nest: this.#stored(nest) }),
       opaque: (name, params, reads, writes) => push({ name, params, reads, writes }),
     };
     (def.lower as NonNullable<OpDef["lower"]>)(context);
