@@ -292,3 +292,12 @@ test("a transpose before the classifier moves into its weights", () => {
     }`,
   );
 });
+
+test("a squeeze that waits for its sizes is left alone", () => {
+  const text = `graph g(%x: float32[N, 4]) -> (%y) {
+    %s = Squeeze(%x)
+    %y = Reshape(%s) {shape: [-1]}
+  }`;
+  checkUnchanged(identities, text);
+  checkUnchanged(reshapes, text);
+});

@@ -7,7 +7,7 @@
 // (−0 + 0 is +0; that sign of zero is the one thing that may change.)
 import type { Node, Tensor } from "../graph/index.js";
 import { listOf, padsOf, uniformOf } from "./constants.js";
-import { Editor, type Pass, sameQuant, sameShape } from "./pass.js";
+import { Editor, isOpenSqueeze, type Pass, sameQuant, sameShape } from "./pass.js";
 import { isIdentity, permOf, rankOf } from "./perm.js";
 
 export const identities: Pass = {
@@ -31,7 +31,7 @@ function unchanged(e: Editor, n: Node): Tensor | null {
   const [x, b] = n.inputs;
   const y = n.outputs[0];
   if (!x || !y || n.outputs.length !== 1) return null;
-  const same = sameShape(x.shape, y.shape) ? x : null;
+  const same = sameShape(x.shape, y.shape) && !isOpenSqueeze(n) ? x : null;
   switch (n.op) {
     case "Identity":
     case "Cast":

@@ -3,7 +3,7 @@
 import type { Attrs, Dim, Node, Tensor } from "../graph/index.js";
 import { registry } from "../ops/registry.js";
 import { listOf, padsOf } from "./constants.js";
-import { flag, reshapeAttr } from "./pass.js";
+import { flag, isOpenSqueeze, reshapeAttr } from "./pass.js";
 import {
   compose,
   identity,
@@ -307,7 +307,7 @@ const elementwiseOps: ReadonlySet<string> = new Set([
 ]);
 
 function ruleOf(n: Node): Rule | null {
-  if (n.graphs?.length || !n.inputs[0]) return null;
+  if (n.graphs?.length || !n.inputs[0] || isOpenSqueeze(n)) return null;
   const rule = rules[n.op] ?? (n.op.startsWith("Reduce") ? reduce : null);
   if (rule) return rule;
   return elementwiseOps.has(n.op) || registry.get(n.op)?.expr ? elementwise : null;

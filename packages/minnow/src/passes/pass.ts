@@ -232,6 +232,13 @@ export function reshapeAttr(from: Shape, to: Shape): number[] | null {
 /** A boolean attribute: files may hold 0 and 1. */
 export const flag = (n: Node, name: string, fallback: boolean): boolean => Boolean(n.attrs[name] ?? fallback);
 
+/** Squeeze without axes: which axes go is known only when the sizes are. */
+export const isOpenSqueeze = (n: Node): boolean =>
+  n.op === "Squeeze" &&
+  !n.inputs[1] &&
+  !(n.attrs.axes as readonly number[] | undefined)?.length &&
+  !dim.isConcrete(n.inputs[0]?.shape ?? []);
+
 export const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
 

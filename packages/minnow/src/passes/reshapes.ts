@@ -4,7 +4,7 @@
 //
 // for Reshape, Flatten, Squeeze and Unsqueeze. A symbolic size is written 0 (same axis of x) or −1.
 import type { Node, Tensor } from "../graph/index.js";
-import { Editor, type Pass, reshapeAttr } from "./pass.js";
+import { Editor, isOpenSqueeze, type Pass, reshapeAttr } from "./pass.js";
 
 const renames = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
 
@@ -13,7 +13,7 @@ export const reshapes: Pass = {
   run(graph) {
     const e = new Editor(graph);
     let rewrites = 0;
-    for (const n of graph.nodes) if (renames.has(n.op) && simplify(e, n)) rewrites++;
+    for (const n of graph.nodes) if (renames.has(n.op) && !isOpenSqueeze(n) && simplify(e, n)) rewrites++;
     return rewrites;
   },
 };
@@ -24,7 +24,8 @@ function simplify(e: Editor, n: Node): boolean {
   for (;;) {
     const before = e.producerOf(x, ...renames);
     const source = before?.inputs[0];
-    if (!source || source.dtype !== x.dtype || (source.quant?.scale.length ?? 1) > 1) break;
+    if (!source || isOpenSqueeze(before) || source.dtype !== x.dtype || (source.quant?.scale.length ?? 1) > 1)
+      break;
     x = source;
   }
   if (x === n.inputs[0] && (n.op !== "Reshape" || !n.inputs[1])) return false;
