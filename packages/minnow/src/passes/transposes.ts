@@ -176,33 +176,26 @@ class Rebuild {
   /** For broadcasting: axes of size 1 in front, then in order. */
   #raise(t: Tensor, layout: Perm): Tensor {
     const more = layout.length - rankOf(t);
+    const name = this.#editor.fresh(`${t.name}~raised`);
     const shape: Shape = [...identity(more).map(() => 1), ...t.shape];
     const quant = t.quant && { ...t.quant, axis: t.quant.axis + more };
     if (t.kind === "constant" && t.data && t.dtype !== "int4") {
       const known = this.#cache(t).get(layout.join());
       if (known) return known;
       const data = permuteData(t.data, t.dtype, shape as readonly number[], layout);
-      const out = constant(this.name(t, layout), t.dtype, permute(shape as readonly number[], layout), data);
+      const out = constant(name, t.dtype, permute(shape as readonly number[], layout), data);
       const moved = moveQuant(quant, layout);
       if (moved) out.quant = moved;
       this.#cache(t).set(layout.join(), out);
       return out;
     }
-    const source = this.#get(t, identity(rankOf(t)));
     const known = this.#cache(t).get(`raised ${layout.join()}`);
     if (known) return known;
-    const inOrder = layout.filter((a) => a >= more).every((a, i) => a === i + more);
-    const axes = inOrder ? layout.flatMap((a, i) => (a < more ? [i] : [])) : identity(more);
-    const out = value(this.name(t, layout), t.dtype, permute(shape, layout), moveQuant(quant, layout));
-    const raised = inOrder ? out : value(this.#editor.fresh(`${t.name}~raised`), t.dtype, shape, quant);
-    this.#nodes.push({
-      op: "Unsqueeze",
-      name: raised.name,
-      inputs: [source],
-      outputs: [raised],
-      attrs: { axes },
-    });
-    if (raised !== out) this.#reorder(raised, layout, out);
+    const own = layout.filter((a) => a >= more).map((a) => a - more);
+    const source = this.#get(t, own);
+    const axes = layout.flatMap((a, i) => (a < more ? [i] : []));
+    const out = value(name, t.dtype, permute(shape, layout), moveQuant(quant, layout));
+    this.#nodes.push({ op: "Unsqueeze", name: out.name, inputs: [source], outputs: [out], attrs: { axes } });
     this.#cache(t).set(`raised ${layout.join()}`, out);
     return out;
   }
