@@ -9,7 +9,8 @@ import type { HostKernel } from "../host/index.js";
 import { ModuleBuilder } from "./assembler.js";
 import { baseline, type Engine } from "./engine.js";
 import { Heap } from "./heap.js";
-import type { ArgWord, PlannedKernel } from "./kernel.js";
+import type { ArgWord, Pack, Packed, PlannedKernel } from "./kernel.js";
+import { runPack, stagingBytes } from "./packing.js";
 import { planStep } from "./plan_step.js";
 
 type KernelFunction = (args: number, begin: number, end: number) => void;
@@ -175,12 +176,15 @@ export class WasmModel {
   }
 
   async #compile(planned: readonly (PlannedKernel | null)[]): Promise<void> {
-    const missing = new Map<string, PlannedKernel>();
-    for (const p of planned) if (p && !this.#functions.has(p.key)) missing.set(p.key, p);
+    const missing = new Map<string, PlannedKernel | Pack>();
+    for (const p of planned) {
+      const packs = p?.packed.flatMap((x) => (x.pack && !this.#shared.has(x.key) ? [x.pack] : [])) ?? [];
+      for (const x of p ? [p, ...packs] : packs) if (!this.#functions.has(x.key)) missing.set(x.key, x);
+    }
     if (missing.size === 0) return;
     const m = new ModuleBuilder();
     const keys = [...missing.keys()];
-    keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as PlannedKernel).emit(m)));
+    keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as Pack).emit(m)));
     const bytes = m.build();
     this.#memory ??= new WebAssembly.Memory({ initial: 1 });
     const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: this.#memory } });
@@ -208,8 +212,10 @@ export class WasmModel {
     };
     for (const data of this.#constantBuffers(program, planned))
       share(data, data.byteLength, (at) => this.#u8().set(bytesOf(data), at));
-    const packs = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p]));
-    for (const p of packs.values()) share(p.key, p.bytes, (at) => p.fill(this.#buffer(), at));
+    const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p]));
+    const packs = [...packed.values()].flatMap((p) => (p.pack && !this.#shared.has(p.key) ? [p.pack] : []));
+    let staging = 0;
+    for (const p of packed.values()) share(p.key, p.bytes, (at) => this.#pack(p, at, staging));
     let args = 0;
     bound.calls = planned.map((p, step) => {
       const at = args;
@@ -231,8 +237,18 @@ export class WasmModel {
     this.#region("scratch", Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0)));
     this.#region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
     this.#region("arena", program.arenaBytes);
+    // The arena is idle during a bind: where it is large enough, weights are staged there.
+    const needed = stagingBytes(packs);
+    const { arena } = this.#regions;
+    staging = arena.bytes < needed ? this.#heap.allocate(needed) : arena.at;
     this.#grow();
     for (const fill of fills) fill();
+    if (staging !== arena.at) this.#heap.release(staging);
+  }
+
+  #pack(p: Packed, at: number, staging: number): void {
+    if (!p.pack) return p.fill(this.#buffer(), at);
+    runPack(p.pack, this.#functions.get(p.pack.key) as KernelFunction, this.#buffer(), at, staging);
   }
 
   #region(name: "arena" | "scratch" | "zeros", bytes: number): void {

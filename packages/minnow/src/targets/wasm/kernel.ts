@@ -7,6 +7,7 @@
 // any step and the driver can call in chunks. Code with equal `key` is emitted once and shared by
 // all steps and all shapes: it may fix channels, taps and strides, never the number of rows.
 import type { Program, Step } from "../../compiler/program.js";
+import type { TypedArray } from "../../graph/dtype.js";
 import type { ModuleBuilder } from "./assembler.js";
 import type { Engine } from "./engine.js";
 
@@ -25,11 +26,32 @@ export type ArgWord =
   | { readonly kind: "error" };
 
 /** Weights in the layout a kernel wants, or a table it made. Equal keys are stored once. */
-export interface Packed {
+export type Packed = { readonly key: string; readonly bytes: number } & (
+  | {
+      /** By script, for what is small or made up: writes `bytes` bytes at `memory[at…]`, once a model. */
+      fill(memory: ArrayBufferLike, at: number): void;
+      readonly pack?: never;
+    }
+  | { readonly pack: Pack; readonly fill?: never }
+);
+
+/**
+ * Packing by generated code `(args, begin, end)`: the bytes of `source` are staged in linear memory, some
+ * whole units at a time, and the code writes what the units [begin, end) become. It may read up to 64
+ * bytes past what is staged. Once it has run, the source may be given up (see packing.ts).
+ */
+export interface Pack {
+  /** A constant as the model stores it. */
+  readonly source: TypedArray;
+  /** Equal keys = same code. */
   readonly key: string;
-  readonly bytes: number;
-  /** Writes `bytes` bytes at `memory[at…]`; called once, when the key is new to the model. */
-  fill(memory: ArrayBufferLike, at: number): void;
+  emit(m: ModuleBuilder): number;
+  /** Number of units. */
+  readonly extent: number;
+  /** Byte of `source` where a unit begins, rising; begins(extent): where the last one ends. */
+  begins(unit: number): number;
+  /** Argument words behind the first, which is the address of unit `begin`'s bytes. `at`: where to write. */
+  words(at: number): number[];
 }
 
 export interface PlannedKernel {

@@ -55,7 +55,7 @@ export function start(planned: PlannedKernel, values: readonly HarnessTensor[]):
   const memory = new WebAssembly.Memory({ initial: Math.ceil(top / 65536) + 1 });
   const bytes = new Uint8Array(memory.buffer);
   for (const [data, at] of buffers) bytes.set(bytesOf(data), at);
-  planned.packed.forEach((p, i) => p.fill(memory.buffer, packedAt[i] as number));
+  planned.packed.forEach((p, i) => p.fill?.(memory.buffer, packedAt[i] as number));
   const view = new DataView(memory.buffer);
   planned.args.forEach((w, i) => {
     const at = argsAt + 4 * i;

@@ -2,8 +2,7 @@
 // rows and tiles are walked (depthwise.ts).
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Packed } from "../kernel.js";
-import { constantNumbers, dataId } from "./operands.js";
-import type { Matrix } from "./pack.js";
+import { type Matrix, packTaps } from "./pack.js";
 
 /** A tile's outputs along x for one block of channels. */
 export interface TileTaps {
@@ -59,24 +58,8 @@ export function floatTaps(
     inputBytes: 4,
     weightBytes: 16 * taps,
     outside: 0,
-    packed: packTaps(m, taps),
+    packed: packTaps(m),
     begin: (f) => new FloatTaps(f, kernel, fma),
-  };
-}
-
-function packTaps(m: Matrix, taps: number): Packed {
-  const blocks = Math.ceil(m.n / 4);
-  return {
-    key: `taps:${dataId(m.data)}:${m.offset}:${m.n}x${taps}`,
-    bytes: 16 * blocks * taps,
-    fill(memory, address) {
-      const source = constantNumbers(m.data, m.dtype, m.offset, m.n * taps);
-      const out = new Float32Array(memory as ArrayBuffer, address, 4 * blocks * taps).fill(0);
-      for (let c = 0; c < m.n; c++) {
-        const to = (c >> 2) * 4 * taps + (c & 3);
-        for (let t = 0; t < taps; t++) out[to + 4 * t] = source[c * taps + t] as number;
-      }
-    },
   };
 }
 

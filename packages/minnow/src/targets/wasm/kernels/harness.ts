@@ -9,6 +9,8 @@ import { interpretNest } from "../../reference/nest_reference.js";
 import { ModuleBuilder } from "../assembler.js";
 import type { Engine } from "../engine.js";
 import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
+import { fillPacked } from "../pack_harness.js";
+import { stagingBytes } from "../packing.js";
 
 /** A step with the contents of its buffers. */
 export interface Case {
@@ -95,12 +97,13 @@ export class Bench {
     for (const d of c.data) this.at.push(allocate(d.byteLength + 64));
     const packed = planned.packed.map((p) => allocate(p.bytes));
     const scratch = allocate(planned.scratchBytes);
+    const staging = allocate(stagingBytes(planned.packed.flatMap((p) => p.pack ?? [])));
     const guard = allocate(64);
     const args = allocate(planned.args.length * 4);
     this.memory = new WebAssembly.Memory({ initial: Math.ceil((top + 4096) / 65536) });
     const { buffer } = this.memory;
     c.data.forEach((d, i) => new Uint8Array(buffer).set(bytesOf(d), this.at[i]));
-    planned.packed.forEach((p, i) => p.fill(buffer, packed[i] as number));
+    planned.packed.forEach((p, i) => fillPacked(p, this.memory, packed[i] as number, staging));
     new Uint8Array(buffer).fill(0xa5, guard, guard + 64);
     const words = new Int32Array(buffer, args, planned.args.length);
     const floats = new Float32Array(buffer, args, planned.args.length);

@@ -1,9 +1,11 @@
-// Weights into panels of 8 output channels: [panel][tap·k][8], the last panel padded with zeros. Two
-// panels side by side serve a 16-wide tile, so the layout does not depend on the tile. int16 weights of
-// the dot kernels lie in pairs along k: [panel][pair][8][2].
-import { type DType, halfArrayToFloat, type TypedArray } from "../../../graph/dtype.js";
-import type { Packed } from "../kernel.js";
+// Weights into panels of 8 output channels: [panel][tap·k][8], what is left of the last panel is not
+// read. Two panels side by side serve a 16-wide tile, so the layout does not depend on the tile. int16
+// weights of the dot kernels lie in pairs along k: [panel][pair][8][2]. Generated code packs what lies
+// along k (convolutions) or along n (matrices); odd strides and zero points per channel go by script.
+import { byteSize, type DType, halfArrayToFloat, type TypedArray } from "../../../graph/dtype.js";
+import type { Pack, Packed } from "../kernel.js";
 import { dataId, roundUp } from "./operands.js";
+import { emitColumns, emitRows, type Source } from "./pack_code.js";
 
 /** A constant matrix: element (n, k) at offset + n·nStride + k·kStride. */
 export interface Matrix {
@@ -19,63 +21,94 @@ export interface Matrix {
 const matrixKey = (m: Matrix): string =>
   `${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}`;
 
-const asFloats = (m: Matrix): Float32Array =>
-  m.dtype === "float16" ? halfArrayToFloat(m.data as Uint16Array) : (m.data as Float32Array);
-
 export const panelBytes = (k: number): number => 32 * k;
 
-/**
- * float32 or float16 weights, `groups` matrices of n/groups channels each padded to whole panels.
- * Reads run along k, which is how weights lie.
- */
+/** float32 or float16 weights, `groups` matrices of n/groups channels each padded to whole panels. */
 export function packPanels(m: Matrix, groups = 1): Packed {
-  const each = m.n / groups;
-  const panels = Math.ceil(each / 8);
-  const total = panels * groups;
+  const total = Math.ceil(m.n / groups / 8) * groups;
+  const known = { key: `panels:${matrixKey(m)}:${groups}`, bytes: total * panelBytes(m.k) };
+  const type = m.dtype as Source;
+  const pack =
+    packRows(m, groups, { type, lanes: 8, words: m.k }) ?? (groups === 1 ? packColumns(m, type) : null);
+  if (pack) return { ...known, pack };
   return {
-    key: `panels:${matrixKey(m)}:${groups}`,
-    bytes: total * panelBytes(m.k),
+    ...known,
     fill(memory, at) {
-      const source = asFloats(m);
+      const source =
+        m.dtype === "float16" ? halfArrayToFloat(m.data as Uint16Array) : (m.data as Float32Array);
       const out = new Float32Array(memory as ArrayBuffer, at, total * 8 * m.k);
-      for (let g = 0, to = 0; g < groups; g++)
-        for (let p = 0; p < panels; p++, to += 8 * m.k)
-          packPanel(source, m, g * each + 8 * p, Math.min(8, each - 8 * p), out, to);
+      eachElement(m, groups, (from, panel, lane, k) => {
+        out[(panel * m.k + k) * 8 + lane] = source[from] as number;
+      });
     },
   };
 }
 
-function packPanel(
-  source: Float32Array,
+/** Depth-wise weights [channel][tap] as [C/4][tap][4]. */
+export const packTaps = (m: Matrix): Packed => ({
+  key: `taps:${matrixKey(m)}`,
+  bytes: 16 * Math.ceil(m.n / 4) * m.k,
+  pack: packRows(m, 1, { type: m.dtype as Source, lanes: 4, words: m.k }) as Pack,
+});
+
+/** Calls back with every element's place in the source, its panel, its lane there, and k. */
+function eachElement(
   m: Matrix,
-  n0: number,
-  lanes: number,
-  out: Float32Array,
-  to: number,
+  groups: number,
+  visit: (from: number, panel: number, lane: number, k: number) => void,
 ): void {
-  const { k: depth, kStride, nStride } = m;
-  if (lanes < 8) out.fill(0, to, to + 8 * depth);
-  const first = m.offset + n0 * nStride;
-  if (lanes === 8 && kStride === 1) {
-    let [a, b, c, d] = [first, first + nStride, first + 2 * nStride, first + 3 * nStride];
-    let [e, f, g, h] = [first + 4 * nStride, first + 5 * nStride, first + 6 * nStride, first + 7 * nStride];
-    for (let i = to, end = to + 8 * depth; i < end; i += 8) {
-      out[i] = source[a++] as number;
-      out[i + 1] = source[b++] as number;
-      out[i + 2] = source[c++] as number;
-      out[i + 3] = source[d++] as number;
-      out[i + 4] = source[e++] as number;
-      out[i + 5] = source[f++] as number;
-      out[i + 6] = source[g++] as number;
-      out[i + 7] = source[h++] as number;
-    }
-    return;
+  const each = m.n / groups;
+  const panels = Math.ceil(each / 8);
+  for (let n = 0; n < m.n; n++) {
+    const c = n % each;
+    const panel = Math.floor(n / each) * panels + (c >> 3);
+    for (let k = 0; k < m.k; k++) visit(m.offset + n * m.nStride + k * m.kStride, panel, c & 7, k);
   }
-  for (let lane = 0; lane < lanes; lane++) {
-    let from = first + lane * nStride;
-    for (let i = to + lane, end = to + 8 * depth; i < end; i += 8, from += kStride)
-      out[i] = source[from] as number;
-  }
+}
+
+export interface RowPacking {
+  readonly type: Source;
+  /** Channels of a panel. */
+  readonly lanes: 4 | 8;
+  /** 32-bit words that a row becomes. */
+  readonly words: number;
+  /** 8-bit weights: what is subtracted. */
+  readonly zero?: number;
+}
+
+/** Rows of k that lie one after the other; a unit is a panel of them. Null where they do not. */
+export function packRows(m: Matrix, groups: number, p: RowPacking): Pack | null {
+  const stride = m.n === 1 ? m.k : m.nStride;
+  if ((m.k > 1 && m.kStride !== 1) || stride < m.k) return null;
+  const each = m.n / groups;
+  const panels = Math.ceil(each / p.lanes);
+  const size = byteSize(m.dtype, 1);
+  const rowBytes = stride * size;
+  const row = (panel: number): number =>
+    Math.floor(panel / panels) * each + Math.min(each, (panel % panels) * p.lanes);
+  return {
+    source: m.data,
+    key: `pack_rows_${p.type}_${p.lanes}`,
+    emit: (b) => emitRows(b, p.type, p.lanes),
+    extent: panels * groups,
+    begins: (panel) => m.offset * size + (panel === panels * groups ? m.n : row(panel)) * rowBytes,
+    words: (at) => [at, each, panels, p.words, rowBytes, p.zero ?? 0, m.k & 1],
+  };
+}
+
+/** Rows of n that lie one after the other; a unit is one of them. Null where they do not. */
+function packColumns(m: Matrix, type: Source): Pack | null {
+  const stride = m.k === 1 ? m.n : m.kStride;
+  if (m.nStride !== 1 || stride < m.n) return null;
+  const size = byteSize(m.dtype, 1);
+  return {
+    source: m.data,
+    key: `pack_columns_${type}`,
+    emit: (b) => emitColumns(b, type),
+    extent: m.k,
+    begins: (k) => (m.offset + k * stride) * size,
+    words: (at) => [at, Math.ceil(m.n / 8), panelBytes(m.k), stride * size],
+  };
 }
 
 /**
@@ -83,27 +116,27 @@ function packPanel(
  * @param zero zero point of channel n
  */
 export function packPairs(m: Matrix, zero: readonly number[], groups = 1): Packed {
-  const each = m.n / groups;
-  const panels = Math.ceil(each / 8);
   const pairs = Math.ceil(m.k / 2);
-  const size = panels * groups * pairs * 16;
-  return {
-    key: `pairs:${matrixKey(m)}:${groups}:${zero.some((z) => z !== 0) ? zero.join() : ""}`,
+  const size = Math.ceil(m.n / groups / 8) * groups * pairs * 16;
+  const same = zero.every((z) => z === zero[0]);
+  const known = {
+    key: `pairs:${matrixKey(m)}:${groups}:${same ? zero[0] : zero.join()}`,
     bytes: 2 * size,
+  };
+  const type = m.dtype as Source;
+  const pack = same && packRows(m, groups, { type, lanes: 8, words: pairs, zero: zero[0] as number });
+  if (pack) return { ...known, pack };
+  return {
+    ...known,
     fill(memory, at) {
       const source = m.data as Int8Array | Uint8Array;
       const out = new Int16Array(memory as ArrayBuffer, at, size).fill(0);
-      for (let g = 0; g < groups; g++)
-        for (let c = 0; c < each; c++) {
-          const n = g * each + c;
-          const z = zero[zero.length === 1 ? 0 : n] ?? 0;
-          let to = (g * panels + (c >> 3)) * pairs * 16 + (c & 7) * 2;
-          let from = m.offset + n * m.nStride;
-          for (let k = 0; k < m.k; k++, from += m.kStride) {
-            out[to] = (source[from] as number) - z;
-            to += k & 1 ? 15 : 1;
-          }
-        }
+      let n = 0;
+      eachElement(m, groups, (from, panel, lane, k) => {
+        const z = (zero.length === 1 ? zero[0] : zero[n]) as number;
+        out[((panel * pairs + (k >> 1)) * 8 + lane) * 2 + (k & 1)] = (source[from] as number) - z;
+        if (k === m.k - 1) n++;
+      });
     },
   };
 }
