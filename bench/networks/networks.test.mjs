@@ -1,0 +1,58 @@
+// What is written, read by others: ONNX by ONNX Runtime Web, TFLite by Minnow; and the same answers from both.
+//   node --test bench/networks/       (after npm run build, and npm ci in bench/)
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as ort from "onnxruntime-web";
+import { load } from "../../packages/minnow/dist/index.js";
+import { agreement, demand } from "./compare.mjs";
+import { channelsFirst, image } from "./images.mjs";
+import { describe, network, smallNames } from "./index.mjs";
+import { toOnnx } from "./onnx.mjs";
+import { toTflite } from "./tflite.mjs";
+
+ort.env.wasm.numThreads = 1;
+
+/** The answers of ONNX Runtime to `data` (NHWC). */
+async function runOnnx(bytes, n, data) {
+  const session = await ort.InferenceSession.create(bytes);
+  const { shape } = n.input;
+  const dims = shape.length === 4 ? [0, 3, 1, 2].map((i) => shape[i]) : shape;
+  const results = await session.run({ input: new ort.Tensor("float32", channelsFirst(data, shape), dims) });
+  await session.release();
+  return n.outputs.map((v) => results[v.name].data);
+}
+
+/** The answers of Minnow. */
+async function runTflite(bytes, n, data) {
+  const model = await load(bytes);
+  const results = await model.run({ input: data });
+  await model.dispose();
+  return n.outputs.map((v) => results[v.name].data);
+}
+
+for (const name of [...smallNames, "mobilenet_v2"])
+  test(`${name}: ONNX and TFLite answer the same`, async () => {
+    const n = describe(name);
+    const data = image(n.input.shape, 1);
+    const answers = await runTflite(toTflite(n), n, data);
+    demand(name, "float32", answers, await runOnnx(toOnnx(n), n, data));
+  });
+
+test("a network is the same bytes every time", () => {
+  assert.deepEqual(network("ds_cnn").bytes, network("ds_cnn").bytes);
+  assert.deepEqual(toTflite(describe("blazeface")), toTflite(describe("blazeface")));
+});
+
+test("multiply-adds are those published for MobileNet v1 and v2", () => {
+  assert.equal(Math.round(describe("mobilenet_v1").macs / 1e6), 569);
+  assert.equal(Math.round(describe("mobilenet_v2").macs / 1e6), 301);
+});
+
+test("agreement sees a wrong number, a missing one and another winner", () => {
+  assert.deepEqual(agreement([1, 2, 4], [1, 2, 4]), { error: 0, cosine: 1, top1: true, top5: 3 });
+  assert.equal(agreement([1, 3, 4], [1, 2, 4]).error, 0.25);
+  assert.equal(agreement([5, 2, 4], [1, 2, 4]).top1, false);
+  assert.ok(Number.isNaN(agreement([1, Number.NaN, 4], [1, 2, 4]).error));
+  assert.throws(() => demand("x", "float32", [[1, Number.NaN]], [[1, 2]]), /answers differ/);
+  assert.throws(() => agreement([1], [1, 2]), /not of one network/);
+});
