@@ -59,7 +59,7 @@ export async function convert(
   const graph = toGraph(bytes, options);
   if (signal?.aborted) throw new ModelError("aborted", "the call was aborted", { cause: signal.reason });
   const start = performance.now();
-  const file = writeMinnow(graph, true);
+  const file = writeMinnow(graph);
   options.onEvent?.({
     type: "write",
     ms: performance.now() - start,

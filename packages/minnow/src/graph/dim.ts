@@ -79,6 +79,8 @@ export const symbol = (name: string): Dim => name.replace(/[^\w.]/g, "_").replac
 
 export function add(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return a + b;
+  if (a === 0) return b;
+  if (b === 0) return a;
   const x = parse(a);
   const y = parse(b);
   const terms = new Map(x.terms);
@@ -92,6 +94,7 @@ export function mul(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return a * b;
   if (typeof a === "string" && typeof b === "string") return call("mul", a < b ? a : b, a < b ? b : a);
   const [k, d] = typeof a === "number" ? [a, b] : [b as number, a];
+  if (k === 1) return d;
   const { terms, constant } = parse(d);
   return print({ terms: new Map([...terms].map(([t, n]) => [t, n * k])), constant: constant * k });
 }

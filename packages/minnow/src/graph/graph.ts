@@ -1,5 +1,6 @@
 // The one intermediate representation. A Graph is a list of nodes in execution order; nodes point at
 // tensors by reference. Formats write it, passes rewrite it, the compiler reads it.
+import { type Data, setData } from "./deferred.js";
 import type { DType, TypedArray } from "./dtype.js";
 import type { Shape } from "./dim.js";
 
@@ -20,7 +21,10 @@ export interface Tensor {
   /** As far as known without binding symbolic dimensions. */
   shape: Shape;
   kind: TensorKind;
-  /** Constants (and initial values of variables): see TypedArray for float16, bool and int4. */
+  /**
+   * Constants (and initial values of variables): see TypedArray for float16, bool and int4. Those of
+   * large constants may be computed when they are read: `dataOf` says whether there are any.
+   */
   data?: TypedArray;
   /** dtype "string" constants. */
   strings?: readonly string[];
@@ -103,8 +107,10 @@ export class Graph {
   }
 }
 
-export function constant(name: string, dtype: DType, shape: readonly number[], data: TypedArray): Tensor {
-  return { name, dtype, shape: [...shape], kind: "constant", data };
+export function constant(name: string, dtype: DType, shape: readonly number[], data: Data): Tensor {
+  const t: Tensor = { name, dtype, shape: [...shape], kind: "constant" };
+  setData(t, data);
+  return t;
 }
 
 export function value(name: string, dtype: DType, shape: Shape = [], quant?: Quantization): Tensor {

@@ -1,5 +1,6 @@
 // Shape, Size, Range, Fill: tensors made from sizes. With dimensions bound their elements are known, so
 // that most never run; what is left is a read of a small table.
+import { Deferred } from "../graph/deferred.js";
 import { ceilDiv, count, type Dim, isConcrete, max, product, sub } from "../graph/dim.js";
 import { type DType, halfToFloat, isFloat, newArray, type TypedArray } from "../graph/dtype.js";
 import * as e from "../compiler/expr.js";
@@ -84,7 +85,7 @@ function scalar(c: Pick<InferContext, "op" | "name" | "inputs">, i: number): Dim
   const t = c.inputs[i];
   if (!t) return reject(c, `input ${i} is missing`, "bad_graph");
   if (t.value) return t.value[0];
-  const v = t.data?.[0];
+  const v = t.data && !(t.data instanceof Deferred) ? t.data[0] : undefined;
   if (v === undefined) return undefined;
   return t.dtype === "float16" ? halfToFloat(Number(v)) : Number(v);
 }

@@ -1,7 +1,8 @@
 // Shape inference over nodes and graphs. With symbolic dimensions it gives symbolic shapes (for
 // readers, passes and `info`); with dimensions bound, everything becomes a number (for the compiler).
 import type { Dim, Shape } from "../graph/dim.js";
-import type { DType, TypedArray } from "../graph/dtype.js";
+import { dataOf } from "../graph/deferred.js";
+import type { TypedArray } from "../graph/dtype.js";
 import type { Attrs, Graph, Node, Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { type AttrSpec, type Inferred, type OpDef, reject, type TensorInfo } from "./op.js";
@@ -17,10 +18,12 @@ const maxScales = 16;
 
 const constantValues = new WeakMap<TypedArray, readonly Dim[]>();
 
-function elementsOf(dtype: DType, data: TypedArray): readonly Dim[] | undefined {
+function elementsOf(t: Tensor): readonly Dim[] | undefined {
+  const { dtype } = t;
   const integer = dtype === "int32" || dtype === "int64" || dtype === "bool";
   if (!integer && dtype !== "float32") return undefined;
-  if (data.length > (integer ? maxValue : maxScales)) return undefined;
+  if ((dataOf(t)?.length ?? Number.POSITIVE_INFINITY) > (integer ? maxValue : maxScales)) return undefined;
+  const data = t.data as TypedArray;
   const known = constantValues.get(data);
   if (known) return known;
   const value = Array.from(data as Int32Array, Number);
@@ -30,14 +33,15 @@ function elementsOf(dtype: DType, data: TypedArray): readonly Dim[] | undefined 
 
 /** What is known of a tensor before any node ran: its declaration and its constant data. */
 export function declared(t: Tensor): TensorInfo {
-  const { dtype, shape, quant, data } = t;
-  const value = data && t.kind === "constant" ? elementsOf(dtype, data) : undefined;
+  const { dtype, shape, quant } = t;
+  const data = t.kind === "constant" ? dataOf(t) : undefined;
+  const value = data && elementsOf(t);
   return {
     dtype,
     shape,
     ...(quant && { quant }),
     ...(value && { value }),
-    ...(data && t.kind === "constant" && { data }),
+    ...(data && { data }),
   };
 }
 
@@ -54,7 +58,8 @@ export function definitionOf(node: Node): OpDef {
 /** Attributes with defaults filled in and types checked. */
 export function attributesOf(node: Node, def: OpDef): Attrs {
   const out: Attrs = {};
-  for (const [name, spec] of Object.entries(def.attrs)) {
+  for (const name in def.attrs) {
+    const spec = def.attrs[name] as AttrSpec;
     const given = node.attrs[name] ?? spec.default;
     if (given === undefined) reject(node, `attribute ${name} is missing`, "bad_graph");
     if (!fits(given, spec))
@@ -85,14 +90,25 @@ function fits(v: Attrs[string], { type }: AttrSpec): boolean {
   }
 }
 
+const arities = new WeakMap<OpDef, { required: number; variadic: boolean }>();
+
+function arityOf(def: OpDef): { required: number; variadic: boolean } {
+  let a = arities.get(def);
+  if (!a) {
+    const required = def.inputs.filter((n) => !n.endsWith("?") && !n.startsWith("...")).length;
+    a = { required, variadic: def.inputs.some((n) => n.startsWith("...")) };
+    arities.set(def, a);
+  }
+  return a;
+}
+
 /**
  * Infers one node from what is known of its inputs, and records its outputs in `known`.
  * @param symbolic see InferContext
  */
 export function inferNode(node: Node, known: Known, symbolic?: boolean): Inferred[] {
   const def = definitionOf(node);
-  const required = def.inputs.filter((n) => !n.endsWith("?") && !n.startsWith("...")).length;
-  const variadic = def.inputs.some((n) => n.startsWith("..."));
+  const { required, variadic } = arityOf(def);
   if (node.inputs.length < required || (!variadic && node.inputs.length > def.inputs.length))
     reject(node, `${node.inputs.length} inputs, wants ${def.inputs.join(", ")}`, "bad_graph");
   const inputs = node.inputs.map((t) => (t ? (known.get(t) ?? declared(t)) : undefined));

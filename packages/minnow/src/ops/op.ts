@@ -1,6 +1,7 @@
 // The contract of an operator. One file an operator or tight family; it exports, separately so that
 // bundles carry only what they use: the definition (schema, shape inference, lowering) and the plain
 // reference implementation, registered in registry.ts and references.ts.
+import type { Data } from "../graph/deferred.js";
 import type { DType, TypedArray } from "../graph/dtype.js";
 import type { Dim, Shape } from "../graph/dim.js";
 import type { Attrs, Quantization } from "../graph/graph.js";
@@ -24,7 +25,7 @@ export interface TensorInfo {
   /** Elements of a small integer tensor as far as they are known: shapes, axes, slice bounds. */
   readonly value?: readonly Dim[];
   /** Data of a constant. */
-  readonly data?: TypedArray;
+  readonly data?: Data;
 }
 
 export interface InferContext {

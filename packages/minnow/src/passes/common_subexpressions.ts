@@ -1,6 +1,6 @@
 // Computes equal things once:   y = f(a), z = f(a)  ⇒  y = f(a), z read as y.
 // Constants count as equal by content, and equal constants become one.
-import { bytesOf, type Node, type Tensor } from "../graph/index.js";
+import { type Data, dataOf, type Node, sameData, sampleOf, type Tensor } from "../graph/index.js";
 import { Editor, type Pass, sameQuant } from "./pass.js";
 
 export const commonSubexpressions: Pass = {
@@ -56,31 +56,14 @@ function mergeConstants(e: Editor): number {
   const classes = new Map<string, Tensor[]>();
   let merged = 0;
   for (const t of e.graph.tensors()) {
-    if (t.kind !== "constant" || !t.data) continue;
-    const key = `${t.dtype} ${t.shape} ${sample(t)}`;
+    const data = t.kind === "constant" && dataOf(t);
+    if (!data) continue;
+    const key = `${t.dtype} ${t.shape} ${sampleOf(data)}`;
     const list = classes.get(key);
-    const same = list?.find((o) => sameQuant(o.quant, t.quant) && sameBytes(o, t));
+    const same = list?.find((o) => sameQuant(o.quant, t.quant) && sameData(dataOf(o) as Data, data));
     if (!list) classes.set(key, [t]);
     else if (!same) list.push(t);
     else if (e.replace(t, same)) merged++;
   }
   return merged;
-}
-
-/** A few bytes spread over the data: what differs here needs no full comparison. */
-function sample(t: Tensor): string {
-  const bytes = bytesOf(t.data as NonNullable<Tensor["data"]>);
-  const step = Math.max(1, Math.floor(bytes.length / 16));
-  let text = `${bytes.length}`;
-  for (let i = 0; i < bytes.length; i += step) text += ` ${bytes[i]}`;
-  return text;
-}
-
-function sameBytes(a: Tensor, b: Tensor): boolean {
-  if (a.data === b.data) return true;
-  const [x, y] = [
-    bytesOf(a.data as NonNullable<Tensor["data"]>),
-    bytesOf(b.data as NonNullable<Tensor["data"]>),
-  ];
-  return x.length === y.length && x.every((v, i) => v === y[i]);
 }

@@ -4,8 +4,8 @@
 //
 // where p keeps the first axis: w′ has the columns of w in the order in which x stores them. This is what
 // is left of NCHW between the last feature map of a classic network and its classifier.
-import { dim, type Node, type Tensor } from "../graph/index.js";
-import { constantOf, permuteData } from "./constants.js";
+import { type Data, dataOf, dim, type Node, permuteData, type Tensor } from "../graph/index.js";
+import { constantOf } from "./constants.js";
 import { Editor, type Pass, reshapeAttr } from "./pass.js";
 import { inverse, type Perm, permOf, rankOf } from "./perm.js";
 
@@ -28,7 +28,7 @@ function reorder(e: Editor, n: Node): boolean {
   const transpose = e.producerOf(turned, "Transpose");
   const x = transpose?.inputs[0];
   const [w, stored] = [n.inputs[1] as Tensor, constantOf(e, n.inputs[1])];
-  if (!reshape || !turned || !x || !stored?.data || stored.dtype === "int4" || flat.shape.length !== 2)
+  if (!reshape || !turned || !x || !stored || stored.dtype === "int4" || flat.shape.length !== 2)
     return false;
   if (e.soleReader(flat) !== n || e.soleReader(turned) !== reshape) return false;
   const perm = permOf(transpose.attrs.perm, rankOf(x));
@@ -55,7 +55,7 @@ function turnedWeights(
   shape: readonly number[],
   perm: Perm,
 ): Tensor {
-  const data = permuteData(stored.data as NonNullable<Tensor["data"]>, stored.dtype, shape, inverse(perm));
+  const data = permuteData(dataOf(stored) as Data, stored.dtype, shape, inverse(perm));
   const t = e.constant(
     `${stored.name}~columns`,
     stored.dtype,

@@ -3,11 +3,21 @@
 //
 // Storage forms stay: Cast from float16 and Dequantize of stored weights are left to the compiler, and
 // a result that is much larger than its source (Expand, Tile of a scalar) is not written into the file.
-import { byteSize, dim, newArray, type Node, type Tensor, type TypedArray } from "../graph/index.js";
+import {
+  byteSize,
+  type Data,
+  dataOf,
+  dim,
+  newArray,
+  type Node,
+  permuteData,
+  setData,
+  type Tensor,
+} from "../graph/index.js";
 import { ModelError } from "../error.js";
 import { inferGraph } from "../ops/infer.js";
 import { constantTensor, evaluateNode, toArray, type RefTensor } from "../targets/reference/index.js";
-import { constantOf, permuteData } from "./constants.js";
+import { constantOf } from "./constants.js";
 import { Editor, type Pass } from "./pass.js";
 import { permOf } from "./perm.js";
 
@@ -61,7 +71,7 @@ function foldNode(e: Editor, n: Node): boolean {
     return false;
   const sources = n.inputs.map((t) => t && constantOf(e, t));
   if (!n.inputs.every((t, i) => !t || sources[i])) return false;
-  const bytes = n.inputs.reduce((a, t) => a + (t?.data?.byteLength ?? 0), 0);
+  const bytes = n.inputs.reduce((a, t) => a + ((t && dataOf(t)?.byteLength) ?? 0), 0);
   const size = byteSize(y.dtype, dim.count(y.shape));
   if (n.op === "Cast" && size > bytes && (size > smallBytes || n.inputs[0]?.dtype === "float16"))
     return false;
@@ -73,7 +83,7 @@ function foldNode(e: Editor, n: Node): boolean {
     else castInstead(e, n, source, moved);
     return true;
   }
-  if (dim.count(y.shape) > maxElements || sources.some((t) => (t?.data?.length ?? 0) > maxElements))
+  if (dim.count(y.shape) > maxElements || sources.some((t) => ((t && dataOf(t)?.length) ?? 0) > maxElements))
     return false;
   if (!sources.every((t) => t?.dtype !== "string")) return false;
   const result = compute(
@@ -102,18 +112,19 @@ function constantValue(t: Tensor, source: Tensor): RefTensor {
 }
 
 /** Movement without the reference: no detour through float64. */
-function move(n: Node, x: Tensor): TypedArray | null {
-  if (!x.data || (x.quant?.scale.length ?? 1) > 1) return null;
-  if (["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"].includes(n.op)) return x.data;
+function move(n: Node, x: Tensor): Data | null {
+  const data = dataOf(x);
+  if (!data || (x.quant?.scale.length ?? 1) > 1) return null;
+  if (["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"].includes(n.op)) return data;
   const perm =
     n.op === "Transpose" && x.dtype !== "int4" && dim.isConcrete(x.shape)
       ? permOf(n.attrs.perm, x.shape.length)
       : null;
-  return perm && permuteData(x.data, x.dtype, x.shape as readonly number[], perm);
+  return perm && permuteData(data, x.dtype, x.shape as readonly number[], perm);
 }
 
 /** move(Cast(x)) = Cast(move(x)): float16 storage stays. */
-function castInstead(e: Editor, n: Node, source: Tensor, data: TypedArray): void {
+function castInstead(e: Editor, n: Node, source: Tensor, data: Data): void {
   const y = n.outputs[0] as Tensor;
   const moved = e.constant(`${source.name}~moved`, source.dtype, y.shape as readonly number[], data);
   n.op = "Cast";
@@ -122,10 +133,10 @@ function castInstead(e: Editor, n: Node, source: Tensor, data: TypedArray): void
 }
 
 /** The node's output turns into a constant of the same name. */
-function become(e: Editor, n: Node, shape: readonly number[], data: TypedArray): void {
+function become(e: Editor, n: Node, shape: readonly number[], data: Data): void {
   const y = n.outputs[0] as Tensor;
   e.remove(n);
   y.kind = "constant";
   y.shape = shape;
-  y.data = data;
+  setData(y, data);
 }

@@ -1,7 +1,21 @@
 // What the folding passes know of layers with stored weights (Conv2D, ConvTranspose2D, Dense): where
 // their output and input channels lie in the weights, and how a chain of per-channel arithmetic that
 // follows or precedes becomes one scale and one shift a channel.
-import { dim, type DType, floatToHalf, halfToFloat, type Node, type Tensor } from "../graph/index.js";
+import {
+  borrow,
+  copyInto,
+  type Data,
+  dataOf,
+  derive,
+  dim,
+  type DType,
+  floatToHalf,
+  halfToFloat,
+  type Node,
+  sampleOf,
+  type Tensor,
+  materialize,
+} from "../graph/index.js";
 import { constantOf, floatsOf } from "./constants.js";
 import type { Editor } from "./pass.js";
 
@@ -14,7 +28,7 @@ export interface Affine {
 export interface Layer {
   readonly node: Node;
   /** Weights as float32, canonical order, and their shape. */
-  readonly weights: Float32Array;
+  readonly weights: Data;
   readonly shape: readonly number[];
   /** Storage type of the weights. */
   readonly storage: DType;
@@ -29,7 +43,7 @@ export function layerOf(e: Editor, node: Node): Layer | null {
   const y = node.outputs[0];
   if (!x || !w || !y || x.quant || y.quant || y.dtype !== "float32") return null;
   const stored = constantOf(e, w);
-  const weights = floatsOf(e, w);
+  const weights = stored?.dtype === "float32" && !stored.quant ? dataOf(stored) : floatsOf(e, w);
   const bias = floatsOf(e, b);
   if (!stored || !weights || !dim.isConcrete(stored.shape) || (b && !bias)) return null;
   const channels = y.shape[y.shape.length - 1];
@@ -37,55 +51,89 @@ export function layerOf(e: Editor, node: Node): Layer | null {
   return { node, weights, shape: stored.shape, storage: stored.dtype, bias, channels };
 }
 
+/** Weights times factors: computed where they are written. `key` says which loop multiplies. */
+const scaled = (l: Layer, key: string, factors: Float64Array, multiply: (w: Float32Array) => void): Data =>
+  derive(
+    "float32",
+    l.weights.length,
+    l.weights,
+    `${key} ${l.shape} ${sampleOf(new Uint8Array(factors.buffer))}`,
+    (out) => {
+      copyInto(l.weights, out);
+      multiply(out as Float32Array);
+    },
+  );
+
 /** Weights times one factor an output channel. */
-export function scaleOutputs(l: Layer, scale: Float64Array): Float32Array {
-  const { weights, channels } = l;
-  const out = new Float32Array(weights.length);
-  if (l.node.op !== "ConvTranspose2D") {
-    const run = weights.length / channels;
-    for (let o = 0; o < channels; o++) {
-      const s = scale[o] as number;
-      for (let i = o * run; i < (o + 1) * run; i++) out[i] = (weights[i] as number) * s;
-    }
-    return out;
+export function scaleOutputs(l: Layer, scale: Float64Array): Data {
+  const transposed = l.node.op === "ConvTranspose2D";
+  return scaled(l, transposed ? "outputs of transposed" : "outputs", scale, (w) =>
+    transposed ? timesTransposed(l, scale, w) : timesRows(scale, w),
+  );
+}
+
+function timesRows(scale: Float64Array, w: Float32Array): void {
+  const run = w.length / scale.length;
+  for (let o = 0; o < scale.length; o++) {
+    const s = scale[o] as number;
+    for (let i = o * run; i < (o + 1) * run; i++) w[i] = (w[i] as number) * s;
   }
-  const [inputs, kh, kw, each] = l.shape as [number, number, number, number];
+}
+
+function timesTransposed({ shape, channels }: Layer, scale: Float64Array, w: Float32Array): void {
+  const [inputs, kh, kw, each] = shape as [number, number, number, number];
   const perGroup = inputs / (channels / each);
   for (let c = 0, i = 0; c < inputs; c++) {
     const first = Math.floor(c / perGroup) * each;
     for (let k = 0; k < kh * kw; k++)
-      for (let o = 0; o < each; o++, i++) out[i] = (weights[i] as number) * (scale[first + o] as number);
+      for (let o = 0; o < each; o++, i++) w[i] = (w[i] as number) * (scale[first + o] as number);
   }
-  return out;
 }
 
 /** Weights for an input that was x · scale + shift, and what the shift adds to each output channel. */
-export function scaleInputs(
-  l: Layer,
-  { scale, shift }: Affine,
-): { weights: Float32Array; added: Float64Array } {
-  const { weights, channels } = l;
-  const out = new Float32Array(weights.length);
-  const added = new Float64Array(channels);
+export function scaleInputs(l: Layer, { scale, shift }: Affine): { weights: Data; added: Float64Array } {
   const inner = l.shape[l.shape.length - 1] as number;
-  const taps = weights.length / channels / inner;
-  const perGroup = channels / (scale.length / inner);
+  const rows: InputRows = {
+    channels: l.channels,
+    taps: l.weights.length / l.channels / inner,
+    inner,
+    perGroup: l.channels / (scale.length / inner),
+  };
+  const added = new Float64Array(l.channels);
+  if (shift.some((d) => d !== 0)) borrow(l.weights, (w) => addShifts(rows, shift, w as Float32Array, added));
+  return { weights: scaled(l, "inputs", scale, (w) => timesInputs(rows, scale, w)), added };
+}
+
+/** How weights [out channels, taps, inner] meet input channels: `perGroup` outputs share each `inner`. */
+interface InputRows {
+  readonly channels: number;
+  readonly taps: number;
+  readonly inner: number;
+  readonly perGroup: number;
+}
+
+function addShifts(r: InputRows, shift: Float64Array, w: Float32Array, added: Float64Array): void {
+  const { channels, taps, inner, perGroup } = r;
   for (let o = 0, i = 0; o < channels; o++) {
     const first = Math.floor(o / perGroup) * inner;
     let sum = 0;
     for (let k = 0; k < taps; k++)
-      for (let c = first; c < first + inner; c++, i++) {
-        const w = weights[i] as number;
-        out[i] = w * (scale[c] as number);
-        sum += w * (shift[c] as number);
-      }
+      for (let c = first; c < first + inner; c++, i++) sum += (w[i] as number) * (shift[c] as number);
     added[o] = sum;
   }
-  return { weights: out, added };
+}
+
+function timesInputs(r: InputRows, scale: Float64Array, w: Float32Array): void {
+  const { channels, taps, inner, perGroup } = r;
+  for (let o = 0, i = 0; o < channels; o++) {
+    const first = Math.floor(o / perGroup) * inner;
+    for (let k = 0; k < taps; k++)
+      for (let c = first; c < first + inner; c++, i++) w[i] = (w[i] as number) * (scale[c] as number);
+  }
 }
 
 /** Replaces weights and bias; null leaves them. */
-export function setLayer(e: Editor, l: Layer, weights: Float32Array | null, bias: Float64Array | null): void {
+export function setLayer(e: Editor, l: Layer, weights: Data | null, bias: Float64Array | null): void {
   const [x, w] = l.node.inputs as [Tensor, Tensor];
   const newWeights = weights ? storeWeights(e, l, w, weights) : w;
   const old = l.node.inputs[2];
@@ -104,10 +152,11 @@ export function setLayer(e: Editor, l: Layer, weights: Float32Array | null, bias
  * Folded weights are float32. Those that were stored as float16 stay so only where every product is
  * exact (scales that are powers of two): rounding them again would cost accuracy.
  */
-function storeWeights(e: Editor, l: Layer, w: Tensor, weights: Float32Array): Tensor {
+function storeWeights(e: Editor, l: Layer, w: Tensor, weights: Data): Tensor {
   if (l.storage === "float16") {
-    const half = Uint16Array.from(weights, floatToHalf);
-    if (half.every((h, i) => halfToFloat(h) === weights[i])) {
+    const floats = materialize(weights) as Float32Array;
+    const half = Uint16Array.from(floats, floatToHalf);
+    if (half.every((h, i) => halfToFloat(h) === floats[i])) {
       const stored = e.constant(`${w.name}/folded16`, "float16", l.shape, half);
       const like = { name: `${w.name}/folded`, dtype: w.dtype, shape: l.shape };
       return e.insertBefore(l.node, { op: "Cast", inputs: [stored], attrs: { to: w.dtype } }, like);
@@ -152,26 +201,26 @@ export function append(e: Editor, a: Affine, n: Node, x: Tensor, only: "shift" |
   if (!c || (!["Add", "Sub"].includes(n.op) && only === "shift")) return false;
   switch (n.op) {
     case "Add":
-      each(a, (s, d, i) => [s, d + (c[i] as number)]);
+      combine(a.shift, c, (d, v) => d + v);
       return true;
     case "Sub":
       if (swapped && only === "shift") return false;
-      each(a, (s, d, i) => (swapped ? [-s, (c[i] as number) - d] : [s, d - (c[i] as number)]));
+      if (swapped) combine(a.scale, c, (s) => -s);
+      combine(a.shift, c, swapped ? (d, v) => v - d : (d, v) => d - v);
       return true;
     case "Mul":
       if (!c.every(Number.isFinite)) return false;
-      each(a, (s, d, i) => [s * (c[i] as number), d * (c[i] as number)]);
+      for (const list of [a.scale, a.shift]) combine(list, c, (s, v) => s * v);
       return true;
     case "Div":
       if (swapped || !c.every((v) => Number.isFinite(1 / v))) return false;
-      each(a, (s, d, i) => [s / (c[i] as number), d / (c[i] as number)]);
+      for (const list of [a.scale, a.shift]) combine(list, c, (s, v) => s / v);
       return true;
     default:
       return false;
   }
 }
 
-function each(a: Affine, f: (s: number, d: number, i: number) => [number, number]): void {
-  for (let i = 0; i < a.scale.length; i++)
-    [a.scale[i], a.shift[i]] = f(a.scale[i] as number, a.shift[i] as number, i);
+function combine(list: Float64Array, c: Float32Array, f: (own: number, other: number) => number): void {
+  for (let i = 0; i < list.length; i++) list[i] = f(list[i] as number, c[i] as number);
 }

@@ -1,8 +1,8 @@
 // A product with stored weights is a dense layer:
 //
 //   MatMul(a[…, M, K], b[K, N]) = Dense(a, bᵀ[N, K])          b constant, of rank 2
-import type { Node, Tensor } from "../graph/index.js";
-import { constantOf, permuteData } from "./constants.js";
+import { type Data, dataOf, type Node, permuteData, type Tensor } from "../graph/index.js";
+import { constantOf } from "./constants.js";
 import { Editor, type Pass } from "./pass.js";
 
 export const matmulDense: Pass = {
@@ -22,7 +22,7 @@ function toDense(e: Editor, n: Node): boolean {
   if (
     !a ||
     !b ||
-    !w?.data ||
+    !w ||
     w.dtype === "int4" ||
     w.shape.length !== 2 ||
     a.shape.length < 2 ||
@@ -41,7 +41,7 @@ function toDense(e: Editor, n: Node): boolean {
 /** bᵀ in the storage type of `w`, which `b` is or is cast from. */
 function transposed(e: Editor, n: Node, b: Tensor, w: Tensor): Tensor {
   const shape = w.shape as readonly number[];
-  const data = permuteData(w.data as NonNullable<Tensor["data"]>, w.dtype, shape, [1, 0]);
+  const data = permuteData(dataOf(w) as Data, w.dtype, shape, [1, 0]);
   const turned = [shape[1] as number, shape[0] as number];
   const quant = w.quant && { ...w.quant, axis: 0 };
   const t = e.constant(`${w.name}~10`, w.dtype, turned, data, quant);

@@ -2,6 +2,7 @@
 // to date while nodes come and go. The rule that all passes keep: a graph output never loses its name,
 // and a tensor that merges into another leaves its name there as an alias.
 import {
+  type Data,
   dim,
   type Dim,
   type DType,
@@ -9,7 +10,6 @@ import {
   type Node,
   type Shape,
   type Tensor,
-  type TypedArray,
 } from "../graph/index.js";
 import { type Attrs, constant, type Quantization, value } from "../graph/graph.js";
 
@@ -183,13 +183,7 @@ export class Editor {
     return value(this.fresh(name), dtype, shape, quant);
   }
 
-  constant(
-    name: string,
-    dtype: DType,
-    shape: readonly number[],
-    data: TypedArray,
-    quant?: Quantization,
-  ): Tensor {
+  constant(name: string, dtype: DType, shape: readonly number[], data: Data, quant?: Quantization): Tensor {
     const t = constant(this.fresh(name), dtype, shape, data);
     if (quant) t.quant = quant;
     return t;

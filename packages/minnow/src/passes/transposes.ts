@@ -5,9 +5,16 @@
 // for every operator f that has a form f′ for another axis order (layout_rules.ts). Which nodes change
 // their order is decided for the whole graph at once (layout_choice.ts), so that no rewrite ever adds
 // work; then the node list is rebuilt. A transpose that only moves axes of size 1 becomes a Reshape.
-import type { Graph, Node, Shape, Tensor } from "../graph/index.js";
+import {
+  type Data,
+  dataOf,
+  type Graph,
+  type Node,
+  permuteData,
+  type Shape,
+  type Tensor,
+} from "../graph/index.js";
 import { constant, type Quantization, value } from "../graph/graph.js";
-import { permuteData } from "./constants.js";
 import { Layouts, transposePerm } from "./layout_choice.js";
 import type { Plan } from "./layout_rules.js";
 import { Editor, mergeNames, type Pass, reshapeAttr, sameShape } from "./pass.js";
@@ -110,7 +117,7 @@ class Rebuild {
   #get(t: Tensor, layout: Perm): Tensor {
     if (layout.length > rankOf(t)) return this.#raise(t, layout);
     const { root, perm } = this.layouts.rootOf(t);
-    if (root.kind === "constant" && root.data && root.dtype !== "int4")
+    if (root.kind === "constant" && dataOf(root) && root.dtype !== "int4")
       return this.#getConstant(root, compose(perm, layout));
     const need = compose(perm, layout);
     const own = isIdentity(layout);
@@ -160,7 +167,7 @@ class Rebuild {
     const known = this.#cache(root).get(need.join());
     if (known) return known;
     const shape = root.shape as readonly number[];
-    const data = permuteData(root.data as never, root.dtype, shape, need);
+    const data = permuteData(dataOf(root) as Data, root.dtype, shape, need);
     const out = constant(
       this.#editor.fresh(movedName(root.name, need)),
       root.dtype,
@@ -179,11 +186,12 @@ class Rebuild {
     const name = this.#editor.fresh(`${t.name}~raised`);
     const shape: Shape = [...identity(more).map(() => 1), ...t.shape];
     const quant = t.quant && { ...t.quant, axis: t.quant.axis + more };
-    if (t.kind === "constant" && t.data && t.dtype !== "int4") {
+    const data = dataOf(t);
+    if (t.kind === "constant" && data && t.dtype !== "int4") {
       const known = this.#cache(t).get(layout.join());
       if (known) return known;
-      const data = permuteData(t.data, t.dtype, shape as readonly number[], layout);
-      const out = constant(name, t.dtype, permute(shape as readonly number[], layout), data);
+      const turned = permuteData(data, t.dtype, shape as readonly number[], layout);
+      const out = constant(name, t.dtype, permute(shape as readonly number[], layout), turned);
       const moved = moveQuant(quant, layout);
       if (moved) out.quant = moved;
       this.#cache(t).set(layout.join(), out);

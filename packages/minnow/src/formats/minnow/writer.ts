@@ -3,7 +3,8 @@
 import { Builder } from "flatbuffers";
 import { ModelError } from "../../error.js";
 import { count, isConcrete } from "../../graph/dim.js";
-import { byteSize } from "../../graph/dtype.js";
+import { copyInto, dataOf, releaseSpare } from "../../graph/deferred.js";
+import { arrayFromBytes, byteSize } from "../../graph/dtype.js";
 import type { AttrValue, Graph, Node, Tensor } from "../../graph/graph.js";
 import { checkGraph } from "../check.js";
 import { FlatBuffer } from "../flatbuffer.js";
@@ -14,29 +15,24 @@ type Offset = number;
 
 /**
  * The model as bytes of a .minnow file of version 1.
- * @param consume the graph is not used again: its weights' memory is given back as they are written
  */
-export function writeMinnow(graph: Graph, consume = false): Uint8Array<ArrayBuffer> {
+export function writeMinnow(graph: Graph): Uint8Array<ArrayBuffer> {
   checkGraph(graph, "graph to write");
   const tensors = collect(graph);
-  const weights = placeWeights(tensors.filter((t) => t.data));
+  const weights = placeWeights(tensors);
   const header = new Writer(tensors, weights).write(graph);
   const start = Math.ceil(header.length / schema.alignment) * schema.alignment;
   const at = new FlatBuffer(header, ".minnow header").root().position(schema.model.weights, 8);
   const file = new Uint8Array(start + weights.size);
   file.set(header);
   new DataView(file.buffer).setBigUint64(at, BigInt(start), true);
-  for (const [bytes, offset] of weights.chunks) {
-    file.set(bytes, start + offset);
-    if (consume) release(bytes);
-  }
+  for (const { tensor, data, offset } of weights.chunks)
+    copyInto(
+      data,
+      arrayFromBytes(tensor.dtype, file.subarray(start + offset, start + offset + data.byteLength)),
+    );
+  releaseSpare();
   return file;
-}
-
-/** Frees an array that has a buffer of its own now, not at some collection (where the engine can). */
-function release(bytes: Uint8Array): void {
-  const buffer = bytes.buffer as ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
-  if (bytes.byteLength >= 65536 && bytes.byteLength === buffer.byteLength) buffer.transfer?.(0);
 }
 
 /** Tensors of the graph and of those inside its nodes, in order of first appearance. */
@@ -79,10 +75,11 @@ class Writer {
   #tensor(t: Tensor): Offset {
     const b = this.#b;
     const dtype = schema.dtypes.indexOf(t.dtype);
-    if (t.data && !(isConcrete(t.shape) && byteSize(t.dtype, count(t.shape)) === t.data.byteLength))
+    const data = dataOf(t);
+    if (data && !(isConcrete(t.shape) && byteSize(t.dtype, count(t.shape)) === data.byteLength))
       throw new ModelError(
         "bad_graph",
-        `tensor ${t.name} has ${t.data.byteLength} bytes for [${t.shape}] ${t.dtype}`,
+        `tensor ${t.name} has ${data.byteLength} bytes for [${t.shape}] ${t.dtype}`,
       );
     const name = b.createString(t.name);
     const shape = this.#longs(t.shape.map((d) => (typeof d === "number" ? d : -1 - this.#symbol(d))));
@@ -95,10 +92,10 @@ class Writer {
     b.addFieldInt8(schema.tensor.dtype, dtype, 0);
     b.addFieldInt8(schema.tensor.kind, schema.kinds.indexOf(t.kind), 0);
     b.addFieldOffset(schema.tensor.shape, shape, 0);
-    if (t.data) {
+    if (data) {
       b.addFieldInt8(schema.tensor.storage, 1, 0);
       b.addFieldInt64(schema.tensor.offset, BigInt(this.weights.offsets.get(t) ?? 0), 0n);
-      b.addFieldInt64(schema.tensor.size, BigInt(t.data.byteLength), 0n);
+      b.addFieldInt64(schema.tensor.size, BigInt(data.byteLength), 0n);
     }
     b.addFieldOffset(schema.tensor.scale, scale, 0);
     b.addFieldOffset(schema.tensor.zeroPoint, zeroPoint, 0);

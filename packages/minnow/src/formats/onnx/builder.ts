@@ -1,6 +1,7 @@
 // Grows the Graph while nodes are translated: unique names, shapes inferred as it goes, constants and
 // float16 values presented in their compute type, image layouts changed once per tensor.
-import { type DType, halfToFloat, newArray, type TypedArray } from "../../graph/dtype.js";
+import type { Data } from "../../graph/deferred.js";
+import { type DType, halfToFloat, newArray } from "../../graph/dtype.js";
 import {
   type Attrs,
   constant,
@@ -51,7 +52,7 @@ export class Builder {
     return this.known.get(t) ?? declared(t);
   }
 
-  constant(name: string, dtype: DType, shape: readonly number[], data: TypedArray): Tensor {
+  constant(name: string, dtype: DType, shape: readonly number[], data: Data): Tensor {
     return constant(this.tensorName(name), dtype, shape, data);
   }
 
@@ -73,7 +74,7 @@ export class Builder {
   }
 
   /** The channels-last form of a weight constant, made once. */
-  permuted(t: Tensor, make: () => { shape: readonly number[]; data: TypedArray }): Tensor {
+  permuted(t: Tensor, make: () => { shape: readonly number[]; data: Data }): Tensor {
     let out = this.#permuted.get(t);
     if (!out) {
       const { shape, data } = make();

@@ -2,7 +2,7 @@
 // operators/, and reports everything that is not supported at once.
 import { ModelError, type Problem } from "../../error.js";
 import { type Dim, symbol } from "../../graph/dim.js";
-import type { Attrs, Graph, Node, Tensor } from "../../graph/graph.js";
+import { type Attrs, constant, type Graph, type Node, type Tensor } from "../../graph/graph.js";
 import { annotate } from "../../ops/infer.js";
 import { Builder } from "./builder.js";
 import { Call, type Row, type SourceNode, Unsupported } from "./call.js";
@@ -88,7 +88,7 @@ class Reader {
         });
       try {
         const { dtype, shape, data } = readTensor(t);
-        this.tensors.set(name, { name, dtype, shape, kind: "constant", data });
+        this.tensors.set(name, constant(name, dtype, shape, data));
       } catch (e) {
         if (!(e instanceof ModelError) || e.code !== "unsupported") throw e;
         this.problem("", name, e.message);

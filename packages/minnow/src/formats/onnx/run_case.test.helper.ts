@@ -8,6 +8,9 @@ import { doublesAsFloats, withInitializers } from "./fields.test.helper.js";
 import { decodeTensor } from "./proto.js";
 import { readOnnx } from "./reader.js";
 import { type ConstantData, readTensor } from "./tensor.js";
+import { materialize } from "../../graph/deferred.js";
+
+type Read = Omit<ConstantData, "data"> & { readonly data: TypedArray };
 
 export interface Value {
   readonly dtype: DType;
@@ -49,17 +52,17 @@ export async function runCase(c: Case, target: Target): Promise<Outcome> {
 
 async function runSet(model: Uint8Array, set: Case["sets"][number], target: Target): Promise<Outcome> {
   let results: readonly Value[];
-  let expected: ConstantData[];
+  let expected: Read[];
   try {
     const graph = readOnnx(model);
     const given = set.inputs.map((b) => ({ name: decodeTensor(b).name ?? "", bytes: b }));
     const inputs = Object.fromEntries(
       graph.inputs.map((t, i) => {
         const tensor = given.find((g) => g.name === t.name) ?? given[i];
-        return [t.name, readTensor(decodeTensor(tensor?.bytes ?? new Uint8Array(0)))];
+        return [t.name, readArray(tensor?.bytes ?? new Uint8Array(0))];
       }),
     );
-    expected = set.outputs.map((b) => readTensor(decodeTensor(b)));
+    expected = set.outputs.map(readArray);
     results = await target(graph, inputs);
   } catch (e) {
     if (isUnsupported(e)) return { kind: "unsupported", reason: reasonOf(e) };
@@ -75,11 +78,16 @@ async function runSet(model: Uint8Array, set: Case["sets"][number], target: Targ
   return { kind: "passed" };
 }
 
+const readArray = (bytes: Uint8Array): Read => {
+  const t = readTensor(decodeTensor(bytes));
+  return { ...t, data: materialize(t.data) };
+};
+
 const number = (dtype: DType, v: number | bigint | undefined): number =>
   dtype === "float16" ? halfToFloat(v as number) : Number(v);
 
 /** ONNX's own tolerance: |got − want| ≤ 1e-7 + 1e-3·|want|; integers equal. */
-function difference(got: Value | undefined, want: ConstantData): string | undefined {
+function difference(got: Value | undefined, want: Read): string | undefined {
   if (!got) return "is missing";
   if (got.dtype !== want.dtype) return `is ${got.dtype}, not ${want.dtype}`;
   if (got.shape.join() !== want.shape.join()) return `has shape [${got.shape}], not [${want.shape}]`;

@@ -2,7 +2,8 @@
 // count must match the dims before anything is allocated.
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { ModelError } from "../../error.js";
-import { arrayFromBytes, byteSize, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
+import { type Data, dataFromBytes } from "../../graph/deferred.js";
+import { byteSize, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
 import type { TensorProto } from "./proto.js";
 import { constantType, typeName } from "./types.js";
 import type { Packed } from "./wire.js";
@@ -10,7 +11,7 @@ import type { Packed } from "./wire.js";
 export interface ConstantData {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  readonly data: TypedArray;
+  readonly data: Data;
 }
 
 const fail = (name: string, message: string): never => {
@@ -50,14 +51,14 @@ export function readTensor(t: TensorProto, name = t.name ?? ""): ConstantData {
 /** Bytes an element takes in raw_data; 0.5 for four-bit types. */
 const rawBytes: Record<number, number> = { 4: 2, 11: 8, 12: 4, 13: 8, 16: 2, 21: 0.5 };
 
-function fromRaw(t: TensorProto, raw: Uint8Array, dtype: DType, count: number, name: string): TypedArray {
+function fromRaw(t: TensorProto, raw: Uint8Array, dtype: DType, count: number, name: string): Data {
   const code = t.dataType ?? 0;
   const each = rawBytes[code];
   const want = each === undefined ? byteSize(dtype, count) : Math.ceil(each * count);
   if (raw.length !== want) fail(name, `${raw.length} bytes of data, its shape [${t.dims}] needs ${want}`);
   if (each === undefined && dtype === "bool")
     return raw.some((b) => b > 1) ? raw.map((b) => (b ? 1 : 0)) : raw;
-  if (each === undefined) return arrayFromBytes(dtype, raw);
+  if (each === undefined) return dataFromBytes(dtype, raw);
   const out = newArray(dtype, count);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const put = (read: (i: number) => number | bigint): TypedArray => {
@@ -91,7 +92,7 @@ const small = (v: bigint, name: string): bigint => {
   return v;
 };
 
-function fromTyped(t: TensorProto, dtype: DType, count: number, name: string): TypedArray {
+function fromTyped(t: TensorProto, dtype: DType, count: number, name: string): Data {
   switch (t.dataType) {
     case 1:
       return fixed(t.floatData, 4, "float32", count, name) ?? newArray(dtype, 0);
@@ -125,10 +126,10 @@ function fromTyped(t: TensorProto, dtype: DType, count: number, name: string): T
   }
 }
 
-function fixed(p: Packed | undefined, size: number, dtype: DType, count: number, name: string): TypedArray {
+function fixed(p: Packed | undefined, size: number, dtype: DType, count: number, name: string): Data {
   const bytes = p?.bytes ?? new Uint8Array(0);
   if (bytes.length !== size * count) fail(name, `${bytes.length / size} numbers, its shape needs ${count}`);
-  return arrayFromBytes(dtype, bytes);
+  return dataFromBytes(dtype, bytes);
 }
 
 function varints(

@@ -66,7 +66,7 @@ export function decode<T>(bytes: Uint8Array, fields: Fields): T {
 
 function message(bytes: Uint8Array, fields: Fields, budget: { left: number }): Message {
   const out: Message = Object.create(null) as Message;
-  for (const [name, kind] of Object.values(fields)) if (isRepeated(kind)) out[name] = [];
+  for (const name of repeatedIn(fields)) out[name] = [];
   const r = new BinaryReader(bytes);
   while (r.pos < r.len) {
     const [number, wire] = r.tag();
@@ -86,6 +86,18 @@ function message(bytes: Uint8Array, fields: Fields, budget: { left: number }): M
   }
   if (r.pos !== r.len) throw bad("it ends inside a field");
   return out;
+}
+
+const repeated = new WeakMap<Fields, readonly string[]>();
+
+/** Names of the fields that hold lists. */
+function repeatedIn(fields: Fields): readonly string[] {
+  let names = repeated.get(fields);
+  if (!names) {
+    names = Object.values(fields).flatMap(([name, kind]) => (isRepeated(kind) ? [name] : []));
+    repeated.set(fields, names);
+  }
+  return names;
 }
 
 const isRepeated = (kind: FieldKind | MessageField): boolean =>

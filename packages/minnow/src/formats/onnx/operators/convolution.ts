@@ -1,8 +1,8 @@
 // Convolution and pooling: NCHW with weights [O,I,kh,kw] in the file, NHWC with [O,kh,kw,I] here. Constant
 // weights are permuted once, at read time; one spatial dimension is read as two with a height of 1.
-import type { TypedArray } from "../../../graph/dtype.js";
-import { newArray } from "../../../graph/dtype.js";
+import { dataOf } from "../../../graph/deferred.js";
 import type { Attrs, Tensor } from "../../../graph/graph.js";
+import { permuteData } from "../../../graph/permute.js";
 import type { Call, Row, Table } from "../call.js";
 
 /** A list over the spatial dimensions, as two: height first. */
@@ -48,28 +48,12 @@ function window(c: Call, spatial: number): Window {
   };
 }
 
-/** [O,I,h,w] → [O,h,w,I] in memory; the same array where nothing moves. */
-export function permuteWeights(
-  data: TypedArray,
-  [o, i, h, w]: readonly [number, number, number, number],
-): TypedArray {
-  const taps = h * w;
-  if (i === 1 || taps === 1) return data;
-  const out = data.slice() as TypedArray;
-  for (let n = 0; n < o; n++)
-    for (let c = 0; c < i; c++) {
-      const from = (n * i + c) * taps;
-      const to = n * taps * i + c;
-      for (let t = 0; t < taps; t++) out[to + t * i] = data[from + t] as number;
-    }
-  return out;
-}
-
 /** Weights of rank 3 or 4 as [O,kh,kw,I], in their compute type. */
 function weights(c: Call, raw: Tensor): Tensor {
   const source = c.builder.dequantized.get(raw) ?? raw;
   const shape = c.shape(source);
-  if (source.kind !== "constant" || !source.data) {
+  const data = source.kind === "constant" && dataOf(source);
+  if (!data) {
     const x = c.builder.compute(raw);
     const four = shape.length === 3 ? c.unsqueeze(x, [2]) : x;
     return c.emit("Transpose", [four], { perm: [0, 2, 3, 1] });
@@ -81,7 +65,7 @@ function weights(c: Call, raw: Tensor): Tensor {
       number,
       number,
     ];
-    return { shape: [o, h, w, n], data: permuteWeights(source.data ?? newArray("float32", 0), [o, n, h, w]) };
+    return { shape: [o, h, w, n], data: permuteData(data, source.dtype, [o, n, h, w], [0, 2, 3, 1]) };
   });
   return source === raw
     ? c.builder.compute(permuted)

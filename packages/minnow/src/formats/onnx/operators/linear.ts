@@ -1,16 +1,9 @@
 // Matrix products: MatMul as it is, Gemm as Dense where its second factor is constant.
-import type { TypedArray } from "../../../graph/dtype.js";
+import { dataOf } from "../../../graph/deferred.js";
 import type { Tensor } from "../../../graph/graph.js";
+import { permuteData } from "../../../graph/permute.js";
 import type { Call, Row, Table } from "../call.js";
 import { einsum } from "./einsum.js";
-
-/** [K,N] → [N,K] */
-export function transposeMatrix(data: TypedArray, rows: number, columns: number): TypedArray {
-  const out = data.slice() as TypedArray;
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c] as number;
-  return out;
-}
 
 /** alpha·A'·B' + beta·C */
 const gemm: Row = (c) => {
@@ -41,11 +34,14 @@ const isPerColumn = (c: Call, bias: Tensor, columns: unknown): boolean => {
 /** Constant B as [N,K]; undefined where it is computed. */
 function denseWeights(c: Call, transposed: boolean): Tensor | undefined {
   const raw = c.raw(1);
-  if (raw.kind !== "constant" || !raw.data) return undefined;
+  const data = raw.kind === "constant" && dataOf(raw);
+  if (!data) return undefined;
   if (transposed) return c.x(1);
-  const { data } = raw;
   const [k, n] = raw.shape as [number, number];
-  const out = c.builder.permuted(raw, () => ({ shape: [n, k], data: transposeMatrix(data, k, n) }));
+  const out = c.builder.permuted(raw, () => ({
+    shape: [n, k],
+    data: permuteData(data, raw.dtype, [k, n], [1, 0]),
+  }));
   return c.builder.compute(out);
 }
 

@@ -1,6 +1,6 @@
 // Shapes and constants: operators that rearrange no elements, and those that make tensors from nothing.
 import { byteSize } from "../../../graph/dtype.js";
-import type { Tensor } from "../../../graph/graph.js";
+import { constant, type Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
 import { readTensor } from "../tensor.js";
 import { computeType, typeName } from "../types.js";
@@ -60,7 +60,7 @@ const constantOfShape: Row = (c) => {
   const one = t ? readTensor(t, c.name) : undefined;
   if (one && one.data.length !== 1) c.bad("its value must have one element");
   const dtype = one?.dtype === "float16" ? "float32" : (one?.dtype ?? "float32");
-  const fill = one ? (numbersOf({ name: "", kind: "constant", ...one })[0] as number) : 0;
+  const fill = one ? (numbersOf(constant("", one.dtype, one.shape, one.data))[0] as number) : 0;
   const attrs = { value: fill, to: dtype };
   const shape = c.numbers(0);
   if (!shape) return c.emit("Fill", [c.x(0)], attrs, { dtype });
