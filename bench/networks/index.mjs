@@ -2,6 +2,7 @@
 import { five } from "./five.mjs";
 import { toOnnx } from "./onnx.mjs";
 import { small } from "./small.mjs";
+import { toTfjs } from "./tfjs.mjs";
 import { toTflite } from "./tflite.mjs";
 
 const networks = { ...five, ...small };
@@ -27,8 +28,12 @@ export function network(name) {
   };
 }
 
+const within = (folder, files) =>
+  Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));
+
 /** Forms of a network by what is written: each gives the files it consists of. */
 export const forms = {
   onnx: (n) => ({ [`${n.name}.onnx`]: toOnnx(n) }),
   tflite: (n) => ({ [`${n.name}.tflite`]: toTflite(n) }),
+  tfjs: (n) => within(`${n.name}.tfjs`, toTfjs(n)),
 };

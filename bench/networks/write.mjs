@@ -1,5 +1,5 @@
 // Writes networks as files, with the start of their SHA-256:
-//   node bench/networks/write.mjs [squeezenet mobilenet_v1 …] [--formats onnx,tflite] --out DIR
+//   node bench/networks/write.mjs [squeezenet mobilenet_v1 …] [--formats onnx,tflite,tfjs] --out DIR
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
