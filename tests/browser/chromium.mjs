@@ -23,14 +23,20 @@ export async function unpack() {
   }
 }
 
-/** Starts Chromium; `flags` are added to its command line. */
-export async function launch(flags = []) {
-  const executablePath = await unpack();
+/** Starts Chromium; `flags` are added to its command line, `wrap` goes before it (`taskset -c 1`). */
+export async function launch(flags = [], { wrap = [] } = {}) {
+  let executablePath = await unpack();
   const env = { ...process.env, ...libraries(executablePath) };
+  if (wrap.length) {
+    const script = join(cache, `wrapped-${process.pid}`);
+    writeFileSync(script, `#!/bin/sh\nexec ${wrap.join(" ")} '${executablePath}' "$@"\n`, { mode: 0o755 });
+    executablePath = script;
+  }
   const { chromium } = await import("playwright-core");
   return chromium.launch({
     executablePath,
     headless: true,
+    timeout: wrap.length ? 600_000 : 60_000,
     env,
     args: [
       "--no-sandbox",
@@ -52,7 +58,7 @@ function libraries(executable) {
   const dir = join(cache, "al2023");
   if (!existsSync(join(dir, "lib"))) {
     mkdirSync(dir, { recursive: true });
-    const pack = join("node_modules", "@sparticuz", "chromium", "bin", "al2023.tar.br");
+    const pack = new URL("../bin/al2023.tar.br", import.meta.resolve("@sparticuz/chromium"));
     const tar = join(cache, "al2023.tar");
     writeFileSync(tar, brotliDecompressSync(readFileSync(pack)));
     execFileSync("tar", ["xf", tar, "-C", dir]);

@@ -1,0 +1,153 @@
+// Cells of a table as Markdown and as series of a chart. A view knows which figure of a cell a table is about.
+import { peers } from "../peers/index.mjs";
+import { digits, geometricMean } from "./stats.mjs";
+
+const mb = (bytes) => (bytes / 2 ** 20).toFixed(1);
+const range = (s) => `${digits(s.median)} (${digits(s.min)}–${digits(s.max)})`;
+
+/** Blocks that differ in engine, threads and flags: each is one Markdown table. */
+function blocks(cells) {
+  const found = new Map();
+  for (const c of cells) {
+    const title = [c.engine, `${c.threads} thread${c.threads > 1 ? "s" : ""}`];
+    if (c.flags.length) title.push(c.flags.join(" "));
+    const id = title.join(", ");
+    if (!found.has(id)) found.set(id, { title: id, cells: [], like: c });
+    found.get(id).cells.push(c);
+  }
+  for (const b of found.values())
+    for (const c of cells) {
+      // A native peer is measured once and shown beside every set of flags.
+      const here = c.host === b.like.host && c.threads === b.like.threads;
+      if (peers[c.peer].native && here && !b.cells.includes(c)) b.cells.push(c);
+    }
+  return [...found.values()];
+}
+
+const columns = (cells) => Object.keys(peers).filter((p) => cells.some((c) => c.peer === p));
+const rowsOf = (cells) => [...new Set(cells.map((c) => c.model))];
+const grid = (head, rows) =>
+  [head, head.map((_, i) => (i ? "--:" : "---")), ...rows].map((r) => `| ${r.join(" | ")} |`).join("\n");
+
+function failed(c) {
+  return c.error ? c.error.slice(0, 60).replaceAll("|", "/") : "–";
+}
+
+/** Milliseconds of every peer and how many times Minnow's they are, by medians and by bests. */
+function timed(pick) {
+  return {
+    pick,
+    markdown(cells) {
+      const names = columns(cells);
+      const ratios = new Map(names.map((p) => [p, []]));
+      const rows = rowsOf(cells).map((model) => {
+        const at = (p) => cells.find((c) => c.model === model && c.peer === p);
+        const ours = at("minnow");
+        const mine = ours && !ours.error && pick(ours);
+        return [
+          model,
+          ...names.map((p) => {
+            const c = at(p);
+            const s = c && !c.error && pick(c);
+            if (!s) return c ? failed(c) : "–";
+            const mark = c.busy ? " \\*" : "";
+            if (p === "minnow" || !mine) return range(s) + mark;
+            const [m, b] = [s.median / mine.median, s.min / mine.min];
+            ratios.get(p).push([m, b]);
+            return `${range(s)}${mark} **× ${m.toFixed(2)}** (${b.toFixed(2)})`;
+          }),
+        ];
+      });
+      const mean = (list, i) => geometricMean(list.map((r) => r[i])).toFixed(2);
+      const last = names.map((p) => {
+        const list = ratios.get(p);
+        return list.length ? `**× ${mean(list, 0)}** (${mean(list, 1)})` : "";
+      });
+      return grid(["network", ...names.map((p) => peers[p].title)], [...rows, ["geometric mean", ...last]]);
+    },
+  };
+}
+
+/** One row a peer: the parts of a cold start. */
+const cold = {
+  pick: (c) => c.cold,
+  markdown(cells) {
+    const head = [
+      "network",
+      "peer",
+      "cold start, ms",
+      "÷ Minnow's",
+      "load",
+      "first run",
+      "second",
+      "third",
+      "steady",
+    ];
+    const rows = cells.map((c) => {
+      if (c.error || !c.cold) return [c.model, peers[c.peer].title, failed(c), ...Array(6).fill("")];
+      const ours = cells.find((o) => o.model === c.model && o.peer === "minnow")?.cold;
+      const ratio = ours
+        ? `${(c.cold.median / ours.median).toFixed(2)} (${(c.cold.min / ours.min).toFixed(2)})`
+        : "";
+      const mark = c.busy ? " \\*" : "";
+      return [
+        c.model,
+        peers[c.peer].title,
+        range(c.cold) + mark,
+        ratio,
+        ...[c.load, ...c.calls, c.time.min].map(digits),
+      ];
+    });
+    return grid(head, rows);
+  },
+};
+
+const memory = {
+  pick: (c) => c.rss && { median: c.rss / 2 ** 20 },
+  unit: "MB",
+  markdown(cells) {
+    const head = ["network", "peer", "peak RSS, MB", "wasm memory", "weights", "arena (bound)", "scratch"];
+    const rows = cells.map((c) => {
+      if (c.error || !c.rss) return [c.model, peers[c.peer].title, failed(c), ...Array(4).fill("")];
+      const d = c.details;
+      const parts = d
+        ? [mb(d.memory.weights), `${mb(d.memory.arena)} (${mb(d.bound)})`, mb(d.memory.scratch)]
+        : ["", "", ""];
+      return [c.model, peers[c.peer].title, mb(c.rss), c.wasm ? mb(c.wasm) : "native", ...parts];
+    });
+    return grid(head, rows);
+  },
+};
+
+export const views = { steady: timed((c) => c.time), cold, memory };
+
+/** @returns {string} Markdown of all blocks */
+export const markdown = (cells, view) =>
+  blocks(cells)
+    .map(({ title, cells: list }) => `### ${title}\n\n${views[view].markdown(list)}`)
+    .join("\n\n");
+
+/** @returns {{ title, categories: string[], unit: string, series: { name, values: (number | null)[] }[] }[]} */
+export function charts(cells, view) {
+  const { pick, unit = "ms" } = views[view];
+  return blocks(cells).map(({ title, cells: list }) => {
+    const categories = rowsOf(list);
+    const value = (model, peer) => {
+      const c = list.find((x) => x.model === model && x.peer === peer);
+      return (c && !c.error && pick(c)?.median) ?? null;
+    };
+    const ratio = view === "steady";
+    return {
+      title: ratio ? `${title}: time ÷ Minnow's` : title,
+      categories,
+      unit: ratio ? "×" : unit,
+      series: columns(list).map((peer) => ({
+        name: peers[peer].title,
+        values: categories.map((m) => {
+          const [v, ours] = [value(m, peer), value(m, "minnow")];
+          return v && ratio ? (ours ? v / ours : null) : v;
+        }),
+      })),
+    };
+  });
+}

@@ -1,0 +1,64 @@
+// Who is measured, in which package, what each reads and where it runs. An adapter is a module with
+//   load({ files, threads, assets, options }) → { info, inputs: [{ dtype, shape }], run(arrays) → arrays, memory?() }
+// that imports its runtime inside load (start-up counts), and works unchanged in Node and in a page where
+// the package does. `assets` is where the package's own wasm files lie: a folder in Node, a URL in a page.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const benchDir = fileURLToPath(new URL("..", import.meta.url));
+const T = "@tensorflow/";
+
+export const peers = {
+  minnow: { title: "Minnow", adapter: "minnow.mjs", format: "minnow", hosts: ["node", "page"] },
+  "ort-node": {
+    title: "onnxruntime-node",
+    adapter: "ort_node.mjs",
+    format: "onnx",
+    hosts: ["node"],
+    package: "onnxruntime-node",
+    native: true, // no engine flag reaches it
+  },
+  "ort-web": {
+    title: "ONNX Runtime Web",
+    adapter: "ort_web.mjs",
+    format: "onnx",
+    hosts: ["node", "page"],
+    package: "onnxruntime-web",
+    assets: "onnxruntime-web/dist/",
+  },
+  litert: {
+    title: "LiteRT.js",
+    adapter: "litert.mjs",
+    format: "tflite",
+    hosts: ["page"],
+    package: "@litertjs/core",
+    assets: "@litertjs/core/wasm/",
+  },
+  tflite: {
+    title: "tfjs-tflite",
+    adapter: "tflite.mjs",
+    format: "tflite",
+    hosts: ["page"],
+    package: `${T}tfjs-tflite`,
+    assets: `${T}tfjs-tflite/wasm/`,
+  },
+  tfjs: {
+    title: "TensorFlow.js",
+    adapter: "tfjs.mjs",
+    format: "tfjs",
+    hosts: ["node", "page"],
+    package: `${T}tfjs-backend-wasm`,
+    assets: `${T}tfjs-backend-wasm/dist/`,
+    nodeThreads: 1, // its wasm backend has no threads in Node
+  },
+};
+
+/** The installed version. */
+export function version(name) {
+  const { package: id } = peers[name];
+  const file = id
+    ? join(benchDir, "node_modules", id, "package.json")
+    : join(benchDir, "../packages/minnow/package.json");
+  return JSON.parse(readFileSync(file, "utf8")).version;
+}

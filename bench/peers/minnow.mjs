@@ -1,0 +1,22 @@
+// Minnow, from a converted .minnow file: what an app ships.
+import { load as loadModel } from "../../packages/minnow/dist/run.js";
+
+export async function load({ files, threads, options }) {
+  const model = await loadModel(files.pop(), { threads, ...options });
+  const inputs = model.inputs.map(({ dtype, shape }) => ({
+    dtype,
+    shape: shape.map((d) => (d > 0 ? d : 1)),
+  }));
+  return {
+    inputs,
+    async run(x) {
+      const out = await model.run(Object.fromEntries(model.inputs.map((t, i) => [t.name, x[i]])));
+      return model.outputs.map((t) => out[t.name].data);
+    },
+    /** Bytes: weights, arena, scratch; and what ran. */
+    async describe() {
+      const { memory, arena, threads: used, notes } = await model.report();
+      return { memory, bound: arena.bound, threads: used.used, reason: used.reason, notes };
+    },
+  };
+}

@@ -1,0 +1,13 @@
+// onnxruntime-node: native, its CPU provider.
+import { session } from "./ort_session.mjs";
+
+export async function load({ files, threads }) {
+  const { default: ort } = await import("onnxruntime-node");
+  return session(ort, files.pop(), {
+    executionProviders: ["cpu"],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: "all",
+    logSeverityLevel: 3,
+  });
+}
