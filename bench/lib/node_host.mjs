@@ -4,13 +4,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { benchDir, peers } from "../peers/index.mjs";
 
-/** A path, or the major version of one of the pinned packages. */
+/** A path, or the major version of one of the pinned packages; the pinned 24 where nothing is said. */
 export function findNode(which) {
-  if (!which) return process.execPath;
+  const pinned = (major) => join(benchDir, "node_modules", `node-${major}`, "bin/node");
+  if (!which) return existsSync(pinned(24)) ? pinned(24) : process.execPath;
   if (!/^\d+$/.test(which)) return which;
-  const path = join(benchDir, "node_modules", `node-${which}`, "bin/node");
-  if (!existsSync(path)) throw new Error(`Node ${which} is not there: cd bench && npm ci --ignore-scripts`);
-  return path;
+  if (!existsSync(pinned(which))) throw new Error(`no Node ${which}: cd bench && npm ci --ignore-scripts`);
+  return pinned(which);
 }
 
 export function nodeHost({ node, wrap, timeout }) {

@@ -14,7 +14,7 @@ const html =
 
 export async function pageHost({ isolated, timeout, wrap, names }) {
   const files = new Map([["/", Buffer.from(html)]]);
-  for (const peer of names)
+  for (const peer of names.filter((p) => peers[p].hosts.includes("page")))
     for (const [name, contents] of await bundle(peer)) files.set(`/bundle/${peer}/${name}`, contents);
   const server = await serve(files, isolated);
   const base = `http://127.0.0.1:${server.address().port}`;
