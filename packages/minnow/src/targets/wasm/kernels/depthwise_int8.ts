@@ -5,7 +5,7 @@
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Op } from "../opcodes.js";
 import type { Packed } from "../kernel.js";
-import type { TapEmitter, TapMath, TileTaps } from "./depthwise_taps.js";
+import type { TapMath, TapTile } from "./depthwise_taps.js";
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import type { IntegerProduct } from "./products.js";
@@ -19,15 +19,16 @@ export function int8Taps(
   const [kh, kw] = kernel;
   const pairs = Math.ceil(kh / 2);
   return {
-    name: "i16_dw",
-    key: signed ? "s8" : "u8",
+    name: signed ? "s8_dw" : "u8_dw",
     vectors: 2,
-    tailVectors: 2,
     inputBytes: 1,
     weightBytes: 16 * pairs * kw,
     outside: product.zx,
     packed: packRowPairs(m, kernel, product.zw),
-    begin: (f, zeroPoint) => new Int8Taps(f, kernel, signed, zeroPoint),
+    begin(f, zeroPoint) {
+      const taps = new Int8Taps(f, kernel, signed, zeroPoint);
+      return (t) => taps.tile(t);
+    },
   };
 }
 
@@ -55,7 +56,7 @@ function packRowPairs(m: Matrix, [kh, kw]: readonly [number, number], zero: read
 const low = [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23];
 const high = low.map((b) => b + 8);
 
-class Int8Taps implements TapEmitter {
+class Int8Taps {
   readonly #zero: Local;
   private readonly a: Local;
   private readonly b: Local;
@@ -81,39 +82,18 @@ class Int8Taps implements TapEmitter {
     f.op("i16x8.splat").set(this.#zero);
   }
 
-  tile({ acc, pointers, w, lo, hi, pitch, stride, dilation }: TileTaps): void {
+  tile({ acc: [acc = []], w, walk }: TapTile): void {
     const { f } = this;
     const [kh, kw] = this.kernel;
     for (let y = 0; y < kh; y += 2)
-      for (let i = lo; i < hi; i++) {
-        const users = acc
-          .map((a, t) => ({ a, x: (i - t * stride) / dilation }))
-          .filter(({ x }) => Number.isInteger(x) && x >= 0 && x < kw);
-        if (users.length === 0) continue;
-        const at = (i - lo) * pitch;
+      walk(y + 1 < kh ? [y, y + 1] : [y], (users, [first, second]) => {
         this.#column(
-          () => void f.get(pointers[y] as Local).mem(this.#load, at),
-          y + 1 < kh && (() => void f.get(pointers[y + 1] as Local).mem(this.#load, at)),
+          () => void f.get(first as Local).mem(this.#load),
+          second !== undefined && (() => void f.get(second).mem(this.#load)),
         );
-        for (const { a, x } of users) this.#multiply(a, w, (y >> 1) * kw + x);
-      }
-  }
-
-  single(acc: readonly Local[], table: Local, at: Local, w: Local): void {
-    const { f } = this;
-    const [kh, kw] = this.kernel;
-    const input = (y: number, x: number) => (): void =>
-      void f
-        .get(table)
-        .load(4 * (y * kw + x))
-        .get(at)
-        .op("i32.add")
-        .mem(this.#load);
-    for (let y = 0; y < kh; y += 2)
-      for (let x = 0; x < kw; x++) {
-        this.#column(input(y, x), y + 1 < kh && input(y + 1, x));
-        this.#multiply(acc, w, (y >> 1) * kw + x);
-      }
+        for (const { column, tap } of users)
+          this.#multiply(acc[column] as readonly Local[], w, (y >> 1) * kw + tap);
+      });
   }
 
   /** lo, hi = two rows of a column, channel by channel; `second` false: zeros. */
@@ -137,13 +117,13 @@ class Int8Taps implements TapEmitter {
 
   #multiply(acc: readonly Local[], w: Local, tap: number): void {
     const { f } = this;
-    [this.#lo, this.#hi].forEach((x, v) => {
-      f.get(acc[v] as Local)
-        .get(x)
+    acc.forEach((a, v) => {
+      f.get(a)
+        .get(v ? this.#hi : this.#lo)
         .get(w)
         .vload(32 * tap + 16 * v)
         .op("i32x4.dot_i16x8_s", "i32x4.add")
-        .set(acc[v] as Local);
+        .set(a);
     });
   }
 }

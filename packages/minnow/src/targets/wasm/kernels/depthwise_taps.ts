@@ -1,127 +1,138 @@
 // The arithmetic of depth-wise kernels: how taps of a tile are multiplied and summed, apart from how
-// rows and tiles are walked (depthwise.ts).
+// rows and tiles are walked (depthwise_rows.ts, depthwise_tile.ts). Whatever the tile, an output's taps
+// are summed row by row and along x, so that all tiles give the same bits.
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Packed } from "../kernel.js";
 import { type Matrix, packTaps } from "./pack.js";
 
-/** A tile's outputs along x for one block of channels. */
-export interface TileTaps {
-  /** [output][vector of 4 channels] */
-  readonly acc: readonly (readonly Local[])[];
-  /** One a kernel row, at the tile's column `lo`. */
-  readonly pointers: readonly Local[];
+/** A tile's outputs for one block of channels. */
+export interface TapTile {
+  /** [output row][output along x][vector of 4 channels] */
+  readonly acc: readonly (readonly (readonly Local[])[])[];
+  /** Input rows from one output row to the next. */
+  readonly stride: number;
   /** Address of the block's weights. */
   readonly w: Local;
-  /** Columns lo…hi−1 of the tile's window are inside the image. */
-  readonly lo: number;
-  readonly hi: number;
-  readonly pitch: number;
-  readonly stride: number;
-  readonly dilation: number;
-}
-
-export interface TapEmitter {
-  tile(t: TileTaps): void;
-  /** One output: tap t's input is at table[t] + at. */
-  single(acc: readonly Local[], table: Local, at: Local, w: Local): void;
+  /**
+   * Goes along some input rows of the tile, from left to right: for each column that is read, who needs it
+   * at which kx, and its address in each row.
+   */
+  walk(
+    rows: readonly number[],
+    visit: (users: readonly { column: number; tap: number }[], at: readonly Local[]) => void,
+  ): void;
 }
 
 export interface TapMath {
   readonly name: string;
-  readonly key: string;
-  /** Vectors of 4 channels in a block, and in the blocks after the last whole one. */
+  /** Vectors of 4 channels in a block. */
   readonly vectors: number;
-  readonly tailVectors: number;
   /** Bytes of an input element; of weights per vector of channels. */
   readonly inputBytes: number;
   readonly weightBytes: number;
   /** How input outside the image reads, as a byte. */
   readonly outside: number;
   readonly packed: Packed;
-  /** Called once per function, before its loops. */
-  begin(f: FunctionBuilder, zeroPoint: () => void): TapEmitter;
+  /** Called once per function, before its loops; returns what emits a tile. */
+  begin(f: FunctionBuilder, zeroPoint: () => void): (t: TapTile) => void;
 }
 
-/** float32, weights [C/4][tap][4]. @param vectors 2 lets V8 pair them into 256 bits */
+/** float32, weights [block][tap][4·vectors]. @param vectors 2 lets V8 pair them into 256 bits */
 export function floatTaps(
   m: Matrix,
   kernel: readonly [number, number],
   fma: boolean,
-  vectors: number,
+  vectors: 1 | 2,
 ): TapMath {
-  const taps = kernel[0] * kernel[1];
   return {
     name: "f32_dw",
-    key: `b${vectors}`,
     vectors,
-    tailVectors: 1,
     inputBytes: 4,
-    weightBytes: 16 * taps,
+    weightBytes: 16 * kernel[0] * kernel[1],
     outside: 0,
-    packed: packTaps(m),
-    begin: (f) => new FloatTaps(f, kernel, fma),
+    packed: packTaps(m, vectors === 1 ? 4 : 8),
+    begin(f) {
+      const taps = new FloatTaps(f, kernel, fma, vectors);
+      return (t) => taps.tile(t);
+    },
   };
 }
 
-class FloatTaps implements TapEmitter {
-  readonly #inputs: Local[] = [];
-  readonly #weights: Local[] = [];
+/** A kernel row that meets an output row of the tile. */
+interface Pair {
+  readonly row: number;
+  readonly ky: number;
+}
+
+/** Live vectors that leave x86 one register for the constants of an epilogue. */
+const registers = 15;
+
+/**
+ * A column of inputs is one vector at a time; the weights of the kernel rows that meet it stay in registers
+ * along x, and from one input row to the next where two output rows need them.
+ */
+class FloatTaps {
+  readonly #input: Local[];
+  /** Weights [slot][kx][vector], and the kernel row that a slot holds. */
+  readonly #weights: Local[][][] = [];
+  #held: (number | undefined)[] = [];
 
   constructor(
     private readonly f: FunctionBuilder,
     private readonly kernel: readonly [number, number],
     private readonly fma: boolean,
-  ) {}
+    private readonly vectors: number,
+  ) {
+    this.#input = f.someLocals(vectors, "v128");
+  }
 
-  tile({ acc, pointers, w, lo, hi, pitch, stride, dilation }: TileTaps): void {
-    const { f } = this;
+  tile(t: TapTile): void {
     const [kh, kw] = this.kernel;
-    const vectors = acc[0]?.length ?? 0;
-    const input = (i: number, v: number): Local => slot(f, this.#inputs, i * vectors + v);
-    for (let y = 0; y < kh; y++) {
-      const loaded = new Set<number>();
-      for (let x = 0; x < kw; x++) {
-        const users = acc
-          .map((a, t) => ({ a, i: t * stride + x * dilation }))
-          .filter(({ i }) => i >= lo && i < hi);
-        if (users.length === 0) continue;
-        for (const { i } of users) {
-          if (loaded.has(i)) continue;
-          loaded.add(i);
-          for (let v = 0; v < vectors; v++)
-            f.get(pointers[y] as Local)
-              .vload((i - lo) * pitch + 16 * v)
-              .set(input(i, v));
-        }
-        for (let v = 0; v < vectors; v++)
-          f.get(w)
-            .vload(16 * (v * kh * kw + y * kw + x))
-            .set(slot(f, this.#weights, v));
-        for (const { a, i } of users)
-          for (let v = 0; v < vectors; v++)
-            this.#multiply(a[v] as Local, input(i, v), slot(f, this.#weights, v));
-      }
+    const rows = (t.acc.length - 1) * t.stride + kh;
+    const outputs = t.acc.length * (t.acc[0]?.length ?? 0);
+    this.#held = [];
+    for (let y = 0; y < rows; y++) {
+      const pairs = t.acc.map((_, row) => ({ row, ky: y - row * t.stride }));
+      const meet = pairs.filter(({ ky }) => ky >= 0 && ky < kh);
+      const together = outputs + meet.length * kw + (this.fma ? 1 : 2) <= registers;
+      for (const some of together ? [meet] : meet.map((p) => [p])) if (some.length) this.#row(t, y, some);
     }
   }
 
-  single(acc: readonly Local[], table: Local, at: Local, w: Local): void {
+  #row(t: TapTile, y: number, pairs: readonly Pair[]): void {
     const { f } = this;
-    const taps = this.kernel[0] * this.kernel[1];
-    const x = slot(f, this.#inputs, 0);
-    const wv = slot(f, this.#weights, 0);
-    for (let t = 0; t < taps; t++)
-      acc.forEach((a, v) => {
-        f.get(table)
-          .load(4 * t)
-          .get(at)
-          .op("i32.add")
+    const vectors = t.acc[0]?.[0]?.length ?? 0;
+    this.#hold(t.w, pairs, vectors);
+    t.walk([y], (users, [at]) => {
+      for (let v = 0; v < vectors; v++)
+        f.get(at as Local)
           .vload(16 * v)
-          .set(x);
-        f.get(w)
-          .vload(16 * (v * taps + t))
-          .set(wv);
-        this.#multiply(a, x, wv);
-      });
+          .set(this.#input[v] as Local);
+      for (const { row, ky } of pairs)
+        for (const { column, tap } of users)
+          for (let v = 0; v < vectors; v++) {
+            const w = this.#weights[this.#held.indexOf(ky)]?.[tap]?.[v] as Local;
+            this.#multiply(t.acc[row]?.[column]?.[v] as Local, this.#input[v] as Local, w);
+          }
+    });
+  }
+
+  /** Loads the kernel rows that no slot holds into slots that are not needed. */
+  #hold(w: Local, pairs: readonly Pair[], vectors: number): void {
+    const { f } = this;
+    const kw = this.kernel[1];
+    for (const { ky } of pairs) {
+      if (this.#held.includes(ky)) continue;
+      let slot = this.#held.findIndex((k) => pairs.every((p) => p.ky !== k));
+      if (slot < 0) slot = this.#held.length;
+      this.#held[slot] = ky;
+      this.#weights[slot] ??= Array.from({ length: kw }, () => f.someLocals(this.vectors, "v128"));
+      for (let x = 0; x < kw; x++)
+        for (let v = 0; v < vectors; v++)
+          f.get(w)
+            .vload(16 * ((ky * kw + x) * this.vectors + v))
+            .set(this.#weights[slot]?.[x]?.[v] as Local);
+    }
   }
 
   #multiply(acc: Local, x: Local, w: Local): void {
@@ -130,10 +141,4 @@ class FloatTaps implements TapEmitter {
     else f.get(acc).get(x).get(w).op("f32x4.mul", "f32x4.add");
     f.set(acc);
   }
-}
-
-/** The i-th of a growing list of vector locals. */
-export function slot(f: FunctionBuilder, list: Local[], i: number): Local {
-  while (list.length <= i) list.push(f.local("v128"));
-  return list[i] as Local;
 }

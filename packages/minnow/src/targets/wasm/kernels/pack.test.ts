@@ -84,7 +84,7 @@ for (const type of ["float32", "float16"] as const) {
     for (const [each, k] of sizes) {
       const m = matrix(type, { offset: 2, n: 3 * each, k, nStride: k, kStride: 1 });
       checkFloats(m, packPanels(m, 3), 8, 3);
-      checkFloats(m, packTaps(m), 4, 1);
+      checkFloats(m, packTaps(m, 4), 4, 1);
     }
   });
 }

@@ -44,11 +44,11 @@ export function packPanels(m: Matrix, groups = 1): Packed {
   };
 }
 
-/** Depth-wise weights [channel][tap] as [C/4][tap][4]. */
-export const packTaps = (m: Matrix): Packed => ({
-  key: `taps:${matrixKey(m)}`,
-  bytes: 16 * Math.ceil(m.n / 4) * m.k,
-  pack: packRows(m, 1, { type: m.dtype as Source, lanes: 4, words: m.k }) as Pack,
+/** Depth-wise weights [channel][tap] as [C/lanes][tap][lanes]. */
+export const packTaps = (m: Matrix, lanes: 4 | 8): Packed => ({
+  key: `taps${lanes}:${matrixKey(m)}`,
+  bytes: 4 * roundUp(m.n, lanes) * m.k,
+  pack: packRows(m, 1, { type: m.dtype as Source, lanes, words: m.k }) as Pack,
 });
 
 /** Calls back with every element's place in the source, its panel, its lane there, and k. */

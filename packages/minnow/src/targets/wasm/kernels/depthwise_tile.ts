@@ -1,0 +1,154 @@
+// The tile of depth-wise kernels: rows × columns of outputs for all channels, so that inputs and weights
+// are loaded once for all of them. Pixel pitches are arguments, addresses walk along x by adding them: as
+// fast as immediates (the adders are idle), and layers share code whatever their channels. A tile at the
+// left or right border is code of its own that knows which columns of its window lie inside the image
+// (asking for each column took 8 %).
+import type { FunctionBuilder, Local } from "../assembler.js";
+import type { Layout } from "./arguments.js";
+import { type Epilogue, EpilogueCode } from "./epilogue.js";
+import type { TapMath, TapTile } from "./depthwise_taps.js";
+
+/** What the code of a kernel depends on; sizes of one tile are in `TileSize`. */
+export interface DepthSpec {
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  readonly padLeft: number;
+  /** There are whole blocks of channels, and so many channels behind the last one. */
+  readonly whole: boolean;
+  readonly rest: number;
+  readonly math: TapMath;
+  readonly epilogue: Epilogue;
+  readonly fma: boolean;
+}
+
+/** Outputs of a tile, and which columns of its window are inside the image: lo…hi−1. */
+export interface TileSize {
+  readonly rows: number;
+  readonly columns: number;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/** Distinct input rows under so many rows of outputs; more than one only where dilation is 1. */
+export const inputRows = (s: Pick<DepthSpec, "kernel" | "stride">, rows: number): number =>
+  (rows - 1) * s.stride[0] + s.kernel[0];
+
+/** Columns under a tile. */
+export const spanOf = (s: Pick<DepthSpec, "kernel" | "stride" | "dilation">, columns: number): number =>
+  (columns - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1;
+
+const [args, pixel, tiles, firstRow] = [0, 1, 2, 3];
+
+/** (args, first output pixel, tiles ≥ 1, addresses of the input rows at the first column inside). */
+export class DepthTile {
+  readonly #acc: Local[][][];
+  readonly #rows: Local[];
+  private readonly pitch: Local;
+  /** In locals: V8 11 would finish one output after the other if loads stood between the stores. */
+  private readonly outPitch: Local;
+  private readonly outRow: Local;
+
+  constructor(
+    private readonly f: FunctionBuilder,
+    private readonly layout: Layout<string>,
+    private readonly s: DepthSpec,
+    private readonly size: TileSize,
+  ) {
+    this.#rows = f.someLocals(inputRows(s, size.rows), "i32");
+    this.#acc = Array.from({ length: size.rows }, () =>
+      Array.from({ length: size.columns }, () => f.someLocals(s.math.vectors, "v128")),
+    );
+    this.pitch = layout.local(f, args, "xPitch");
+    this.outPitch = layout.local(f, args, "outPitch");
+    this.outRow = layout.local(f, args, "outRow");
+  }
+
+  emit(): void {
+    const { f, layout, s, size } = this;
+    const { math } = s;
+    const arg = (name: string): FunctionBuilder => layout.push(f, args, name);
+    const [zero, at, w, out] = [f.local(), f.local(), f.local(), f.local()];
+    arg("out").get(pixel).get(this.outPitch).op("i32.mul", "i32.add").set(at);
+    const code = new EpilogueCode(f, s.epilogue, arg, s, math.vectors, zero, zero);
+    const taps = math.begin(f, () => void arg("zeroPoint"));
+    const block = (vectors: number, channels: number): void => {
+      const acc = this.#acc.map((row) => row.map((a) => a.slice(0, vectors)));
+      code.init(acc.flat());
+      taps({ ...this.#tapTile(acc), w });
+      code.load();
+      this.#each(acc, (a, r, t) => code.finish(a, () => this.#pixel(r, t)));
+      this.#store(code, acc, channels, out);
+      code.advance(4 * vectors);
+      f.inc(w, vectors * math.weightBytes).inc(out, 4 * vectors * s.epilogue.outBytes);
+      for (const p of this.#rows) f.inc(p, 4 * vectors * math.inputBytes);
+    };
+    f.repeat(tiles, () => {
+      this.#rows.forEach((p, y) => f.get(firstRow + y).set(p));
+      arg("weights").set(w).get(at).set(out);
+      code.rewind(zero);
+      if (s.whole) {
+        const n = layout.local(f, args, "blocks");
+        f.repeat(n, () => block(math.vectors, 4 * math.vectors));
+      }
+      if (s.rest) block(Math.ceil(s.rest / 4), s.rest);
+      f.get(this.outPitch).i32(size.columns).op("i32.mul").get(at).op("i32.add").set(at);
+      f.inc(pixel, size.columns);
+      this.#rows.forEach((_, y) => {
+        const to = firstRow + y;
+        f.get(this.pitch)
+          .i32(size.columns * s.stride[1])
+          .op("i32.mul")
+          .get(to)
+          .op("i32.add")
+          .set(to);
+      });
+    });
+  }
+
+  /** How taps find their inputs. */
+  #tapTile(acc: Local[][][]): Omit<TapTile, "w"> {
+    const { f, s, size } = this;
+    const [stride, dilation] = [s.stride[1], s.dilation[1]];
+    const walk: TapTile["walk"] = (rows, visit) => {
+      const from = f.someLocals(rows.length, "i32");
+      from.forEach((q, y) => f.get(this.#rows[rows[y] as number] as Local).set(q));
+      for (let i = size.lo; i < size.hi; i++) {
+        const users: { column: number; tap: number }[] = [];
+        for (let t = 0; t < size.columns; t++) {
+          const tap = (i - t * stride) / dilation;
+          if (Number.isInteger(tap) && tap >= 0 && tap < s.kernel[1]) users.push({ column: t, tap });
+        }
+        if (users.length > 0) visit(users, from);
+        if (i < size.hi - 1) for (const q of from) f.incBy(q, this.pitch);
+      }
+      f.free("i32", ...from);
+    };
+    return { acc, stride: s.stride[0], walk };
+  }
+
+  #each(acc: Local[][][], visit: (a: Local[], row: number, column: number) => void): void {
+    acc.forEach((row, r) => row.forEach((a, t) => visit(a, r, t)));
+  }
+
+  #pixel(row: number, column: number): void {
+    const { f, layout } = this;
+    f.get(pixel).i32(column).op("i32.add");
+    if (row) layout.push(f, args, "ow").i32(row).op("i32.mul", "i32.add");
+  }
+
+  #store(code: EpilogueCode, acc: Local[][][], channels: number, out: Local): void {
+    const { f, size } = this;
+    const to = f.local();
+    this.#each(acc, (a, r, t) => {
+      if (t === 0) {
+        f.get(out);
+        if (r) f.get(this.outRow).i32(r).op("i32.mul", "i32.add");
+        f.set(to);
+      }
+      code.storeAt(a, channels, to, 0);
+      if (t < size.columns - 1) f.incBy(to, this.outPitch);
+    });
+    f.free("i32", to);
+  }
+}
