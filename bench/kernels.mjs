@@ -4,7 +4,7 @@
 // A layer's figure is its fastest of several batches on warm data; nets are the sum of their layers.
 import { parseArgs } from "node:util";
 import { Bench, convCase } from "../packages/minnow/dist/targets/wasm/kernels/harness.js";
-import { ModuleBuilder } from "../packages/minnow/dist/targets/wasm/assembler.js";
+import { ModuleBuilder, moduleImports } from "../packages/minnow/dist/targets/wasm/assembler.js";
 import { tunedKernels } from "../packages/minnow/dist/targets/wasm/kernels/index.js";
 import { probeEngine } from "../packages/minnow/dist/targets/wasm/probe.js";
 
@@ -134,7 +134,7 @@ function peak() {
     "peak",
   );
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const run = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } }).exports.peak;
+  const run = new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory)).exports.peak;
   const ms = fastest(() => run(100000), 300);
   return (100000 * n * 8) / ms / 1e6;
 }

@@ -3,7 +3,7 @@
 // engine lacks them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type FunctionBuilder, ModuleBuilder, type WasmType } from "./assembler.js";
+import { type FunctionBuilder, ModuleBuilder, moduleImports, type WasmType } from "./assembler.js";
 import { byteSink } from "./bytes.js";
 import { type Op, opcodes } from "./opcodes.js";
 
@@ -120,7 +120,7 @@ function run(op: Op, ...x: number[]): number | bigint {
     "f",
   );
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory));
   return (exports.f as () => number | bigint)();
 }
 
@@ -292,7 +292,8 @@ function runBits(op: Op, x: readonly number[]): number {
   );
   const memory = new WebAssembly.Memory({ initial: 1 });
   return (
-    new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } }).exports.f as () => number
+    new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory)).exports
+      .f as () => number
   )();
 }
 
@@ -319,7 +320,7 @@ test("control flow, locals, calls and memory", () => {
     "sum",
   );
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory));
   const sum = exports.sum as (n: number) => number;
   assert.equal(sum(10), 385);
   assert.equal(sum(3), -1);

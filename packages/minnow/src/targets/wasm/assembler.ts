@@ -155,6 +155,11 @@ export class FunctionBuilder {
     this.code.byte(0x0f);
     return this;
   }
+  /** This thread's scratch: the one global that every module imports. */
+  scratch(): this {
+    this.code.byte(0x23).byte(0);
+    return this;
+  }
   call(func: number): this {
     this.code.byte(0x10).u32(func);
     return this;
@@ -182,7 +187,12 @@ interface Func {
   readonly exported: string | undefined;
 }
 
-/** A module that imports one memory ("env" "memory") and exports functions. */
+/** What every module imports; `scratch` is the address of the thread's own scratch. */
+export const moduleImports = (memory: WebAssembly.Memory, scratch = 0) => ({
+  env: { memory, scratch: new WebAssembly.Global({ value: "i32", mutable: true }, scratch) },
+});
+
+/** A module that imports one memory and the scratch address, and exports functions. */
 export class ModuleBuilder {
   readonly #types: string[] = [];
   readonly #functions: Func[] = [];
@@ -234,7 +244,7 @@ export class ModuleBuilder {
       }
     });
     section(out, 2, (s) => {
-      s.u32(1).name("env").name("memory").byte(2);
+      s.u32(2).name("env").name("scratch").bytes([3, 0x7f, 1]).name("env").name("memory").byte(2);
       if (memory.maximum === undefined) s.byte(0).u32(0);
       else
         s.byte(memory.shared ? 3 : 1)

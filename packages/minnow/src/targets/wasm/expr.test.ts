@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as e from "../../compiler/expr.js";
 import { evaluator, erf64, type Value } from "../reference/evaluate.js";
-import { ModuleBuilder, type WasmType } from "./assembler.js";
+import { ModuleBuilder, moduleImports, type WasmType } from "./assembler.js";
 import { isVectorizable, prepareScalar, prepareVector } from "./expr.js";
 
 const floats = [
@@ -77,7 +77,7 @@ function runAll(
   pairs.forEach((pair, n) =>
     pair.forEach((v, slot) => write(types[slot] as e.ScalarType, place(n, slot), v)),
   );
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory));
   (exports.f as (at: number, steps: number) => void)(0, steps);
   return pairs.map((_, n) => {
     const p = place(n, 2);

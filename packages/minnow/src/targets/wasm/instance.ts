@@ -6,7 +6,7 @@ import { count } from "../../graph/dim.js";
 import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
 import type { HostKernel } from "../host/index.js";
-import { ModuleBuilder } from "./assembler.js";
+import { ModuleBuilder, moduleImports } from "./assembler.js";
 import { baseline, type Engine } from "./engine.js";
 import { Heap } from "./heap.js";
 import type { ArgWord, Pack, Packed, PlannedKernel } from "./kernel.js";
@@ -83,7 +83,8 @@ export class WasmModel {
   private readonly engine: Engine;
   private readonly maxMemory: number;
   #heap = new Heap(reserved);
-  #memory: WebAssembly.Memory | null = null;
+  /** The memory and this thread's scratch address; null once disposed. */
+  #imports: ReturnType<typeof moduleImports> | null = moduleImports(new WebAssembly.Memory({ initial: 1 }));
   readonly #functions = new Map<string, KernelFunction>();
   readonly #shared = new Map<TypedArray | string, Shared>();
   readonly #regions = {
@@ -149,7 +150,7 @@ export class WasmModel {
       if (!this.#shared.has(b)) weights += b.byteLength;
     const scratch = Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0));
     const grown = Math.max(0, program.arenaBytes - this.#regions.arena.bytes);
-    const total = weights + grown + scratch + (this.#memory?.buffer.byteLength ?? 0);
+    const total = weights + grown + scratch + this.#buffer().byteLength;
     const mb = (n: number): string => `${(n / 1048576).toFixed(1)} MB`;
     if (total > this.maxMemory)
       throw new ModelError(
@@ -186,8 +187,7 @@ export class WasmModel {
     const keys = [...missing.keys()];
     keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as Pack).emit(m)));
     const bytes = m.build();
-    this.#memory ??= new WebAssembly.Memory({ initial: 1 });
-    const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: this.#memory } });
+    const { instance } = await WebAssembly.instantiate(bytes, this.#env());
     keys.forEach((key, i) => this.#functions.set(key, instance.exports[`k${i}`] as KernelFunction));
     this.modulesCompiled++;
     this.codeBytes += bytes.length;
@@ -262,11 +262,12 @@ export class WasmModel {
 
   #grow(): void {
     const pages = Math.ceil(this.#heap.bytes / 65536);
-    this.#memory ??= new WebAssembly.Memory({ initial: 1 });
-    const have = this.#memory.buffer.byteLength / 65536;
+    const { memory, scratch } = this.#env().env;
+    scratch.value = this.#regions.scratch.at;
+    const have = memory.buffer.byteLength / 65536;
     if (pages > have) {
       try {
-        this.#memory.grow(pages - have);
+        memory.grow(pages - have);
       } catch (cause) {
         throw new ModelError("out_of_memory", `the engine gives no ${pages * 64} KiB of memory`, { cause });
       }
@@ -276,9 +277,12 @@ export class WasmModel {
     this.#u8().fill(0, this.#regions.zeros.at, this.#regions.zeros.at + this.#regions.zeros.bytes);
   }
 
+  #env(): ReturnType<typeof moduleImports> {
+    if (!this.#imports) throw new ModelError("disposed", "the model was disposed");
+    return this.#imports;
+  }
   #buffer(): ArrayBuffer {
-    if (!this.#memory) throw new ModelError("disposed", "the model was disposed");
-    return this.#memory.buffer;
+    return this.#env().env.memory.buffer;
   }
   #u8(): Uint8Array {
     return new Uint8Array(this.#buffer());
@@ -318,7 +322,7 @@ export class WasmModel {
       case "packed":
         return (this.#shared.get(c.packed[w.index] as string)?.at as number) + (w.at ?? 0);
       case "scratch":
-        return this.#regions.scratch.at + (w.at ?? 0);
+        return w.at ?? 0;
       case "zero":
         return this.#regions.zeros.at;
       case "error":
@@ -408,7 +412,7 @@ export class WasmModel {
     for (const s of this.#shared.values()) weights += s.bytes;
     const { arena, scratch, zeros } = this.#regions;
     return {
-      total: this.#memory?.buffer.byteLength ?? 0,
+      total: this.#imports?.env.memory.buffer.byteLength ?? 0,
       weights,
       arena: arena.bytes,
       scratch: scratch.bytes,
@@ -418,7 +422,7 @@ export class WasmModel {
 
   /** Drops the memory and all code. */
   dispose(): void {
-    this.#memory = null;
+    this.#imports = null;
     this.#functions.clear();
     this.#shared.clear();
     this.#heap = new Heap(reserved);

@@ -17,8 +17,9 @@ export type ArgWord =
   | { readonly kind: "f32"; readonly value: number }
   /** Address of element `element` (default 0) of value `value`'s view (view.offset is added). */
   | { readonly kind: "view"; readonly value: number; readonly element?: number }
-  /** Address of packed data / of this kernel's scratch / of a table, plus `at` bytes. */
+  /** Address of packed data or of a table, plus `at` bytes. */
   | { readonly kind: "packed"; readonly index: number; readonly at?: number }
+  /** Byte `at` of the thread's scratch: an offset, to which Layout adds `env.scratch`. Name the word "scratch". */
   | { readonly kind: "scratch"; readonly at?: number }
   /** Address of ≥ 4 KiB (or `zeroBytes`) of zeros shared by all kernels. */
   | { readonly kind: "zero" }

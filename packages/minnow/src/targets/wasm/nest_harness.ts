@@ -3,7 +3,7 @@
 import type { Step, View } from "../../compiler/program.js";
 import type { LoopNest } from "../../compiler/nest.js";
 import { bytesOf, type DType, elementBytes, type TypedArray } from "../../graph/dtype.js";
-import { ModuleBuilder } from "./assembler.js";
+import { ModuleBuilder, moduleImports } from "./assembler.js";
 import type { PlannedKernel } from "./kernel.js";
 
 /** A strided tensor over an array, as in targets/reference/nest_reference.ts. */
@@ -79,7 +79,7 @@ export function start(planned: PlannedKernel, values: readonly HarnessTensor[]):
   const m = new ModuleBuilder();
   m.exports.set("kernel", planned.emit(m));
   const code = m.build();
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), moduleImports(memory));
   const kernel = exports.kernel as (args: number, begin: number, end: number) => void;
   return {
     code,

@@ -1,5 +1,5 @@
 // Packs as the runtime does, for tests that hold a memory of their own.
-import { ModuleBuilder } from "./assembler.js";
+import { ModuleBuilder, moduleImports } from "./assembler.js";
 import type { Packed } from "./kernel.js";
 import { runPack } from "./packing.js";
 
@@ -8,7 +8,7 @@ export function fillPacked(p: Packed, memory: WebAssembly.Memory, at: number, st
   if (!p.pack) return p.fill(memory.buffer, at);
   const m = new ModuleBuilder();
   m.exports.set("pack", p.pack.emit(m));
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory));
   type Code = (args: number, begin: number, end: number) => void;
   runPack(p.pack, exports.pack as Code, memory.buffer, at, staging);
 }

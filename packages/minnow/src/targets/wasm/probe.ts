@@ -3,7 +3,7 @@
 // bits), so timing noise can cost speed only. Takes some milliseconds once per process: V8 runs new code
 // in its baseline tier first, and the tiles differ only in the optimising one.
 import * as e from "../../compiler/expr.js";
-import { ModuleBuilder } from "./assembler.js";
+import { ModuleBuilder, moduleImports } from "./assembler.js";
 import { baseline, type Engine, type Tile } from "./engine.js";
 import { Layout } from "./kernels/arguments.js";
 import type { Epilogue } from "./kernels/epilogue.js";
@@ -43,7 +43,7 @@ type Exports = Record<string, (...args: number[]) => number>;
 function instantiate(m: ModuleBuilder, memory: WebAssembly.Memory): Exports | undefined {
   const bytes = m.build();
   if (!WebAssembly.validate(bytes)) return undefined;
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), moduleImports(memory));
   return exports as Exports;
 }
 

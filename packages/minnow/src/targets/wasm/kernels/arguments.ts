@@ -16,9 +16,10 @@ export class Layout<N extends string> {
     if (i < 0) throw new RangeError(`no argument ${name}`);
     return 4 * i;
   }
-  /** Pushes an argument. */
+  /** Pushes an argument; the one named "scratch" is an offset in the thread's own scratch. */
   push(f: FunctionBuilder, args: Local, name: N): FunctionBuilder {
-    return f.get(args).load(this.offset(name));
+    f.get(args).load(this.offset(name));
+    return name === "scratch" ? f.scratch().op("i32.add") : f;
   }
   /** A new i32 local that holds an argument. */
   local(f: FunctionBuilder, args: Local, name: N): Local {

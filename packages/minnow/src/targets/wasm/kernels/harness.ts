@@ -6,7 +6,7 @@ import { type Access, at, type AxisIndex, type LoopNest } from "../../../compile
 import { type Buffer, contiguousStrides, type Step, type View } from "../../../compiler/program.js";
 import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../../graph/dtype.js";
 import { interpretNest } from "../../reference/nest_reference.js";
-import { ModuleBuilder } from "../assembler.js";
+import { ModuleBuilder, moduleImports } from "../assembler.js";
 import type { Engine } from "../engine.js";
 import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
 import { fillPacked } from "../pack_harness.js";
@@ -118,7 +118,7 @@ export class Bench {
         case "packed":
           return (packed[w.index] as number) + (w.at ?? 0);
         case "scratch":
-          return scratch + (w.at ?? 0);
+          return w.at ?? 0;
         case "zero":
           return zero;
         case "error":
@@ -131,7 +131,7 @@ export class Bench {
     });
     const make = instance ?? moduleOf;
     const module = new WebAssembly.Module(make(planned.emit));
-    const { k } = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports;
+    const { k } = new WebAssembly.Instance(module, moduleImports(this.memory, scratch)).exports;
     this.run = (begin, end) => {
       (k as (a: number, b: number, e: number) => void)(args, begin, end);
     };
