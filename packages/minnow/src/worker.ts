@@ -2,8 +2,9 @@
 // with esbuild, make "minnow/worker" an entry point called worker.js beside the bundle.
 import { makeProfile } from "./runtime/profile.js";
 import { serve } from "./runtime/serve.js";
+import { withText } from "./runtime/strings.js";
 import { setup } from "./setup.js";
 import { hostKernels } from "./targets/host/index.js";
 
 // What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
-serve(setup, [makeProfile, hostKernels]);
+serve(setup, [makeProfile, hostKernels, withText]);

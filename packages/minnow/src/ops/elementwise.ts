@@ -79,13 +79,12 @@ function checkTypes(c: InferContext, ins: readonly TensorInfo[], { types = "numb
   for (const t of ins) {
     const s = computeType(t);
     const ok =
-      types === "any"
-        ? s !== "string"
-        : types === "float"
-          ? isFloat(s)
-          : types === "logical"
-            ? !isFloat(s) && s !== "string"
-            : s !== "bool" && s !== "string";
+      types === "any" ||
+      (types === "float"
+        ? isFloat(s)
+        : types === "logical"
+          ? !isFloat(s) && s !== "string"
+          : s !== "bool" && s !== "string");
     if (!ok) reject(c, `takes no ${t.dtype}`, "unsupported");
   }
   // Constants are dequantised when the graph is lowered; nothing else knows its channel inside an Expr.

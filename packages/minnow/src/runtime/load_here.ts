@@ -94,7 +94,7 @@ async function open(
       });
       continue;
     }
-    const made = await make();
+    const made = await forText(graph, await make());
     for (const s of skipped) emit?.({ type: "fallback", ms: 0, bytes: 0, ...s, to: made.name });
     const { maxMemory = defaultMemory, maxOperations, deterministic = false, fuse = true } = options;
     return {
@@ -107,6 +107,12 @@ async function open(
   throw new ModelError("device", `none of the wished devices is here: ${why || "the list is empty"}`, {
     hint: `this build runs on ${Object.keys(setup.devices).join(", ")}`,
   });
+}
+
+/** Few models hold text: the others do without that part. */
+async function forText(graph: Graph, device: Device): Promise<Device> {
+  if (!graph.tensors().some((t) => t.dtype === "string")) return device;
+  return (await import("./strings.js")).withText(device);
 }
 
 const known: ReadonlySet<string> = new Set(["gpu", "npu", "webgpu", "webnn", "reference"]);

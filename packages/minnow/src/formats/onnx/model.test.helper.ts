@@ -10,6 +10,7 @@ export interface TensorSpec {
   floats?: readonly number[];
   int32s?: readonly number[];
   int64s?: readonly number[];
+  strings?: readonly string[];
   external?: boolean;
 }
 export type AttrSpec =
@@ -63,6 +64,7 @@ function tensor(w: BinaryWriter, t: TensorSpec): void {
   int(w, 2, t.type ?? 1);
   if (t.floats) block(w, 4, (p) => each(t.floats, (v) => p.float(v)));
   if (t.int32s) block(w, 5, (p) => each(t.int32s, (v) => p.int32(v)));
+  for (const s of t.strings ?? []) text(w, 6, s);
   if (t.int64s) block(w, 7, (p) => each(t.int64s, (v) => p.int64(BigInt(v))));
   if (t.name !== undefined) text(w, 8, t.name);
   if (t.raw) w.tag(9, WireType.LengthDelimited).bytes(t.raw);

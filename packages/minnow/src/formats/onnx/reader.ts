@@ -2,7 +2,7 @@
 // operators/, and reports everything that is not supported at once.
 import { ModelError, type Problem } from "../../error.js";
 import { type Dim, symbol } from "../../graph/dim.js";
-import { type Attrs, constant, type Graph, type Node, type Tensor } from "../../graph/graph.js";
+import type { Attrs, Graph, Node, Tensor } from "../../graph/graph.js";
 import { annotate } from "../../ops/infer.js";
 import { Builder } from "./builder.js";
 import { Call, type Row, type SourceNode, Unsupported } from "./call.js";
@@ -10,7 +10,7 @@ import { labelledOutput, labelsOf } from "./labels.js";
 import { tables } from "./operators/index.js";
 import { decodeModel, type GraphProto, type ModelProto, type ValueInfoProto } from "./proto.js";
 import { sortNodes } from "./sort.js";
-import { readTensor } from "./tensor.js";
+import { constantFrom, readTensor } from "./tensor.js";
 import { boundaryType, computeType, typeName } from "./types.js";
 
 /** The newest operator set whose meaning is known: ONNX 1.23's. */
@@ -87,8 +87,7 @@ class Reader {
           tensor: name,
         });
       try {
-        const { dtype, shape, data } = readTensor(t);
-        this.tensors.set(name, constant(name, dtype, shape, data));
+        this.tensors.set(name, constantFrom(name, readTensor(t)));
       } catch (e) {
         if (!(e instanceof ModelError) || e.code !== "unsupported") throw e;
         this.problem("", name, e.message);

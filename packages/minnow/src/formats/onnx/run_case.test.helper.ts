@@ -2,6 +2,7 @@
 import { ModelError } from "../../error.js";
 import { type DType, halfToFloat, type TypedArray } from "../../graph/dtype.js";
 import type { Graph } from "../../graph/graph.js";
+import { numbered, Texts } from "../../runtime/strings.js";
 import { evaluate, type RefTensor, toArray } from "../../targets/reference/index.js";
 import type { Case } from "./backend.test.helper.js";
 import { doublesAsFloats, withInitializers } from "./fields.test.helper.js";
@@ -54,15 +55,16 @@ async function runSet(model: Uint8Array, set: Case["sets"][number], target: Targ
   let results: readonly Value[];
   let expected: Read[];
   try {
-    const graph = readOnnx(model);
+    const texts = new Texts();
+    const graph = numbered(readOnnx(model), texts);
     const given = set.inputs.map((b) => ({ name: decodeTensor(b).name ?? "", bytes: b }));
     const inputs = Object.fromEntries(
       graph.inputs.map((t, i) => {
         const tensor = given.find((g) => g.name === t.name) ?? given[i];
-        return [t.name, readArray(tensor?.bytes ?? new Uint8Array(0))];
+        return [t.name, readArray(tensor?.bytes ?? new Uint8Array(0), texts)];
       }),
     );
-    expected = set.outputs.map(readArray);
+    expected = set.outputs.map((b) => readArray(b, texts));
     results = await target(graph, inputs);
   } catch (e) {
     if (isUnsupported(e)) return { kind: "unsupported", reason: reasonOf(e) };
@@ -78,9 +80,11 @@ async function runSet(model: Uint8Array, set: Case["sets"][number], target: Targ
   return { kind: "passed" };
 }
 
-const readArray = (bytes: Uint8Array): Read => {
-  const t = readTensor(decodeTensor(bytes));
-  return { ...t, data: materialize(t.data) };
+/** Text as the numbers that `texts` gives it. */
+const readArray = (bytes: Uint8Array, texts: Texts): Read => {
+  const { dtype, shape, data, strings } = readTensor(decodeTensor(bytes));
+  if (strings) return { dtype: "int32", shape, data: Int32Array.from(strings, texts.id) };
+  return { dtype, shape, data: materialize(data) };
 };
 
 const number = (dtype: DType, v: number | bigint | undefined): number =>

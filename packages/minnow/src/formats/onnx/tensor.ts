@@ -4,6 +4,7 @@ import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { ModelError } from "../../error.js";
 import { type Data, dataFromBytes } from "../../graph/deferred.js";
 import { byteSize, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
+import { constant, type Tensor } from "../../graph/graph.js";
 import type { TensorProto } from "./proto.js";
 import { constantType, typeName } from "./types.js";
 import type { Packed } from "./wire.js";
@@ -12,6 +13,13 @@ export interface ConstantData {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: Data;
+  /** Text, where dtype is "string"; `data` is empty then. */
+  readonly strings?: readonly string[];
+}
+
+/** A constant of the graph. */
+export function constantFrom(name: string, { dtype, shape, data, strings }: ConstantData): Tensor {
+  return strings ? { name, dtype, shape, kind: "constant", strings } : constant(name, dtype, shape, data);
 }
 
 const fail = (name: string, message: string): never => {
@@ -41,6 +49,7 @@ export function readTensor(t: TensorProto, name = t.name ?? ""): ConstantData {
     throw new ModelError("unsupported", `tensor ${JSON.stringify(name)} has type ${typeName(t.dataType)}`, {
       tensor: name,
     });
+  if (dtype === "string") return { dtype, shape, data: new Uint8Array(0), strings: texts(t, count, name) };
   const data =
     t.rawData && t.rawData.length > 0
       ? fromRaw(t, t.rawData, dtype, count, name)
@@ -155,7 +164,8 @@ function varints(
 }
 
 /** String elements (type 8) as text. */
-export function readStrings(t: TensorProto): string[] {
+function texts(t: TensorProto, count: number, name: string): string[] {
+  if (t.stringData.length !== count) fail(name, `${t.stringData.length} texts, its shape needs ${count}`);
   const decoder = new TextDecoder();
   return t.stringData.map((b) => decoder.decode(b));
 }

@@ -22,7 +22,7 @@ const types: Record<number, ElementType> = {
   5: same("int16", "int16"),
   6: same("int32", "int32"),
   7: same("int64", "int64"),
-  8: { name: "string" },
+  8: same("string", "string"),
   9: same("bool", "bool"),
   10: { name: "float16", constant: "float16", compute: "float32", boundary: "float16" },
   11: { name: "double", constant: "float32", compute: "float32" },

@@ -2,7 +2,7 @@
 import { byteSize } from "../../../graph/dtype.js";
 import { constant, type Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
-import { readTensor } from "../tensor.js";
+import { constantFrom, readTensor } from "../tensor.js";
 import { computeType, typeName } from "../types.js";
 import { clampInt64, numbersOf } from "../builder.js";
 
@@ -33,8 +33,7 @@ const constantNode: Row = (c) => {
   const { builder, name } = c;
   const t = c.tensor("value");
   if (t) {
-    const { dtype, shape, data } = readTensor(t, name);
-    return builder.constant(name, dtype, shape, data);
+    return constantFrom(builder.tensorName(name), readTensor(t, name));
   }
   const f = c.hasAttr("value_float") ? [c.float("value_float")] : c.floats("value_floats");
   if (f)
