@@ -1,4 +1,5 @@
 // The worker of minnow/run's `load(…, { worker: true })`: see worker.ts.
+import { rare } from "./ops/rare.js";
 import { makeProfile } from "./runtime/profile.js";
 import { serve } from "./runtime/serve.js";
 import { withText } from "./runtime/strings.js";
@@ -6,4 +7,4 @@ import { setup } from "./setup_run.js";
 import { hostKernels } from "./targets/host/index.js";
 
 // What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
-serve(setup, [makeProfile, hostKernels, withText]);
+serve(setup, [makeProfile, hostKernels, withText, rare]);

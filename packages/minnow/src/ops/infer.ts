@@ -6,7 +6,7 @@ import type { TypedArray } from "../graph/dtype.js";
 import type { Attrs, Graph, Node, Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { type AttrSpec, type Inferred, type OpDef, reject, type TensorInfo } from "./op.js";
-import { registry } from "./registry.js";
+import { known as operators } from "./common.js";
 
 export type Known = Map<Tensor, TensorInfo>;
 
@@ -46,7 +46,7 @@ export function declared(t: Tensor): TensorInfo {
 }
 
 export function definitionOf(node: Node): OpDef {
-  const def = registry.get(node.op);
+  const def = operators.get(node.op);
   if (!def)
     throw new ModelError("unsupported", `operator ${node.op} (${node.name}) is not known`, {
       op: node.op,

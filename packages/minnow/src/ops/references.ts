@@ -1,5 +1,6 @@
 // The plain reference of every operator that is not element-wise (those follow from their Expr).
 import type { Reference } from "./op.js";
+import "./registry.js"; // whoever asks for references may ask for any operator
 import { references as conv } from "./conv_reference.js";
 import { references as reduce } from "./reduce_reference.js";
 import { references as reshape } from "./reshape.js";

@@ -1,5 +1,6 @@
 // ONNX file → Graph. Reads the protobuf, sorts the nodes, translates each by its row of the table in
 // operators/, and reports everything that is not supported at once.
+import "../../ops/registry.js"; // inference here meets every operator
 import { ModelError, type Problem } from "../../error.js";
 import { type Dim, symbol } from "../../graph/dim.js";
 import type { Attrs, Graph, Node, Tensor } from "../../graph/graph.js";
