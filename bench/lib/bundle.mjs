@@ -10,7 +10,7 @@ const minnow = join(benchDir, "../packages/minnow/dist");
 export async function bundle(peer) {
   const entryPoints = { [peer]: join(benchDir, "peers", peers[peer].adapter) };
   // A worker is an entry of its own, beside the bundle: what Vite and webpack do with `new URL`.
-  if (peer === "minnow") entryPoints.worker = join(minnow, "worker_run.js");
+  if (peers[peer].format === "minnow") entryPoints.worker = join(minnow, "worker_run.js");
   const { outputFiles } = await build({
     entryPoints,
     absWorkingDir: benchDir,

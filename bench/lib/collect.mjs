@@ -4,7 +4,8 @@ import { peers } from "../peers/index.mjs";
 import { demand } from "../networks/compare.mjs";
 import { decode } from "./answers.mjs";
 import { quiet } from "./machine.mjs";
-import { modelFiles } from "./models.mjs";
+import { filesFor } from "./models.mjs";
+import { weigh } from "./download.mjs";
 import { median, spread } from "./stats.mjs";
 
 /** One cell of a table: what is measured under which conditions, and its runs. */
@@ -34,7 +35,7 @@ export async function collect(plan) {
   for (const model of plan.models) {
     const group = [];
     for (const cell of cellsOf(plan, model)) {
-      const files = await modelFiles(model, peers[cell.peer].format);
+      const files = await filesFor(model, peers[cell.peer]);
       if (files) group.push({ ...cell, files });
     }
     await check(group, plan);
@@ -46,8 +47,16 @@ export async function collect(plan) {
   return cells;
 }
 
-const measure = ({ host, peer, flags, threads, files, ...cell }, seconds) =>
-  host.run({ peer, flags, threads, seconds, options: cell.options, ...files });
+const measure = ({ host, peer, flags, threads, files }, seconds) =>
+  host.run({
+    peer,
+    flags,
+    threads,
+    seconds,
+    paths: files.paths,
+    input: files.input,
+    quantized: files.type === "int8",
+  });
 
 async function check(group, plan) {
   let reference;
@@ -56,6 +65,7 @@ async function check(group, plan) {
     const r = await measure(cell, 0);
     try {
       if (r.error) throw new Error(r.error);
+      cell.fetched = r.fetched;
       const answer = decode(r.outputs, cell.files.outputs);
       reference ??= answer;
       cell.agreement = demand(peers[cell.peer].title, cell.files.type, answer, reference);
@@ -71,7 +81,7 @@ async function turn(cell, plan) {
   const r = await measure(cell, plan.seconds);
   if (r.error) cell.error = r.error;
   else {
-    const { outputs, ...rest } = r;
+    const { outputs, fetched, ...rest } = r;
     cell.runs.push({ ...rest, busy: (r.idle ?? 1) < quiet || (r.cpu ?? 1) < 0.9 });
   }
   const shown =
@@ -83,7 +93,7 @@ const name = ({ model, host, threads, flags, peer }) =>
   [model, host.name, `${threads} thr`, ...flags, peer].join(" ");
 
 /** What the runs of a cell say. Runs on a busy machine count only where there are no others. */
-export function summarise({ runs, host, files, ...cell }) {
+export function summarise({ runs, host, files, fetched, ...cell }, view) {
   const calm = runs.filter((r) => !r.busy);
   const used = calm.length ? calm : runs;
   const of = (f) => (used.length ? median(used.map(f)) : null);
@@ -102,5 +112,6 @@ export function summarise({ runs, host, files, ...cell }) {
     details: used.at(-1)?.details,
     info: used.at(-1)?.info,
     stable: used.every((r) => r.stable),
+    ...(view === "download" && fetched && { download: weigh(fetched) }),
   };
 }

@@ -16,7 +16,8 @@ export async function pageHost({ isolated, timeout, wrap, names }) {
   const files = new Map([["/", Buffer.from(html)]]);
   for (const peer of names.filter((p) => peers[p].hosts.includes("page")))
     for (const [name, contents] of await bundle(peer)) files.set(`/bundle/${peer}/${name}`, contents);
-  const server = await serve(files, isolated);
+  const fetched = new Map();
+  const server = await serve(files, isolated, (path) => fetched.set(path, files.get(path)));
   const base = `http://127.0.0.1:${server.address().port}`;
   let engine = "Chromium";
 
@@ -25,6 +26,7 @@ export async function pageHost({ isolated, timeout, wrap, names }) {
       files.set(`/model${p}`, readFileSync(p));
       return `/model${p}`;
     });
+    fetched.clear();
     const js = flags.length ? [`--js-flags=${flags.join(" ")}`] : [];
     const browser = await launch(["--enable-precise-memory-info", ...js], { wrap });
     let timer;
@@ -52,7 +54,8 @@ export async function pageHost({ isolated, timeout, wrap, names }) {
         argument,
       );
       const result = await Promise.race([work, failed]);
-      return { ...result, idle, rss: resident(pid).peak - before };
+      const program = [...fetched].filter(([path]) => /^\/(bundle|nm)\//.test(path));
+      return { ...result, idle, rss: resident(pid).peak - before, fetched: new Map(program) };
     } catch (e) {
       return { error: e.message.split("\n")[0] };
     } finally {
@@ -79,7 +82,7 @@ async function renderer(browser) {
   return pages.sort((a, b) => resident(b).now - resident(a).now)[0];
 }
 
-async function serve(files, isolated) {
+async function serve(files, isolated, onServed) {
   const headers = { "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store" };
   if (isolated) {
     headers["Cross-Origin-Opener-Policy"] = "same-origin";
@@ -102,6 +105,7 @@ async function serve(files, isolated) {
       const type = path === "/" ? "text/html" : (types[extname(path)] ?? "application/octet-stream");
       response.writeHead(200, { ...headers, "Content-Type": type });
       response.end(files.get(path));
+      onServed(path);
     } catch {
       response.writeHead(404, headers).end();
     }

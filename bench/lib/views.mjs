@@ -37,6 +37,8 @@ function failed(c) {
 function timed(pick) {
   return {
     pick,
+    legend:
+      "ms, median (best–worst) of all runs; × = peer's time over Minnow's by medians (by bests). Answers were compared first.",
     markdown(cells) {
       const names = columns(cells);
       const ratios = new Map(names.map((p) => [p, []]));
@@ -71,6 +73,8 @@ function timed(pick) {
 /** One row a peer: the parts of a cold start. */
 const cold = {
   pick: (c) => c.cold,
+  legend:
+    "Cold start: median (best–worst) of the rounds. Load: importing the runtime, compiling, reading the model. Steady: best.",
   markdown(cells) {
     const head = [
       "network",
@@ -105,6 +109,8 @@ const cold = {
 const memory = {
   pick: (c) => c.rss && { median: c.rss / 2 ** 20 },
   unit: "MB",
+  legend:
+    "Peak RSS counts everything above the process or page before it read the model: the file's bytes, runtime, garbage.",
   markdown(cells) {
     const head = ["network", "peer", "peak RSS, MB", "wasm memory", "weights", "arena (bound)", "scratch"];
     const rows = cells.map((c) => {
@@ -119,7 +125,26 @@ const memory = {
   },
 };
 
-export const views = { steady: timed((c) => c.time), cold, memory };
+const kb = (bytes) => (bytes / 1000).toFixed(0);
+const download = {
+  pick: (c) => c.download && { median: (c.download.js.brotli + c.download.wasm.brotli) / 1000 },
+  unit: "KB, brotli",
+  legend: "Peers bundled and minified by esbuild like Minnow; brotli quality 11, uncompressed in brackets.",
+  markdown(cells) {
+    const head = ["peer", "KB, brotli", "÷ Minnow's", "JavaScript (minified)", "WebAssembly (as it is)"];
+    const total = (c) => download.pick(c)?.median;
+    const rows = cells.map((c) => {
+      if (c.error || !c.download) return [peers[c.peer].title, failed(c), "", "", ""];
+      const ours = cells.find((o) => o.peer === "minnow" && o.download);
+      const part = ({ raw, brotli }) => (raw ? `${kb(brotli)} (${kb(raw)})` : "–");
+      const ratio = ours ? (total(c) / total(ours)).toFixed(1) : "";
+      return [peers[c.peer].title, total(c).toFixed(0), ratio, part(c.download.js), part(c.download.wasm)];
+    });
+    return grid(head, rows);
+  },
+};
+
+export const views = { steady: timed((c) => c.time), cold, memory, download };
 
 /** @returns {string} Markdown of all blocks */
 export const markdown = (cells, view) =>

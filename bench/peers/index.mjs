@@ -11,6 +11,13 @@ const T = "@tensorflow/";
 
 export const peers = {
   minnow: { title: "Minnow", adapter: "minnow.mjs", format: "minnow", hosts: ["node", "page"] },
+  "minnow-f32": {
+    title: "Minnow, float32",
+    adapter: "minnow.mjs",
+    format: "minnow",
+    float: true, // the float32 network, where others run the int8 one
+    hosts: ["node", "page"],
+  },
   "ort-node": {
     title: "onnxruntime-node",
     adapter: "ort_node.mjs",
@@ -53,6 +60,9 @@ export const peers = {
     nodeThreads: 1, // its wasm backend has no threads in Node
   },
 };
+
+/** Who is in a table unless it says otherwise. */
+export const everyPeer = Object.keys(peers).filter((p) => !peers[p].float);
 
 /** The installed version. */
 export function version(name) {

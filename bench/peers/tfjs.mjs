@@ -5,7 +5,7 @@ import * as converter from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 
 export async function load({ files, threads, assets }) {
-  const [json, bin] = files.splice(0);
+  const [json, ...shards] = files.splice(0);
   setWasmPaths(assets);
   if (typeof window !== "undefined" && navigator.hardwareConcurrency < threads * 2)
     Object.defineProperty(navigator, "hardwareConcurrency", { value: threads * 2, configurable: true });
@@ -18,7 +18,7 @@ export async function load({ files, threads, assets }) {
     tf.io.fromMemory({
       modelTopology,
       weightSpecs: weightsManifest.flatMap((m) => m.weights),
-      weightData: bin.byteLength === bin.buffer.byteLength ? bin.buffer : bin.slice().buffer,
+      weightData: shards.map((s) => s.buffer),
       format: "graph-model",
     }),
   );

@@ -1,0 +1,33 @@
+// The tables: where each runs, what it runs, and which figure it is about (view). Hosts: Node, a cross-origin
+// isolated page, a page that is not.
+import { names as five, smallNames } from "../networks/index.mjs";
+import { peers } from "../peers/index.mjs";
+
+export const tables = {
+  node: { title: "Node", hosts: ["node"], threads: [1, 2] },
+  chromium: { title: "Chromium, cross-origin isolated", hosts: ["isolated"], threads: [1, 2] },
+  "chromium-plain": { title: "Chromium, not isolated", hosts: ["plain"] },
+  cold: {
+    title: "Cold start: model bytes in memory → first answer",
+    hosts: ["node", "isolated"],
+    models: ["mobilenet_v2"],
+    view: "cold",
+  },
+  memory: { title: "Memory above an empty process or page", hosts: ["node", "isolated"], view: "memory" },
+  download: {
+    title: "Download: what a page fetches before MobileNet v2 answers",
+    hosts: ["isolated"],
+    models: ["mobilenet_v2"],
+    view: "download",
+    rounds: 0, // the comparison of answers fetches everything
+  },
+  int8: {
+    title: "int8 networks, and Minnow's own float32",
+    hosts: ["isolated", "node"],
+    models: five.map((m) => `${m}:int8`),
+    only: Object.keys(peers),
+  },
+  small: { title: "Small networks", hosts: ["isolated", "node"], models: smallNames },
+};
+
+export const defaults = { threads: [1], models: five, view: "steady", rounds: 3 };
