@@ -1,7 +1,7 @@
 // The core's own multiply-add peak with 128-bit vectors, as generated WebAssembly: twelve independent
 // accumulators in registers. As a script: writes { gflops, fused } to descriptor 3.
 import { writeSync } from "node:fs";
-import { ModuleBuilder } from "../../packages/minnow/dist/targets/wasm/assembler.js";
+import { ModuleBuilder, moduleImports } from "../../packages/minnow/dist/targets/wasm/assembler.js";
 import { probeEngine } from "../../packages/minnow/dist/targets/wasm/probe.js";
 
 /** @returns {{ gflops: number, fused: boolean }} best of `ms` milliseconds */
@@ -27,7 +27,7 @@ export function peak(ms = 300) {
     "peak",
   );
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory));
   const turns = 100_000;
   let best = Number.POSITIVE_INFINITY;
   for (const end = performance.now() + ms; performance.now() < end; ) {
