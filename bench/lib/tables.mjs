@@ -4,7 +4,12 @@ import { names as five, smallNames } from "../networks/index.mjs";
 import { peers } from "../peers/index.mjs";
 
 export const tables = {
-  node: { title: "Node", hosts: ["node"], threads: [1, 2] },
+  node: {
+    title: "Node",
+    hosts: ["node"],
+    threads: [1, 2],
+    flags: ["none", "--experimental-wasm-revectorize"],
+  },
   chromium: { title: "Chromium, cross-origin isolated", hosts: ["isolated"], threads: [1, 2] },
   "chromium-plain": { title: "Chromium, not isolated", hosts: ["plain"] },
   cold: {
@@ -30,4 +35,4 @@ export const tables = {
   small: { title: "Small networks", hosts: ["isolated", "node"], models: smallNames },
 };
 
-export const defaults = { threads: [1], models: five, view: "steady", rounds: 3 };
+export const defaults = { threads: [1], flags: ["none"], models: five, view: "steady", rounds: 3 };
