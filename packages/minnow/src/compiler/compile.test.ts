@@ -113,6 +113,23 @@ test("concat writes its parts in place, channel-wise and through a reshape", asy
   );
 });
 
+test("pixels of 1 KiB that a depth-wise convolution reads lie a cache line further apart", async () => {
+  const text = `graph main(%x: float32[1, 5, 6, 8]) -> (%b) {
+      ${weights("u", [256, 1, 1, 8])}
+      ${weights("w", [256, 3, 3, 1])}
+      %a: float32[1, 5, 6, 256] = Conv2D(%x, %u)
+      %b: float32[1, 5, 6, 256] = Conv2D(%a, %w) {padding: "same_upper", group: 256}
+    }`;
+  await check(text, ["conv2d", "conv2d"], {});
+  const { steps, buffers } = compile(parse(text));
+  const views = steps.map((s) => s.values[s.nest?.out.value ?? 0]);
+  assert.deepEqual(
+    views.map((v) => v?.strides[2]),
+    [272, 256],
+  );
+  assert.equal(buffers[views[0]?.buffer ?? 0]?.bytes, 4 * 30 * 272);
+});
+
 test("split and slice are views; an output is copied", () =>
   check(
     `graph main(%x: float32[1, 3, 3, 8]) -> (%y, %p) {

@@ -81,7 +81,7 @@ function finish(lowered: Lowered, storage: readonly Storage[], operations: numbe
     const constant = v.kind === "constant";
     roots.set(root, {
       space: constant ? "constant" : "arena",
-      bytes: byteSize(v.dtype, count(v.shape)),
+      bytes: byteSize(v.dtype, elementsOf(v.shape, (storage[root] as Storage).strides)),
       offset: -1,
       first: step,
       last: step,
@@ -123,6 +123,10 @@ function finish(lowered: Lowered, storage: readonly Storage[], operations: numbe
     fusions: lowered.fusions,
   };
 }
+
+/** Elements of a buffer: pixels may lie further apart than their channels take. */
+const elementsOf = (shape: readonly number[], strides: readonly number[]): number =>
+  Math.max(count(shape), (shape[0] ?? 1) * (strides[0] ?? 1));
 
 /** Kernels that read an element (residual or operand) before writing the one at the same place. */
 const inPlaceKernels = new Set(["nest", "conv2d", "dense", "matmul", "conv_transpose2d"]);
