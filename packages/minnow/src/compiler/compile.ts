@@ -34,7 +34,8 @@ export function compile(graph: Graph, binding: Binding = {}, options: CompileOpt
   const operations = operationsOf(lowered);
   if (operations > (options.maxOperations ?? Number.POSITIVE_INFINITY))
     throw tooMuchWork(operations, options.maxOperations as number);
-  return finish(lowered, place(lowered), operations);
+  const dynamic = graph.inputs.some((t) => !isConcrete(t.shape.slice(1)));
+  return { ...finish(lowered, place(lowered), operations), dynamic };
 }
 
 /** Iterations of all loop nests; kernels without one count what they read and write. */
@@ -65,7 +66,7 @@ function checkSize(name: string, dtype: DType, shape: readonly number[]): void {
     });
 }
 
-function finish(lowered: Lowered, storage: readonly Storage[], operations: number): Program {
+function finish(lowered: Lowered, storage: readonly Storage[], operations: number): Omit<Program, "dynamic"> {
   const kernels = lowered.kernels.filter((k) => !k.alias);
   const roots = new Map<number, Buffer>();
   const steps = kernels.length;

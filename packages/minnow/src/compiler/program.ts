@@ -61,6 +61,8 @@ export interface Program {
   readonly steps: readonly Step[];
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+  /** Sizes other than the batch are symbolic in the graph: code that depends on them would be made anew. */
+  readonly dynamic: boolean;
   /** Bytes of the planned arena. */
   readonly arenaBytes: number;
   /** Most live bytes at any step, in-place reuse credited: no plan can be smaller. */

@@ -74,6 +74,9 @@ export interface PlannedKernel {
   readonly zeroBytes?: number;
 }
 
+/** What a plan may look at beside its step. */
+export type Planning = Pick<Program, "buffers"> & Partial<Pick<Program, "dynamic">>;
+
 /**
  * A tuned kernel: looks at a step and says how it would run it, or null when it can't.
  * Constant operands are found through `program.buffers[view.buffer].data`.
@@ -82,5 +85,5 @@ export interface PlannedKernel {
 export interface TunedKernel {
   /** The step kernel names it serves. */
   readonly kernels: readonly string[];
-  plan(step: Step, engine: Engine, program: Pick<Program, "buffers">): PlannedKernel | null;
+  plan(step: Step, engine: Engine, program: Planning): PlannedKernel | null;
 }

@@ -1,12 +1,12 @@
 // Which kernel runs a step: the first tuned one that can, else the generic loop nest.
-import type { Program, Step } from "../../compiler/program.js";
+import type { Step } from "../../compiler/program.js";
 import { ModelError } from "../../error.js";
 import type { Engine } from "./engine.js";
-import type { PlannedKernel } from "./kernel.js";
+import type { PlannedKernel, Planning } from "./kernel.js";
 import { tunedKernels } from "./kernels/index.js";
 import { planNest } from "./nest.js";
 
-export function planStep(step: Step, engine: Engine, program: Pick<Program, "buffers">): PlannedKernel {
+export function planStep(step: Step, engine: Engine, program: Planning): PlannedKernel {
   for (const k of tunedKernels) {
     if (!k.kernels.includes(step.kernel)) continue;
     const planned = k.plan(step, engine, program);

@@ -56,9 +56,11 @@ describe("depth-wise convolution against the loop nest", () => {
       const want = expected(c);
       for (const wide of [false, true])
         for (const fma of fusesMultiplyAdd() ? [false, true] : [false]) {
-          const got = actual(c, depthwise, { fma, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 }, wide });
+          const engine = { fma, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 }, wide } as const;
+          const got = actual(c, depthwise, engine);
           assert.ok(got, "planned");
           assert.ok(worst(got, want) < 1e-5, `off by ${worst(got, want)}`);
+          assert.deepEqual(actual({ ...c, dynamic: true }, depthwise, engine), got, "code for all sizes");
         }
     });
 });

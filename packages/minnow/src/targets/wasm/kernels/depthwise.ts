@@ -6,7 +6,7 @@
 // Versions: f32_dw_{kh}x{kw}s{s}_{rows}x{columns}_{fma|muladd}, s8_dw_…, u8_dw_…; figures in tiles.ts.
 import type { Step } from "../../../compiler/program.js";
 import type { Engine } from "../engine.js";
-import type { ArgWord, Packed, PlannedKernel, TunedKernel } from "../kernel.js";
+import type { ArgWord, Packed, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { convGeometry } from "./conv.js";
 import { epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
@@ -14,7 +14,6 @@ import { int8Taps } from "./depthwise_int8.js";
 import { emitDepthwise, runNames, tilingKey, tilingOf } from "./depthwise_rows.js";
 import { floatTaps } from "./depthwise_taps.js";
 import { type DepthSpec, spanOf } from "./depthwise_tile.js";
-import type { Buffers } from "./operands.js";
 import { integerProduct, isFloatProduct, weightMatrix } from "./products.js";
 import { depthwiseGrain, depthwiseTile } from "./tiles.js";
 
@@ -40,7 +39,7 @@ const words = [
   "blocks", // whole ones of channels
 ] as const;
 
-function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
+function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
   if (!g || !nest || g.group !== g.channels || nest.loops[3] !== g.channels || nest.loops.length !== 4)
@@ -68,7 +67,7 @@ function planDepthwise(step: Step, engine: Engine, program: Buffers): PlannedKer
     epilogue,
     fma: engine.fma,
   };
-  const tiling = tilingOf(spec, tile, window);
+  const tiling = tilingOf(spec, tile, window, !program.dynamic);
   // Columns under a tile are unrolled.
   if (spanOf(spec, tile.columns) > 64 || tiling.runs.length > 8) return null;
   const arithmetic = product ? "" : engine.fma ? "_fma" : "_muladd";

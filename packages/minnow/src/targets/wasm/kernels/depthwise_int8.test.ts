@@ -45,13 +45,15 @@ describe("int8 depth-wise convolution is exact against the loop nest", () => {
       const c = quantCase(o);
       const want = Array.from(expected(c, true), Number);
       assert.ok(new Set(want).size > 10, "the case does not saturate");
-      const got = actual(c, depthwise, {
-        fma: false,
-        f32: { mr: 4, nr: 8 },
-        i8: { mr: 4, nr: 8 },
-        wide: false,
-      });
-      assert.ok(got, "planned");
-      assert.deepEqual(Array.from(got, Number), want);
+      for (const dynamic of [false, true]) {
+        const got = actual({ ...c, dynamic }, depthwise, {
+          fma: false,
+          f32: { mr: 4, nr: 8 },
+          i8: { mr: 4, nr: 8 },
+          wide: false,
+        });
+        assert.ok(got, "planned");
+        assert.deepEqual(Array.from(got, Number), want);
+      }
     });
 });

@@ -1,7 +1,8 @@
 // The walk of depth-wise kernels over rows. The parallel dimension is groups of output rows, as many as
 // the tile is high; a last group with fewer rows takes them one by one. A row of outputs is runs of equal
-// tiles: the one at the left border, inner ones, the last one, as wide as what is left; so nothing is
-// computed twice. Tiles are shared by all kernels of a module that use the same.
+// tiles: the one at the left border, inner ones, the last one, as wide as what is left; where sizes change
+// from run to run, tiles that ask, then single columns. Nothing is computed twice. Tiles are shared by all
+// kernels of a module that use the same.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import { type DepthSpec, DepthTile, inputRows, spanOf, type TileSize } from "./depthwise_tile.js";
@@ -25,7 +26,9 @@ export function tilingOf(
   s: Pick<DepthSpec, "kernel" | "stride" | "dilation" | "padLeft">,
   tile: Pick<TileSize, "rows" | "columns">,
   { oh, ow, w }: { readonly oh: number; readonly ow: number; readonly w: number },
+  exact: boolean,
 ): Tiling {
+  if (!exact) return askingTiles(s, tile, ow, w);
   const runs: Run[] = [];
   for (let at = 0; at < ow; at += tile.columns) {
     const columns = Math.min(tile.columns, ow - at);
@@ -40,7 +43,24 @@ export function tilingOf(
   return { rows: tile.rows, runs, odd: oh % tile.rows > 0 };
 }
 
-const runKey = (r: Run): string => `${r.columns}:${r.lo}-${r.hi}`;
+/** Tiles that serve any size. */
+function askingTiles(
+  s: Pick<DepthSpec, "kernel" | "stride" | "dilation" | "padLeft">,
+  tile: Pick<TileSize, "rows" | "columns">,
+  ow: number,
+  w: number,
+): Tiling {
+  const overhang = Math.max(0, spanOf(s, ow) - s.padLeft - w);
+  const whole = Math.floor(ow / tile.columns);
+  const run = (columns: number, tiles: number, at: number): Run => {
+    const hi = spanOf(s, columns);
+    return { columns, lo: 0, hi, tiles, at, ask: [s.padLeft, overhang] };
+  };
+  const runs = [run(tile.columns, whole, 0), run(1, ow - whole * tile.columns, whole * tile.columns)];
+  return { rows: tile.rows, runs, odd: tile.rows > 1 };
+}
+
+const runKey = (r: Run): string => `${r.columns}:${r.lo}-${r.hi}${r.ask ? `?${r.ask}` : ""}`;
 
 export const tilingKey = (t: Tiling): string => `${t.odd ? "odd" : ""}${t.runs.map(runKey)}`;
 
@@ -61,7 +81,7 @@ export function emitDepthwise(
     rows,
     tiles: t.runs.map((r) =>
       m.once(`${key}_${rows}x${runKey(r)}`, () =>
-        m.func(["i32", "i32", "i32", ...Array<"i32">(inputRows(s, rows)).fill("i32")], [], (f) =>
+        m.func(["i32", "i32", "i32", "i32", ...Array<"i32">(inputRows(s, rows)).fill("i32")], [], (f) =>
           new DepthTile(f, layout, s, { ...r, rows }).emit(),
         ),
       ),
@@ -154,18 +174,18 @@ class DepthRows {
   /** One run of tiles. */
   #call(fn: number, rows: readonly Local[], i: number): void {
     const { f, s } = this;
-    const from = f.local();
-    this.#arg(`at${i}`)
-      .i32(s.stride[1])
-      .op("i32.mul")
-      .i32((this.t.runs[i]?.lo ?? 0) - s.padLeft)
-      .op("i32.add");
-    this.#arg("xPitch").op("i32.mul").set(from);
+    const run = this.t.runs[i];
+    if (run?.ask) this.#arg(`tiles${i}`).if();
     f.get(0).get(this.#pixel);
     this.#arg(`at${i}`).op("i32.add");
     this.#arg(`tiles${i}`);
-    for (const row of rows) f.get(row).get(from).op("i32.add");
+    this.#arg(`at${i}`)
+      .i32(s.stride[1])
+      .op("i32.mul")
+      .i32((run?.lo ?? 0) - s.padLeft)
+      .op("i32.add");
+    for (const row of rows) f.get(row);
     f.call(fn);
-    f.free("i32", from);
+    if (run?.ask) f.end();
   }
 }

@@ -1,8 +1,8 @@
 // The tile of depth-wise kernels: rows × columns of outputs for all channels, so that inputs and weights
 // are loaded once for all of them. Pixel pitches are arguments, addresses walk along x by adding them: as
 // fast as immediates (the adders are idle), and layers share code whatever their channels. A tile at the
-// left or right border is code of its own that knows which columns of its window lie inside the image
-// (asking for each column took 8 %).
+// left or right border is code of its own that knows which columns of its window lie inside the image.
+// Where sizes change from run to run the tile asks instead, one select a row and column (8 % slower).
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import { type Epilogue, EpilogueCode } from "./epilogue.js";
@@ -22,12 +22,15 @@ export interface DepthSpec {
   readonly fma: boolean;
 }
 
-/** Outputs of a tile, and which columns of its window are inside the image: lo…hi−1. */
 export interface TileSize {
+  /** Of outputs. */
   readonly rows: number;
   readonly columns: number;
+  /** Columns of the window that are inside the image: lo…hi−1. */
   readonly lo: number;
   readonly hi: number;
+  /** So many columns at either end are asked for: they may be outside all the same. */
+  readonly ask?: readonly [number, number];
 }
 
 /** Distinct input rows under so many rows of outputs; more than one only where dilation is 1. */
@@ -38,9 +41,9 @@ export const inputRows = (s: Pick<DepthSpec, "kernel" | "stride">, rows: number)
 export const spanOf = (s: Pick<DepthSpec, "kernel" | "stride" | "dilation">, columns: number): number =>
   (columns - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1;
 
-const [args, pixel, tiles, firstRow] = [0, 1, 2, 3];
+const [args, pixel, tiles, column, firstRow] = [0, 1, 2, 3, 4];
 
-/** (args, first output pixel, tiles ≥ 1, addresses of the input rows at the first column inside). */
+/** (args, first output pixel, tiles ≥ 1, input column at `lo`, addresses of the input rows). */
 export class DepthTile {
   readonly #acc: Local[][][];
   readonly #rows: Local[];
@@ -48,6 +51,8 @@ export class DepthTile {
   /** In locals: V8 11 would finish one output after the other if loads stood between the stores. */
   private readonly outPitch: Local;
   private readonly outRow: Local;
+  /** Of columns that are asked for: is it inside? */
+  readonly #inside = new Map<number, Local>();
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -62,6 +67,9 @@ export class DepthTile {
     this.pitch = layout.local(f, args, "xPitch");
     this.outPitch = layout.local(f, args, "outPitch");
     this.outRow = layout.local(f, args, "outRow");
+    const [before, behind] = size.ask ?? [0, 0];
+    for (let i = size.lo; i < size.hi; i++)
+      if (i < before || i >= size.hi - behind) this.#inside.set(i, f.local());
   }
 
   emit(): void {
@@ -84,7 +92,7 @@ export class DepthTile {
       for (const p of this.#rows) f.inc(p, 4 * vectors * math.inputBytes);
     };
     f.repeat(tiles, () => {
-      this.#rows.forEach((p, y) => f.get(firstRow + y).set(p));
+      this.#begin();
       arg("weights").set(w).get(at).set(out);
       code.rewind(zero);
       if (s.whole) {
@@ -93,17 +101,26 @@ export class DepthTile {
       }
       if (s.rest) block(Math.ceil(s.rest / 4), s.rest);
       f.get(this.outPitch).i32(size.columns).op("i32.mul").get(at).op("i32.add").set(at);
-      f.inc(pixel, size.columns);
-      this.#rows.forEach((_, y) => {
-        const to = firstRow + y;
-        f.get(this.pitch)
-          .i32(size.columns * s.stride[1])
-          .op("i32.mul")
-          .get(to)
-          .op("i32.add")
-          .set(to);
-      });
+      f.inc(pixel, size.columns).inc(column, size.columns * s.stride[1]);
     });
+  }
+
+  /** The rows at the tile's first column, and which columns are inside. */
+  #begin(): void {
+    const { f } = this;
+    const offset = f.local();
+    f.get(column).get(this.pitch).op("i32.mul").set(offset);
+    this.#rows.forEach((p, y) => {
+      f.get(firstRow + y)
+        .get(offset)
+        .op("i32.add")
+        .set(p);
+    });
+    for (const [i, inside] of this.#inside) {
+      f.get(column).i32(i).op("i32.add");
+      this.layout.push(f, args, "w").op("i32.lt_u").set(inside);
+    }
+    f.free("i32", offset);
   }
 
   /** How taps find their inputs. */
@@ -119,12 +136,28 @@ export class DepthTile {
           const tap = (i - t * stride) / dilation;
           if (Number.isInteger(tap) && tap >= 0 && tap < s.kernel[1]) users.push({ column: t, tap });
         }
-        if (users.length > 0) visit(users, from);
+        if (users.length > 0) visit(users, this.#inside.has(i) ? this.#asked(from, i) : from);
         if (i < size.hi - 1) for (const q of from) f.incBy(q, this.pitch);
       }
       f.free("i32", ...from);
     };
     return { acc, stride: s.stride[0], walk };
+  }
+
+  /** The addresses of a column, or where what is outside reads. */
+  #asked(from: readonly Local[], i: number): Local[] {
+    const { f, layout } = this;
+    const at = f.someLocals(from.length, "i32");
+    at.forEach((a, y) => {
+      f.get(from[y] as Local);
+      layout
+        .push(f, args, "outside")
+        .get(this.#inside.get(i) as Local)
+        .op("select")
+        .set(a);
+    });
+    f.free("i32", ...at);
+    return at;
   }
 
   #each(acc: Local[][][], visit: (a: Local[], row: number, column: number) => void): void {

@@ -17,6 +17,8 @@ export interface Case {
   readonly step: Step;
   readonly buffers: Buffer[];
   readonly data: TypedArray[];
+  /** Plan as for a model whose sizes change. */
+  readonly dynamic?: boolean;
 }
 
 /** Deterministic numbers in [−1, 1). */
