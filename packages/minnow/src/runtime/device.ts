@@ -54,8 +54,13 @@ export interface Plan {
   readonly steps: readonly PlannedStep[];
   readonly fusions: Readonly<Record<string, number>>;
   readonly arena: ArenaPlan;
-  /** Fills `outputs`; both in port order, contiguous. */
-  run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): void | Promise<void>;
+  /** Fills `outputs`; both in port order, contiguous. With a signal, the event loop gets its turns. */
+  run(
+    inputs: readonly RawArray[],
+    outputs: readonly RawArray[],
+    onStep?: StepHook,
+    signal?: AbortSignal,
+  ): void | Promise<void>;
   /** Called when the plan leaves the cache. */
   release?(): void;
 }

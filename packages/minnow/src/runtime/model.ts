@@ -136,7 +136,7 @@ export class LocalModel implements Model {
     const matched = matchShapes(values, this.#tensors, this.#overrides);
     const slot = this.#find(matched.shapes) ?? (await this.#plan(matched.shapes, matched.dims));
     const bytes = slot.setInputs(this.#tensors, matched.values);
-    const record = await slot.run(names, options.into, onStep);
+    const record = await slot.run(names, options.into, onStep, options.signal);
     this.parts.emit?.({ type: "run", ms: performance.now() - start, bytes });
     return record;
   }

@@ -4,7 +4,7 @@ import { ModelError } from "../error.js";
 import { throwIfAborted } from "./source.js";
 
 /** A loop of awaited runs would starve timers, painting and aborts; with a signal we let them in. */
-const breathEvery = 8; // ms
+export const breathEvery = 8; // ms
 
 export class Queue {
   #tail: Promise<unknown> = Promise.resolve();

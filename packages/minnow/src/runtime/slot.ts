@@ -51,10 +51,15 @@ export class Slot {
   }
 
   /** Runs on the inputs that were set. */
-  async run(names: CallNames, into: Into | undefined, onStep: StepHook | undefined): Promise<ModelOutputs> {
+  async run(
+    names: CallNames,
+    into: Into | undefined,
+    onStep?: StepHook,
+    signal?: AbortSignal,
+  ): Promise<ModelOutputs> {
     try {
       const record = this.#setOutputs(names, into);
-      await this.plan.run(this.#inputs, this.outputs, onStep);
+      await this.plan.run(this.#inputs, this.outputs, onStep, signal);
       this.plan.outputs.forEach((p, i) => {
         if (needsUnpack(p.dtype))
           unpack(this.outputs[i] as RawArray, p.dtype, this.#results[i] as TensorData);

@@ -132,6 +132,7 @@ class TextModel implements DeviceModel {
       given: readonly RawArray[],
       out: readonly RawArray[],
       onStep?: StepHook,
+      signal?: AbortSignal,
     ): Promise<void> => {
       try {
         const numbers = given.map((x) => (isText(x) ? Int32Array.from(x, texts.id) : x));
@@ -139,6 +140,7 @@ class TextModel implements DeviceModel {
           numbers,
           out.map((x, i) => ids[i] ?? x),
           onStep,
+          signal,
         );
         out.forEach((x, i) => {
           if (isText(x))

@@ -9,6 +9,8 @@ import type { Binding } from "../ops/infer.js";
 import type { Engine } from "../targets/wasm/engine.js";
 import { type BoundProgram, WasmModel } from "../targets/wasm/instance.js";
 import { probeEngine } from "../targets/wasm/probe.js";
+import { breathEvery, macrotask } from "./queue.js";
+import { throwIfAborted } from "./source.js";
 import type {
   ArenaPlan,
   Device,
@@ -115,18 +117,33 @@ class WasmPlan implements Plan {
     };
   }
 
-  run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): void {
-    this.wasm.run(
-      this.bound,
-      inputs as readonly TypedArray[],
-      outputs as readonly TypedArray[],
-      onStep ? { onStep } : {},
-    );
+  run(
+    inputs: readonly RawArray[],
+    outputs: readonly RawArray[],
+    onStep?: StepHook,
+    signal?: AbortSignal,
+  ): void | Promise<void> {
+    const [given, into] = [inputs as readonly TypedArray[], outputs as readonly TypedArray[]];
+    if (signal && !onStep) return this.wasm.runInSlices(this.bound, given, into, breaths(signal));
+    this.wasm.run(this.bound, given, into, onStep);
   }
 
   release(): void {
     this.wasm.unbind(this.bound);
   }
+}
+
+/** Between steps: stops an aborted run, and lets the event loop, which tells of aborts, have its turns. */
+function breaths(signal: AbortSignal): () => Promise<void> | undefined {
+  let last = performance.now();
+  return () => {
+    throwIfAborted(signal);
+    if (performance.now() - last < breathEvery) return;
+    return macrotask().then(() => {
+      last = performance.now();
+      throwIfAborted(signal);
+    });
+  };
 }
 
 function plannedStep(s: Program["steps"][number], kernel: string): PlannedStep {

@@ -164,6 +164,11 @@ export class FunctionBuilder {
     this.code.byte(0x10).u32(func);
     return this;
   }
+  /** Calls a function of the imported table; its number is on the stack. */
+  callIndirect(type: number): this {
+    this.code.byte(0x11).u32(type).byte(0);
+    return this;
+  }
 
   /** l += n */
   inc(l: Local, n: number): this {
@@ -187,12 +192,23 @@ interface Func {
   readonly exported: string | undefined;
 }
 
+/** Limits of the imported memory, in 64 KiB pages; `shared` needs a maximum. */
+export interface MemoryLimits {
+  readonly shared?: boolean;
+  readonly maximum?: number;
+}
+
 /** What every module imports; `scratch` is the address of the thread's own scratch. */
 export const moduleImports = (memory: WebAssembly.Memory, scratch = 0) => ({
-  env: { memory, scratch: new WebAssembly.Global({ value: "i32", mutable: true }, scratch) },
+  env: {
+    memory,
+    scratch: new WebAssembly.Global({ value: "i32", mutable: true }, scratch),
+    /** Kernels, for the driver. */
+    table: new WebAssembly.Table({ element: "anyfunc", initial: 0 }),
+  },
 });
 
-/** A module that imports one memory and the scratch address, and exports functions. */
+/** A module that imports one memory and the scratch address (the driver: the table too), and exports functions. */
 export class ModuleBuilder {
   readonly #types: string[] = [];
   readonly #functions: Func[] = [];
@@ -207,10 +223,14 @@ export class ModuleBuilder {
   ): number {
     const body = new FunctionBuilder(params, results);
     write(body); // may add helper functions first
+    return this.#functions.push({ type: this.type(params, results), body, exported }) - 1;
+  }
+
+  /** Number of a function type. */
+  type(params: readonly WasmType[], results: readonly WasmType[]): number {
     const key = `${params}>${results}`;
-    let type = this.#types.indexOf(key);
-    if (type < 0) type = this.#types.push(key) - 1;
-    return this.#functions.push({ type, body, exported }) - 1;
+    const known = this.#types.indexOf(key);
+    return known < 0 ? this.#types.push(key) - 1 : known;
   }
 
   /** A helper that several kernels call: made once per key and module. */
@@ -225,10 +245,7 @@ export class ModuleBuilder {
   /** Exports an existing function under one more name. */
   readonly exports = new Map<string, number>();
 
-  /**
-   * @param memory limits of the imported memory, in 64 KiB pages; `shared` needs a maximum
-   */
-  build(memory: { shared?: boolean; maximum?: number } = {}): Uint8Array<ArrayBuffer> {
+  build(memory: MemoryLimits = {}, table = false): Uint8Array<ArrayBuffer> {
     const out = byteSink();
     out.bytes([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     section(out, 1, (s) => {
@@ -244,7 +261,9 @@ export class ModuleBuilder {
       }
     });
     section(out, 2, (s) => {
-      s.u32(2).name("env").name("scratch").bytes([3, 0x7f, 1]).name("env").name("memory").byte(2);
+      s.u32(table ? 3 : 2);
+      if (table) s.name("env").name("table").bytes([1, 0x70, 0, 0]);
+      s.name("env").name("scratch").bytes([3, 0x7f, 1]).name("env").name("memory").byte(2);
       if (memory.maximum === undefined) s.byte(0).u32(0);
       else
         s.byte(memory.shared ? 3 : 1)

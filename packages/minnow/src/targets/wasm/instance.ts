@@ -11,6 +11,7 @@ import { baseline, type Engine } from "./engine.js";
 import { Heap } from "./heap.js";
 import type { ArgWord, Pack, Packed, PlannedKernel } from "./kernel.js";
 import { runPack, stagingBytes } from "./packing.js";
+import { argsWord, type Driver, driver, errorAddress, extentWord, grainWord, stepBytes } from "./driver.js";
 import { planStep } from "./plan_step.js";
 
 type KernelFunction = (args: number, begin: number, end: number) => void;
@@ -35,7 +36,6 @@ export interface MemoryUse {
 }
 
 /** Bytes 0…63: the error word lives there; address 0 is never handed out. */
-const errorAddress = 16;
 const reserved = 64;
 const minimumZeros = 4096;
 
@@ -49,7 +49,7 @@ interface Shared {
 export class BoundProgram {
   /** @internal */ calls: Call[] = [];
   /** @internal */ constants: (TypedArray | string)[] = [];
-  /** @internal */ argsAt = -1;
+  /** @internal The driver's steps, then their argument blocks. */ stepsAt = -1;
   /** @internal */ written = -1;
   /** @internal */ ports: { version: number; inputs: TypedArray[]; outputs: TypedArray[] } | null = null;
   constructor(
@@ -60,23 +60,16 @@ export class BoundProgram {
 }
 
 interface Call {
-  readonly fn: KernelFunction | null;
+  /** Number in the table. */
+  readonly kernel: number;
   readonly host: HostKernel | null;
   readonly step: number;
-  /** Offset of the argument block from argsAt. */
+  /** Offset of the argument block from stepsAt. */
   readonly args: number;
   readonly words: readonly ArgWord[];
   readonly extent: number;
   readonly grain: number;
-  readonly checks: boolean;
   readonly packed: readonly string[];
-}
-
-export interface RunHooks {
-  /** Before each step; true stops the run. */
-  stop?: () => boolean;
-  /** After each step, its milliseconds. */
-  onStep?: (step: number, ms: number) => void;
 }
 
 export class WasmModel {
@@ -85,7 +78,9 @@ export class WasmModel {
   #heap = new Heap(reserved);
   /** The memory and this thread's scratch address; null once disposed. */
   #imports: ReturnType<typeof moduleImports> | null = moduleImports(new WebAssembly.Memory({ initial: 1 }));
-  readonly #functions = new Map<string, KernelFunction>();
+  #driver: Driver | null = null;
+  /** Kernels by key: their numbers in the table. */
+  readonly #kernels = new Map<string, number>();
   readonly #shared = new Map<TypedArray | string, Shared>();
   readonly #regions = {
     arena: { at: 0, bytes: 0 },
@@ -99,7 +94,7 @@ export class WasmModel {
   modulesCompiled = 0;
   /** Kernels compiled so far: different code, shared by steps and shapes. */
   get kernelsCompiled(): number {
-    return this.#functions.size;
+    return this.#kernels.size;
   }
   /** Bytes of all modules compiled. */
   codeBytes = 0;
@@ -136,7 +131,7 @@ export class WasmModel {
       this.#heap.release(s.at);
       this.#shared.delete(key);
     }
-    if (bound.argsAt >= 0) this.#heap.release(bound.argsAt);
+    if (bound.stepsAt >= 0) this.#heap.release(bound.stepsAt);
     bound.constants = [];
     bound.calls = [];
     bound.ports = null;
@@ -180,15 +175,21 @@ export class WasmModel {
     const missing = new Map<string, PlannedKernel | Pack>();
     for (const p of planned) {
       const packs = p?.packed.flatMap((x) => (x.pack && !this.#shared.has(x.key) ? [x.pack] : [])) ?? [];
-      for (const x of p ? [p, ...packs] : packs) if (!this.#functions.has(x.key)) missing.set(x.key, x);
+      for (const x of p ? [p, ...packs] : packs) if (!this.#kernels.has(x.key)) missing.set(x.key, x);
     }
     if (missing.size === 0) return;
     const m = new ModuleBuilder();
     const keys = [...missing.keys()];
     keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as Pack).emit(m)));
     const bytes = m.build();
-    const { instance } = await WebAssembly.instantiate(bytes, this.#env());
-    keys.forEach((key, i) => this.#functions.set(key, instance.exports[`k${i}`] as KernelFunction));
+    const imports = this.#env();
+    const { instance } = await WebAssembly.instantiate(bytes, imports);
+    this.#driver ??= driver(imports);
+    const first = imports.env.table.grow(keys.length);
+    keys.forEach((key, i) => {
+      imports.env.table.set(first + i, instance.exports[`k${i}`]);
+      this.#kernels.set(key, first + i);
+    });
     this.modulesCompiled++;
     this.codeBytes += bytes.length;
   }
@@ -216,24 +217,23 @@ export class WasmModel {
     const packs = [...packed.values()].flatMap((p) => (p.pack && !this.#shared.has(p.key) ? [p.pack] : []));
     let staging = 0;
     for (const p of packed.values()) share(p.key, p.bytes, (at) => this.#pack(p, at, staging));
-    let args = 0;
+    let args = planned.length * stepBytes;
     bound.calls = planned.map((p, step) => {
       const at = args;
-      args += ((p?.args.length ?? 0) + 3) & ~3;
+      args += 4 * (p?.args.length ?? 0);
       return {
-        fn: p ? (this.#functions.get(p.key) as KernelFunction) : null,
+        kernel: p ? (this.#kernels.get(p.key) as number) : 0,
         host: p ? null : (host[program.steps[step]?.kernel as string] ?? null),
         step,
-        args: at * 4,
+        args: at,
         words: p?.args ?? [],
         extent: p?.extent ?? 1,
         grain: Math.max(1, p?.grain ?? 1),
-        checks: !!p?.args.some((w) => w.kind === "error"),
         packed: p?.packed.map((x) => x.key) ?? [],
       };
     });
-    bound.argsAt = this.#heap.allocate(args * 4);
-    this.other += args * 4;
+    bound.stepsAt = this.#heap.allocate(args);
+    this.other += args;
     this.#region("scratch", Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0)));
     this.#region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
     this.#region("arena", program.arenaBytes);
@@ -248,7 +248,8 @@ export class WasmModel {
 
   #pack(p: Packed, at: number, staging: number): void {
     if (!p.pack) return p.fill(this.#buffer(), at);
-    runPack(p.pack, this.#functions.get(p.pack.key) as KernelFunction, this.#buffer(), at, staging);
+    const code = this.#env().env.table.get(this.#kernels.get(p.pack.key) as number) as KernelFunction;
+    runPack(p.pack, code, this.#buffer(), at, staging);
   }
 
   #region(name: "arena" | "scratch" | "zeros", bytes: number): void {
@@ -295,14 +296,19 @@ export class WasmModel {
     return base + v.offset * byteSize(v.dtype, 1);
   }
 
-  /** Writes the argument blocks; again whenever addresses have changed. */
-  #writeArgs(bound: BoundProgram): void {
+  /** Writes the driver's steps and the argument blocks; again whenever addresses have changed. */
+  #writeSteps(bound: BoundProgram): void {
     if (bound.written === this.#version) return;
     const words = new Int32Array(this.#buffer());
     const floats = new Float32Array(this.#buffer());
     for (const c of bound.calls) {
       const step = bound.program.steps[c.step];
-      let at = (bound.argsAt + c.args) >> 2;
+      let at = bound.stepsAt + c.step * stepBytes;
+      words[at >> 2] = c.kernel;
+      words[(at + argsWord) >> 2] = bound.stepsAt + c.args;
+      words[(at + extentWord) >> 2] = c.extent;
+      words[(at + grainWord) >> 2] = c.grain;
+      at = (bound.stepsAt + c.args) >> 2;
       for (const w of c.words) {
         if (w.kind === "f32") floats[at++] = w.value;
         else words[at++] = this.#word(bound, c, w, step?.values ?? []);
@@ -348,31 +354,67 @@ export class WasmModel {
 
   /**
    * Runs the program. `inputs` and `outputs` are arrays of storage elements in the program's order;
-   * outputs that are not given are made.
-   * @throws ModelError index_out_of_range, aborted, disposed
+   * outputs that are not given are made. `onStep` is told the milliseconds of each step.
+   * @throws ModelError index_out_of_range, disposed
    */
   run(
     bound: BoundProgram,
     inputs: readonly TypedArray[],
     into: readonly (TypedArray | undefined)[] = [],
-    hooks: RunHooks = {},
+    onStep?: (step: number, ms: number) => void,
   ): TypedArray[] {
-    this.#writeArgs(bound);
+    this.#begin(bound, inputs);
+    const steps = bound.calls.length;
+    if (!onStep) this.#steps(bound, 0, steps);
+    else
+      for (let i = 0; i < steps; i++) {
+        const start = performance.now();
+        this.#steps(bound, i, i + 1);
+        onStep(i, performance.now() - start);
+      }
+    return this.#end(bound, into);
+  }
+
+  /** As run; `between` is called before each step: it may throw, or give something to wait for. */
+  async runInSlices(
+    bound: BoundProgram,
+    inputs: readonly TypedArray[],
+    into: readonly TypedArray[],
+    between: () => Promise<void> | undefined,
+  ): Promise<void> {
+    this.#begin(bound, inputs);
+    for (let i = 0; i < bound.calls.length; i++) {
+      const wait = between();
+      if (wait) await wait;
+      this.#steps(bound, i, i + 1);
+    }
+    this.#end(bound, into);
+  }
+
+  #begin(bound: BoundProgram, inputs: readonly TypedArray[]): void {
+    this.#writeSteps(bound);
     const ports = this.#portArrays(bound);
     inputs.forEach((x, i) => (ports.inputs[i] as Int32Array | undefined)?.set(x as Int32Array));
-    const errors = new Int32Array(this.#buffer(), errorAddress, 1);
-    errors[0] = 0;
-    for (const c of bound.calls) {
-      if (hooks.stop?.()) throw new ModelError("aborted", "the run was aborted");
-      const start = hooks.onStep ? performance.now() : 0;
-      if (c.fn) {
-        const args = bound.argsAt + c.args;
-        for (let b = 0; b < c.extent; b += c.grain) c.fn(args, b, Math.min(b + c.grain, c.extent));
-      } else this.#runHost(bound, c);
-      hooks.onStep?.(c.step, performance.now() - start);
-      if (c.checks && errors[0] !== 0) this.#indexError(bound, c);
+    new Int32Array(this.#buffer(), errorAddress, 1)[0] = 0;
+  }
+
+  /** Steps from…to−1: those between host steps by one call. */
+  #steps(bound: BoundProgram, from: number, to: number): void {
+    for (let i = from; i < to; ) {
+      const c = bound.calls[i++] as Call;
+      if (c.host) {
+        this.#runHost(bound, c);
+        continue;
+      }
+      while (i < to && !bound.calls[i]?.host) i++;
+      const last = bound.stepsAt + i * stepBytes;
+      const at = this.#driver?.(bound.stepsAt + c.step * stepBytes, last);
+      if (at !== last) this.#indexError(bound, ((at as number) - bound.stepsAt) / stepBytes);
     }
-    return ports.outputs.map((o, i) => {
+  }
+
+  #end(bound: BoundProgram, into: readonly (TypedArray | undefined)[]): TypedArray[] {
+    return this.#portArrays(bound).outputs.map((o, i) => {
       const target = into[i];
       if (!target) return o.slice();
       (target as Int32Array).set(o as Int32Array);
@@ -380,8 +422,8 @@ export class WasmModel {
     });
   }
 
-  #indexError(bound: BoundProgram, c: Call): never {
-    const step = bound.program.steps[c.step];
+  #indexError(bound: BoundProgram, at: number): never {
+    const step = bound.program.steps[at];
     throw new ModelError(
       "index_out_of_range",
       `${step?.op} ${step?.node}: an index lies outside its tensor`,
@@ -423,7 +465,8 @@ export class WasmModel {
   /** Drops the memory and all code. */
   dispose(): void {
     this.#imports = null;
-    this.#functions.clear();
+    this.#driver = null;
+    this.#kernels.clear();
     this.#shared.clear();
     this.#heap = new Heap(reserved);
   }
