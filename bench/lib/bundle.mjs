@@ -5,12 +5,14 @@ import { basename, join } from "node:path";
 import { benchDir, peers } from "../peers/index.mjs";
 
 const minnow = join(benchDir, "../packages/minnow/dist");
+const workers = ["worker_run"];
 
 /** @returns {Promise<Map<string, Uint8Array>>} file name → contents; the entry is `<peer>.js` */
 export async function bundle(peer) {
   const entryPoints = { [peer]: join(benchDir, "peers", peers[peer].adapter) };
   // A worker is an entry of its own, beside the bundle: what Vite and webpack do with `new URL`.
-  if (peers[peer].format === "minnow") entryPoints.worker = join(minnow, "worker_run.js");
+  if (peers[peer].format === "minnow")
+    for (const name of workers) entryPoints[name] = join(minnow, `${name}.js`);
   const { outputFiles } = await build({
     entryPoints,
     absWorkingDir: benchDir,
@@ -36,5 +38,10 @@ export async function bundle(peer) {
     write: false,
     logLevel: "error",
   });
-  return new Map(outputFiles.map((f) => [basename(f.path), f.contents]));
+  const files = new Map(outputFiles.map((f) => [basename(f.path), f.contents]));
+  for (const { text } of outputFiles)
+    for (const [, name] of text.matchAll(/new URL\("\.\/(\w+\.js)", ?import\.meta\.url\)/g))
+      if (!files.has(name))
+        throw new Error(`the bundle of ${peer} wants a worker ${name}: name it in bundle.mjs`);
+  return files;
 }

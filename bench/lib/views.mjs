@@ -52,7 +52,8 @@ function timed(pick) {
             const c = at(p);
             const s = c && !c.error && pick(c);
             if (!s) return c ? failed(c) : "–";
-            const mark = c.busy ? " \\*" : "";
+            const alone = c.details?.threads < c.threads ? ` on ${c.details.threads}` : "";
+            const mark = alone + (c.busy ? " \\*" : "");
             if (p === "minnow" || !mine) return range(s) + mark;
             const [m, b] = [s.median / mine.median, s.min / mine.min];
             ratios.get(p).push([m, b]);

@@ -1,6 +1,6 @@
 // TensorFlow.js, a graph model on the wasm backend. The backend takes at most half of the machine's
 // processors: it is told of twice as many, so that it gets the threads that are asked for.
-import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
+import { getThreadsCount, setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import * as converter from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 
@@ -24,7 +24,7 @@ export async function load({ files, threads, assets }) {
   );
   const inputs = model.inputs.map(({ dtype, shape }) => ({ dtype, shape: shape.map((d) => Math.max(1, d)) }));
   return {
-    info: `simd ${await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")}`,
+    info: `${getThreadsCount()} threads, simd ${await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")}`,
     inputs,
     run(x) {
       const given = x.map((a, i) => tf.tensor(a, inputs[i].shape, inputs[i].dtype));
