@@ -23,7 +23,7 @@ const { values: o, positionals } = parseArgs({
     node: { type: "string" },
     flags: { type: "string", multiple: true },
     wrap: { type: "string", default: "" },
-    timeout: { type: "string", default: "180" },
+    timeout: { type: "string", default: "300" },
     out: { type: "string", default: join(benchDir, "results") },
   },
 });

@@ -18,18 +18,19 @@ export function nodeHost({ node, wrap, timeout }) {
   const print = "process.versions.node + ' (V8 ' + process.versions.v8 + ')'";
   const engine = `Node ${execFileSync(binary, ["-p", print], { encoding: "utf8" }).trim()}`;
 
-  /** Runs a script of lib/ with one JSON argument; resolves to the JSON it writes to descriptor 3. */
-  function child(script, argument, flags = []) {
+  /** Runs a script of lib/ with one JSON argument, wrapped where it is timed; resolves to the JSON it writes to descriptor 3. */
+  function child(script, argument, { flags = [], timed = true } = {}) {
     const [command, ...args] = [
-      ...wrap,
+      ...(timed ? wrap : []),
       binary,
       ...flags,
       join(benchDir, "lib", script),
       JSON.stringify(argument),
     ];
     return new Promise((resolve) => {
-      const p = spawn(command, args, { stdio: ["ignore", "ignore", "pipe", "pipe"], cwd: benchDir });
-      const timer = setTimeout(() => p.kill("SIGKILL"), timeout * 1000);
+      const stdio = ["ignore", "ignore", "pipe", "pipe"];
+      const p = spawn(command, args, { stdio, cwd: benchDir, detached: true });
+      const timer = setTimeout(() => process.kill(-p.pid, "SIGKILL"), timeout * 1000); // and what wraps it
       let [out, errors] = ["", ""];
       p.stdio[3].on("data", (d) => (out += d));
       p.stderr.on("data", (d) => (errors += d));
@@ -53,7 +54,7 @@ export function nodeHost({ node, wrap, timeout }) {
       return child(
         "node_child.mjs",
         { ...config, adapter: join(benchDir, "peers", adapter), assets: where },
-        flags,
+        { flags, timed: config.seconds > 0 },
       );
     },
     async close() {},

@@ -28,7 +28,7 @@ export async function pageHost({ isolated, timeout, wrap, names }) {
     });
     fetched.clear();
     const js = flags.length ? [`--js-flags=${flags.join(" ")}`] : [];
-    const browser = await launch(["--enable-precise-memory-info", ...js], { wrap });
+    const browser = await launch(js, { wrap: config.seconds ? wrap : [] });
     let timer;
     try {
       engine = `Chromium ${browser.version()}`;
