@@ -43,7 +43,7 @@ function foldFollowing(e: Editor, only: "shift" | "any"): number {
     }
     if (chain.length === 0) continue;
     const scaled = a.scale.some((s) => s !== 1);
-    const bias = Float64Array.from(a.shift, (d, i) => (layer.bias?.[i] ?? 0) * (a.scale[i] as number) + d);
+    const bias = a.shift.map((d, i) => (layer.bias?.[i] ?? 0) * (a.scale[i] as number) + d);
     setLayer(
       e,
       layer,

@@ -20,8 +20,10 @@ export const batchNorm: Pass = {
       const [scale, b, mean, variance] = n.inputs.slice(1).map((t) => floatsOf(e, t));
       if (!scale || !b || !mean || !variance) continue;
       const epsilon = (n.attrs.epsilon as number | undefined) ?? 1e-5;
-      const factor = Float64Array.from(scale, (v, i) => v / Math.sqrt((variance[i] as number) + epsilon));
-      const shift = Float32Array.from(b, (v, i) => v - (mean[i] as number) * (factor[i] as number));
+      const factor = new Float64Array(scale).map((v, i) => v / Math.sqrt((variance[i] as number) + epsilon));
+      const shift = new Float32Array(
+        new Float64Array(b).map((v, i) => v - (mean[i] as number) * (factor[i] as number)),
+      );
       if (!factor.every(Number.isFinite)) continue;
       const axis = (n.attrs.axis as number | undefined) ?? 1;
       const shape = x.shape.map((_, i) =>
@@ -31,7 +33,7 @@ export const batchNorm: Pass = {
         e.constant(`${n.name}/${name}`, "float32", shape, data);
       const scaled = e.insertBefore(
         n,
-        { op: "Mul", inputs: [x, c("scale", Float32Array.from(factor))], name: `${n.name}/scale` },
+        { op: "Mul", inputs: [x, c("scale", new Float32Array(factor))], name: `${n.name}/scale` },
         { name: `${y.name}/scaled`, dtype: y.dtype, shape: y.shape },
       );
       n.op = "Add";

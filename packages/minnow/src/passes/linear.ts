@@ -142,7 +142,7 @@ export function setLayer(e: Editor, l: Layer, weights: Data | null, bias: Float6
         old ? `${old.name}/folded` : `${l.node.name}/bias`,
         "float32",
         [l.channels],
-        Float32Array.from(bias),
+        new Float32Array(bias),
       )
     : (old ?? null);
   e.setInputs(l.node, newBias ? [x, newWeights, newBias] : [x, newWeights]);

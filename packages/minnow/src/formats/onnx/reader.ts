@@ -4,7 +4,6 @@ import "../../ops/registry.js"; // inference here meets every operator
 import { ModelError, type Problem } from "../../error.js";
 import { type Dim, symbol } from "../../graph/dim.js";
 import type { Attrs, Graph, Node, Tensor } from "../../graph/graph.js";
-import { annotate } from "../../ops/infer.js";
 import { Builder } from "./builder.js";
 import { Call, type Row, type SourceNode, Unsupported } from "./call.js";
 import { labelledOutput, labelsOf } from "./labels.js";
@@ -72,7 +71,6 @@ class Reader {
     for (const v of this.proto.output) this.readOutput(v);
     if (this.problems.length > 0) throw unsupported(this.problems);
     this.readMetadata();
-    annotate(this.builder.graph);
     return this.builder.graph;
   }
 
