@@ -23,7 +23,8 @@ function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   const epilogue = epilogueOf(step, nest, program, { channelLoop: 3 });
   const weights = weightMatrix(program, g.w, rows.channels, rows.taps * rows.k);
   if (!weights || !epilogue) return null;
-  if (g.group > 1 && rows.inner < 4) return null; // depth-wise has its own kernel; tiny groups do not pay
+  // Small groups have a kernel of their own (depthwise.ts); what it leaves out does not pay here either.
+  if (g.group > 1 && rows.inner < 4 && rows.channels < 12 * g.group) return null;
   return planGemm(
     step,
     { ...rows, epilogue, outValue: nest.out.value, weights: packPanels(weights, g.group) },

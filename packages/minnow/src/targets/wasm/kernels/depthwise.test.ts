@@ -47,6 +47,22 @@ const cases: Record<string, ConvOptions> = {
   dilated: dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
   "dilated by 5, small": dw(9, 9, 12, 3, 1, 5, { dilation: [5, 5] }),
   "dilated by 6": dw(20, 33, 4, 3, 1, 6, { dilation: [6, 6] }),
+  "groups of 4": dw(7, 9, 12, 3, 1, 1, { group: 3, relu6: true }),
+  "groups of 4, stride 2, batch and pitches": dw(8, 9, 8, 3, 2, 1, {
+    group: 2,
+    n: 2,
+    xPitch: 12,
+    outPitch: 20,
+  }),
+  "groups of 8": dw(7, 6, 24, 3, 1, 1, { group: 3, residual: "other" }),
+  "groups of 8, 1x1": dw(3, 5, 16, 1, 1, 0, { group: 2 }),
+  "groups of 2": dw(5, 9, 10, 3, 1, 1, { group: 5, residual: "in-place" }),
+  "3 inputs make 4": dw(5, 9, 6, 3, 1, 1, { group: 2, o: 8 }),
+  "5 inputs make 8, dilated": dw(9, 9, 10, 3, 1, 2, { group: 2, o: 16, dilation: [2, 2] }),
+  "2 inputs make 1": dw(6, 7, 14, 3, 1, 1, { group: 7, o: 7 }),
+  "multiplier 2": dw(7, 9, 5, 3, 1, 1, { group: 5, o: 10 }),
+  "multiplier 4, 5x5 stride 2": dw(11, 9, 3, 5, 2, 2, { group: 3, o: 12 }),
+  "multiplier 8, float16 weights": dw(6, 5, 3, 3, 1, 1, { group: 3, o: 24, half: true }),
 };
 
 describe("depth-wise convolution against the loop nest", () => {

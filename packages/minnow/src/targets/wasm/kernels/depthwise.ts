@@ -1,4 +1,4 @@
-// Depth-wise convolution, multiplier 1, float32 and int8. One call of a tile function computes rows ×
+// Depth-wise convolution, float32 and int8, and float32 groups of few channels. One call of a tile function computes rows ×
 // columns of outputs for all channels (depthwise_tile.ts), depthwise_rows.ts walks the image,
 // depthwise_taps.ts and depthwise_int8.ts do the arithmetic. Weights lie as [C/4][tap][4] (or 8 and 8):
 // [tap][C] would alias at 4 KB strides for C = 512 (17 against 32 GFLOPS).
@@ -12,7 +12,7 @@ import { convGeometry } from "./conv.js";
 import { epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
 import { int8Taps } from "./depthwise_int8.js";
 import { emitDepthwise, runNames, tilingKey, tilingOf } from "./depthwise_rows.js";
-import { floatTaps } from "./depthwise_taps.js";
+import { floatTaps, hasTaps } from "./depthwise_taps.js";
 import { type DepthSpec, spanOf } from "./depthwise_tile.js";
 import { integerProduct, isFloatProduct, weightMatrix } from "./products.js";
 import { depthwiseGrain, depthwiseTile } from "./tiles.js";
@@ -42,20 +42,22 @@ const words = [
 function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
-  if (!g || !nest || g.group !== g.channels || nest.loops[3] !== g.channels || nest.loops.length !== 4)
-    return null;
-  const { window, channels, kernel } = g;
-  if (kernel[0] * kernel[1] > 81) return null;
-  const weights = weightMatrix(program, g.w, channels, kernel[0] * kernel[1]);
+  if (!g || !nest || g.group === 1) return null;
+  const { window, kernel } = g;
+  const [channels, inner] = [g.w.view.shape[0], g.w.view.shape[3]] as [number, number];
+  const group = { inner, each: channels / g.group };
+  const depthwise = inner * group.each === 1;
+  if (kernel[0] * kernel[1] > 81 || !hasTaps(group)) return null;
+  const weights = weightMatrix(program, g.w, channels, kernel[0] * kernel[1] * inner);
   const product = isFloatProduct(step, nest) ? null : integerProduct(step, nest, program, channels);
-  if (!weights || (!product && !isFloatProduct(step, nest))) return null;
-  const epilogue = epilogueOf(step, nest, program, { hoist: !!product });
+  if (!weights || (product ? !depthwise : !isFloatProduct(step, nest))) return null;
+  const epilogue = epilogueOf(step, nest, program, { hoist: !!product, channelLoop: 3 });
   if (!epilogue) return null;
   const math = product
     ? int8Taps(weights, kernel, g.x.dtype === "int8", product)
-    : floatTaps(weights, kernel, engine.fma, engine.wide && channels > 4 ? 2 : 1);
+    : floatTaps(weights, kernel, group, engine);
   const block = 4 * math.vectors;
-  const tile = depthwiseTile(window, !!product, engine.fma);
+  const tile = depthwiseTile(window, engine, product || (group.each === 8 && !engine.wide) ? 2 : 1);
   const spec: DepthSpec = {
     kernel,
     stride: window.stride,
@@ -78,7 +80,7 @@ function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKe
   const { words: extra, packed } = epilogueWords(epilogue, 1, channels);
   // 0 where there is one pixel: any pitch will do
   const outPitch = (epilogue.outPitch || channels) * epilogue.outBytes;
-  const xPitch = (g.pitch || channels) * g.x.bytes;
+  const xPitch = (g.pitch || g.channels) * g.x.bytes;
   const outside = window.w * xPitch + 64;
   const groups = Math.ceil(window.oh / tile.rows);
   return {
@@ -86,7 +88,7 @@ function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKe
     label: name,
     emit: (m) => emitDepthwise(m, layout, spec, tiling, code),
     extent: (nest.loops[0] as number) * groups,
-    grain: depthwiseGrain(tile.rows * window.ow * channels, kernel),
+    grain: depthwiseGrain(tile.rows * window.ow * channels * weights.k),
     args: layout.words({
       x: { kind: "view", value: g.x.value },
       weights: { kind: "packed", index: 0 },

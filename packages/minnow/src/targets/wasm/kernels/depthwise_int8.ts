@@ -21,8 +21,8 @@ export function int8Taps(
   return {
     name: signed ? "s8_dw" : "u8_dw",
     vectors: 2,
-    inputBytes: 1,
-    weightBytes: 16 * pairs * kw,
+    inputStep: 8,
+    weightStep: 32 * pairs * kw,
     outside: product.zx,
     packed: packRowPairs(m, kernel, product.zw),
     begin(f, zeroPoint) {

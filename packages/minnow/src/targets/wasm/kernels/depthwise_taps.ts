@@ -1,7 +1,9 @@
 // The arithmetic of depth-wise kernels: how taps of a tile are multiplied and summed, apart from how
 // rows and tiles are walked (depthwise_rows.ts, depthwise_tile.ts). Whatever the tile, an output's taps
-// are summed row by row and along x, so that all tiles give the same bits.
+// are summed input by input of its group, row by row and along x, so that all tiles give the same bits.
+// Groups of few channels are the same sums over vectors in which an input meets all outputs of its group.
 import type { FunctionBuilder, Local } from "../assembler.js";
+import type { Engine } from "../engine.js";
 import type { Packed } from "../kernel.js";
 import { type Matrix, packTaps } from "./pack.js";
 
@@ -21,15 +23,17 @@ export interface TapTile {
     rows: readonly number[],
     visit: (users: readonly { column: number; tap: number }[], at: readonly Local[]) => void,
   ): void;
+  /** Moves all input rows on. */
+  advance(bytes: number): void;
 }
 
 export interface TapMath {
   readonly name: string;
   /** Vectors of 4 channels in a block. */
   readonly vectors: number;
-  /** Bytes of an input element; of weights per vector of channels. */
-  readonly inputBytes: number;
-  readonly weightBytes: number;
+  /** Bytes of input and of weights from one block to the next. */
+  readonly inputStep: number;
+  readonly weightStep: number;
   /** How input outside the image reads, as a byte. */
   readonly outside: number;
   readonly packed: Packed;
@@ -37,22 +41,34 @@ export interface TapMath {
   begin(f: FunctionBuilder, zeroPoint: () => void): (t: TapTile) => void;
 }
 
-/** float32, weights [block][tap][4·vectors]. @param vectors 2 lets V8 pair them into 256 bits */
+/** Channels that a group reads and makes: 1 and 1 is depth-wise. */
+export interface Group {
+  readonly inner: number;
+  readonly each: number;
+}
+
+/** Groups whose vectors of outputs a load makes, or a load and a shuffle; wider ones are matrix products. */
+export const hasTaps = ({ inner, each }: Group): boolean =>
+  each === 4 || each === 8 || (each <= 2 && inner <= 2);
+
+/** float32, weights [block][tap][input][4·vectors]. Two vectors: V8 pairs them into 256 bits. */
 export function floatTaps(
   m: Matrix,
   kernel: readonly [number, number],
-  fma: boolean,
-  vectors: 1 | 2,
+  group: Group,
+  engine: Pick<Engine, "fma" | "wide">,
 ): TapMath {
+  const { inner, each } = group;
+  const vectors = each === 8 || (inner * each === 1 && engine.wide && m.n > 4) ? 2 : 1;
   return {
-    name: "f32_dw",
+    name: inner * each === 1 ? "f32_dw" : `f32_group${inner}x${each}`,
     vectors,
-    inputBytes: 4,
-    weightBytes: 16 * kernel[0] * kernel[1],
+    inputStep: (16 * vectors * inner) / each,
+    weightStep: 16 * vectors * m.k,
     outside: 0,
     packed: packTaps(m, vectors === 1 ? 4 : 8),
     begin(f) {
-      const taps = new FloatTaps(f, kernel, fma, vectors);
+      const taps = new FloatTaps(f, kernel, group, engine, vectors);
       return (t) => taps.tile(t);
     },
   };
@@ -76,49 +92,96 @@ class FloatTaps {
   /** Weights [slot][kx][vector], and the kernel row that a slot holds. */
   readonly #weights: Local[][][] = [];
   #held: (number | undefined)[] = [];
+  readonly #w: Local;
 
   constructor(
     private readonly f: FunctionBuilder,
     private readonly kernel: readonly [number, number],
-    private readonly fma: boolean,
+    private readonly group: Group,
+    private readonly engine: Pick<Engine, "fma" | "wide">,
     private readonly vectors: number,
   ) {
     this.#input = f.someLocals(vectors, "v128");
+    this.#w = f.local();
   }
 
   tile(t: TapTile): void {
+    const { f } = this;
+    const { inner, each } = this.group;
+    f.get(t.w).set(this.#w);
+    if (each < 4 || inner === 1) {
+      for (let j = 0; j < inner; j++) this.#taps(t, j);
+      return;
+    }
+    const n = f.local();
+    f.i32(inner).set(n);
+    f.repeat(n, () => {
+      this.#taps(t, 0);
+      t.advance(4);
+      f.inc(this.#w, 16 * this.vectors);
+    });
+    t.advance(-4 * inner);
+    f.free("i32", n);
+  }
+
+  /** All taps of input j of each group. */
+  #taps(t: TapTile, j: number): void {
     const [kh, kw] = this.kernel;
+    const { fma, wide } = this.engine;
     const rows = (t.acc.length - 1) * t.stride + kh;
     const outputs = t.acc.length * (t.acc[0]?.length ?? 0);
+    const width = wide ? 1 : this.vectors;
     this.#held = [];
     for (let y = 0; y < rows; y++) {
       const pairs = t.acc.map((_, row) => ({ row, ky: y - row * t.stride }));
       const meet = pairs.filter(({ ky }) => ky >= 0 && ky < kh);
-      const together = outputs + meet.length * kw + (this.fma ? 1 : 2) <= registers;
-      for (const some of together ? [meet] : meet.map((p) => [p])) if (some.length) this.#row(t, y, some);
+      const together = (outputs + meet.length * kw) * width + (fma ? 1 : 2) <= registers;
+      for (const some of together ? [meet] : meet.map((p) => [p])) if (some.length) this.#row(t, y, j, some);
     }
   }
 
-  #row(t: TapTile, y: number, pairs: readonly Pair[]): void {
-    const { f } = this;
+  #row(t: TapTile, y: number, j: number, pairs: readonly Pair[]): void {
     const vectors = t.acc[0]?.[0]?.length ?? 0;
-    this.#hold(t.w, pairs, vectors);
+    this.#hold(pairs, j, vectors);
     t.walk([y], (users, [at]) => {
-      for (let v = 0; v < vectors; v++)
-        f.get(at as Local)
-          .vload(16 * v)
-          .set(this.#input[v] as Local);
+      const x = this.#load(at as Local, j, vectors);
       for (const { row, ky } of pairs)
         for (const { column, tap } of users)
           for (let v = 0; v < vectors; v++) {
             const w = this.#weights[this.#held.indexOf(ky)]?.[tap]?.[v] as Local;
-            this.#multiply(t.acc[row]?.[column]?.[v] as Local, this.#input[v] as Local, w);
+            this.#multiply(t.acc[row]?.[column]?.[v] as Local, x[v] as Local, w);
           }
     });
   }
 
+  /** Input j of the group of each output, by vectors of outputs. */
+  #load(at: Local, j: number, vectors: number): Local[] {
+    const { f } = this;
+    const { inner, each } = this.group;
+    const x = this.#input.slice(0, vectors);
+    const first = x[0] as Local;
+    if (each >= 4) {
+      f.get(at).mem("v128.load32_splat").set(first);
+      return x.fill(first);
+    }
+    x.forEach((to, v) =>
+      f
+        .get(at)
+        .vload(16 * v)
+        .set(to),
+    );
+    if (inner * each === 1) return x;
+    // Lane o of the vector reads input j of group o / each.
+    const lanes = [0, 1, 2, 3].map((o) => Math.floor(o / each) * inner + j);
+    f.get(first);
+    if (each === 1) f.get(at).vload(16);
+    else f.get(first);
+    f.shuffle(lanes.flatMap((l) => [4 * l, 4 * l + 1, 4 * l + 2, 4 * l + 3])).set(first);
+    return x;
+  }
+
   /** Loads the kernel rows that no slot holds into slots that are not needed. */
-  #hold(w: Local, pairs: readonly Pair[], vectors: number): void {
+  #hold(pairs: readonly Pair[], j: number, vectors: number): void {
     const { f } = this;
     const kw = this.kernel[1];
     for (const { ky } of pairs) {
@@ -129,15 +192,15 @@ class FloatTaps {
       this.#weights[slot] ??= Array.from({ length: kw }, () => f.someLocals(this.vectors, "v128"));
       for (let x = 0; x < kw; x++)
         for (let v = 0; v < vectors; v++)
-          f.get(w)
-            .vload(16 * ((ky * kw + x) * this.vectors + v))
+          f.get(this.#w)
+            .vload(16 * (((ky * kw + x) * this.group.inner + j) * this.vectors + v))
             .set(this.#weights[slot]?.[x]?.[v] as Local);
     }
   }
 
   #multiply(acc: Local, x: Local, w: Local): void {
     const { f } = this;
-    if (this.fma) f.get(x).get(w).get(acc).op("f32x4.relaxed_madd");
+    if (this.engine.fma) f.get(x).get(w).get(acc).op("f32x4.relaxed_madd");
     else f.get(acc).get(x).get(w).op("f32x4.mul", "f32x4.add");
     f.set(acc);
   }

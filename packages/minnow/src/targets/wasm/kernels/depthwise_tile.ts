@@ -88,8 +88,8 @@ export class DepthTile {
       this.#each(acc, (a, r, t) => code.finish(a, () => this.#pixel(r, t)));
       this.#store(code, acc, channels, out);
       code.advance(4 * vectors);
-      f.inc(w, vectors * math.weightBytes).inc(out, 4 * vectors * s.epilogue.outBytes);
-      for (const p of this.#rows) f.inc(p, 4 * vectors * math.inputBytes);
+      f.inc(w, math.weightStep).inc(out, 4 * vectors * s.epilogue.outBytes);
+      this.#advance(math.inputStep);
     };
     f.repeat(tiles, () => {
       this.#begin();
@@ -141,7 +141,11 @@ export class DepthTile {
       }
       f.free("i32", ...from);
     };
-    return { acc, stride: s.stride[0], walk };
+    return { acc, stride: s.stride[0], walk, advance: (bytes) => this.#advance(bytes) };
+  }
+
+  #advance(bytes: number): void {
+    for (const p of this.#rows) this.f.inc(p, bytes);
   }
 
   /** The addresses of a column, or where what is outside reads. */

@@ -1,6 +1,6 @@
 // The policy table: which tile, how many rows at a time. Everything that is a judgement about speed is
 // here, with the measurement it rests on; nothing here changes results.
-import type { Tile } from "../engine.js";
+import type { Engine, Tile } from "../engine.js";
 import type { Window } from "./gemm.js";
 
 /** Bytes of the left side that stay in the second-level cache while all panels pass over it. */
@@ -41,22 +41,22 @@ export function chunkRows(rows: number, mr: number, rowBytes: number, tableBytes
  * Rows × columns of outputs of a depth-wise tile: accumulators, the weights of a kernel row and an input in 15
  * registers. Two rows share inputs in the cache. Without fused multiply-add V8 11 keeps fewer values: 2×2 26
  * GFLOPS, 1×4 24, 2×4 15 (3×3 stride 1).
+ * @param registers of an output
  */
 export function depthwiseTile(
   w: Pick<Window, "kernel" | "stride" | "dilation" | "oh">,
-  integer: boolean,
-  fma: boolean,
+  { fma }: Pick<Engine, "fma">,
+  registers: number,
 ): { readonly rows: number; readonly columns: number } {
   const kw = w.kernel[1];
-  if (integer) return { rows: 1, columns: 3 * w.stride[1] + kw > 10 ? 2 : 4 };
+  if (registers === 2) return { rows: 1, columns: 3 * w.stride[1] + kw > 10 ? 2 : 4 };
   const pairs = kw <= 3 && w.dilation[0] === 1 && w.oh > 1;
   if (!fma) return pairs && w.stride[1] === 1 ? { rows: 2, columns: 2 } : { rows: 1, columns: 4 };
   return pairs ? { rows: 2, columns: 4 } : { rows: 1, columns: Math.max(2, Math.min(7, 14 - kw)) };
 }
 
-/** Groups of rows that make some 20 µs, at 40 GFLOPS. @param outputs of one group */
-export const depthwiseGrain = (outputs: number, kernel: readonly [number, number]): number =>
-  Math.max(1, Math.round(4e5 / (outputs * kernel[0] * kernel[1])));
+/** Groups of rows that make some 20 µs, at 40 GFLOPS. @param macs of one group */
+export const depthwiseGrain = (macs: number): number => Math.max(1, Math.round(4e5 / macs));
 
 /**
  * Steps of k in the inner loop. Where product and sum are two instructions, V8 11 (Node 20) keeps too much
