@@ -116,7 +116,7 @@ export function loadSplat(f: FunctionBuilder, t: DType, address: Local, offset =
 
 /**
  * Stores 4·values.length consecutive elements at address + offset. The locals may be overwritten.
- * @param fits the integers are known to lie in the range of `t`
+ * @param fits the integers are known to lie in the range of `t`; those that don't are clamped to it
  */
 export function storeVectors(
   f: FunctionBuilder,
@@ -138,13 +138,12 @@ export function storeVectors(
   if (t === "int64" || t === "int4" || t === "string") throw new TypeError(`no vector stores of ${t}`);
   const bytes = t === "int16" || t === "float16" ? 2 : 1;
   if (t === "float16") for (const v of values) floatToHalfVector(f, v);
-  const signed = fits && (t === "int16" || t === "int8");
   const value = (v: Local): void => {
     f.get(v);
     if (!fits && t !== "float16") constant(f, bytes === 2 ? 0xffff : 0xff).op("v128.and");
   };
-  const narrow16: Op = signed ? "i16x8.narrow_i32x4_s" : "i16x8.narrow_i32x4_u";
-  const narrow8: Op = signed ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u";
+  const narrow16: Op = fits && t !== "float16" ? "i16x8.narrow_i32x4_s" : "i16x8.narrow_i32x4_u";
+  const narrow8: Op = fits && t === "int8" ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u";
   for (let i = 0; i < values.length; ) {
     const left = values.length - i;
     const at = offset + 4 * i * bytes;

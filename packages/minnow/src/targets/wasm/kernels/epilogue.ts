@@ -20,6 +20,7 @@ import {
   roundUp,
   walkOf,
 } from "./operands.js";
+import { requantized } from "./requantize.js";
 
 const stored: readonly DType[] = ["float32", "int8", "uint8", "int32", "int16", "float16", "bool"];
 
@@ -65,12 +66,24 @@ export function epilogueOf(
   if (outPitch === null || (channelStride !== 1 && channelStride !== 0)) return null;
   const { expr: bare, init } = takeBias(nest.result, operands);
   const numbers: { v: number; t: "f32" | "i32" }[] = [];
-  const expr = hoist ? hoistNumbers(bare, numbers) : bare;
+  const finite = (i: number): boolean =>
+    !!operands.find((o) => o.operand === i && isFiniteOperand(o, nest, channelLoop));
+  const short = requantized(bare, out.dtype, finite, replaceChildren);
+  const expr = hoist ? hoistNumbers(short, numbers) : short;
   const roles = operands.map((o) => `${o.operand}${o.role}:${o.walk.dtype}`);
   const classes = numbers.map((n) => (isSmall(n) ? "s" : "l")).join("");
   const key = `${print(expr)}|${classes}|${init ?? ""}|${roles}|${out.dtype}`;
   const common = { key, expr, operands, init, numbers, outPitch, outOffset: out.offset };
   return { ...common, outType: out.dtype, outBytes: out.bytes };
+}
+
+/** A packed operand without infinities and NaN. */
+function isFiniteOperand(o: EpilogueOperand, nest: LoopNest, channelLoop: number): boolean {
+  if (o.role !== "channel" || !o.data) return false;
+  const channels = nest.loops.slice(channelLoop).reduce((a, b) => a * b, 1);
+  return constantNumbers(o.data, o.walk.dtype, o.walk.view.offset + o.walk.offset, channels).every(
+    Number.isFinite,
+  );
 }
 
 /** acc + bias, used once → acc that starts as bias. */
@@ -376,7 +389,19 @@ export class EpilogueCode {
     else storeVectors(f, e.outType, address, whole, offset, e.outType !== "float16");
     const rest = acc[whole.length];
     if (rest === undefined) return;
+    if (e.outBytes === 1) return this.#storeBytes(rest, channels % 4, address, offset + 4 * whole.length);
     for (let lane = 0; lane < channels % 4; lane++)
       storeLane(f, e.outType, address, rest, lane, offset + (4 * whole.length + lane) * e.outBytes);
+  }
+
+  /** Some lanes as saturated bytes. */
+  #storeBytes(v: Local, lanes: number, address: Local, offset: number): void {
+    const { f } = this;
+    f.get(v).get(v).op("i16x8.narrow_i32x4_s").tee(v).get(v);
+    f.op(this.e.outType === "int8" ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u").set(v);
+    for (let lane = 0; lane < lanes; lane++)
+      f.get(address)
+        .get(v)
+        .memLane("v128.store8_lane", lane, offset + lane);
   }
 }

@@ -375,6 +375,10 @@ export interface QuantOptions extends ConvOptions {
   perChannel?: boolean;
   /** Weight zero points differ by channel. */
   zeroTable?: boolean;
+  /** Output steps per unit of the sum; default: results fill the range without leaving it often. */
+  unit?: number;
+  /** Bounds of the stored result; default: the type's. */
+  bounds?: readonly [number, number];
 }
 
 const bytes = (n: number, seed: number, dtype: "int8" | "uint8"): Int8Array | Uint8Array =>
@@ -407,7 +411,7 @@ export function quantCase(o: QuantOptions): Case {
   );
   const inner = o.c / (o.group ?? 1);
   const depth = (o.kernel ?? [1, 1]).reduce((x, y) => x * y, 1) * inner;
-  const unit = 1 / (40 * Math.sqrt(depth));
+  const unit = o.unit ?? 1 / (40 * Math.sqrt(depth));
   const scale = o.perChannel
     ? table(
         noise(o.o, 6).map((v) => unit * (1.2 + v)),
@@ -421,7 +425,7 @@ export function quantCase(o: QuantOptions): Case {
       )
     : e.num(zw, "i32");
   const minus = (x: Expr, z: Expr): Expr => (z.k === "const" && z.v === 0 ? x : e.sub(x, z));
-  const [lo, hi] = dtype === "int8" ? [-128, 127] : [0, 255];
+  const [lo, hi] = o.bounds ?? (dtype === "int8" ? [-128, 127] : [0, 255]);
   const zo = dtype === "int8" ? -4 : 120;
   const real = e.mul(e.cast(e.add(e.accumulator("i32"), bias), "f32"), scale);
   return b.finish("conv2d", float.step.params, {
