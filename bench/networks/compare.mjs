@@ -42,7 +42,10 @@ export function worst(answers, references) {
   };
 }
 
-/** What an answer may differ by: float32 sums in another order; int8, by its rounding. */
+/**
+ * What an answer may differ by. float32: sums in another order. int8, against another engine's answer to the
+ * same int8 network: roundings, which a softmax behind fifty layers makes large in single numbers.
+ */
 const limits = {
   float32: (a) => a.error <= 1e-4,
   int8: (a) => a.cosine >= 0.98,

@@ -15,7 +15,7 @@ function squeezenet() {
   let x = n.maxPool(n.conv(n.input, 96, 7, { stride: 2, pad: "valid", gain: 2 }), 3, 2);
   x = n.maxPool(fires(x, [16, 64], [16, 64], [32, 128]), 3, 2);
   x = n.maxPool(fires(x, [32, 128], [48, 192], [48, 192], [64, 256]), 3, 2);
-  x = n.conv(fire(x, 64, 256), 1000, 1, { gain: 3 });
+  x = n.conv(fire(x, 64, 256), 1000, 1, { gain: 3, uneven: true });
   return n.finish(n.softmax(n.mean(x)));
 }
 
@@ -61,7 +61,7 @@ function mobilenetV2() {
       });
       x = joined ? n.add(y, x) : y;
     }
-  return n.classify(n.conv(x, 1280, 1, relu6), 1001, 2);
+  return n.classify(n.conv(x, 1280, 1, relu6), 1001, 1.7);
 }
 
 function resnetV2() {
@@ -85,11 +85,11 @@ function resnetV2() {
       const y = n.conv(n.conv(p, c, 1), c, 3, { stride });
       x = n.add(n.conv(y, c * 4, 1, { act: null }), shortcut);
     }
-  return n.classify(n.norm(x), 1001, 3);
+  return n.classify(n.norm(x), 1001, 3.5);
 }
 
 function inceptionV3() {
-  const n = new Network("inception_v3", image(299), 5, 0.3);
+  const n = new Network("inception_v3", image(299), 5, 0.1);
   const valid = { pad: "valid" };
   const half = { stride: 2, ...valid };
   const conv = (x, ...layers) => layers.reduce((y, [c, k, o]) => n.conv(y, c, k, o), x);
@@ -122,7 +122,7 @@ function inceptionV3() {
     const both = (y) => n.concat([conv(y, [384, [1, 3]]), conv(y, [384, [3, 1]])]);
     x = n.concat([conv(x, [320, 1]), both(a), both(b), conv(average(x), [192, 1])]);
   }
-  return n.classify(x, 1001, 5);
+  return n.classify(x, 1001, 7);
 }
 
 export const five = {

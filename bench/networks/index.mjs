@@ -1,6 +1,7 @@
 // The bench's networks by name, and each of their forms.
 import { five } from "./five.mjs";
 import { toOnnx } from "./onnx.mjs";
+import { Quantisation } from "./quantise.mjs";
 import { small } from "./small.mjs";
 import { toTfjs } from "./tfjs.mjs";
 import { toTflite } from "./tflite.mjs";
@@ -36,4 +37,6 @@ export const forms = {
   onnx: (n) => ({ [`${n.name}.onnx`]: toOnnx(n) }),
   tflite: (n) => ({ [`${n.name}.tflite`]: toTflite(n) }),
   tfjs: (n) => within(`${n.name}.tfjs`, toTfjs(n)),
+  "int8.tflite": (n) => ({ [`${n.name}.int8.tflite`]: toTflite(n, new Quantisation(n)) }),
+  "int8.onnx": (n) => ({ [`${n.name}.int8.onnx`]: toOnnx(n, new Quantisation(n)) }),
 };

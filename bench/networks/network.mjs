@@ -33,18 +33,20 @@ export class Network {
   }
 
   /** [channels out, kernel h, kernel w, channels in]; `gain` multiplies the deviation. */
-  conv(x, channels, kernel, { stride = 1, pad = "same", act = "relu", gain = 1 } = {}) {
+  conv(x, channels, kernel, { stride = 1, pad = "same", act = "relu", gain = 1, uneven = false } = {}) {
     const [, , , c] = x.shape;
     const [kh, kw] = pair(kernel);
     const fan = kh * kw * c;
     const kept = 1 - (this.centre * (2 - this.centre)) / Math.PI;
     const deviation = gain * Math.sqrt((act ? 2 : 1) / (fan * kept));
+    const weights = centred(this.#random.normal(channels * fan, deviation), fan, this.centre);
+    if (uneven) this.#scaleRows(weights, fan);
     return this.#convolve("conv", x, {
       kernel: [kh, kw],
       stride: pair(stride),
       pad,
       act,
-      weights: centred(this.#random.normal(channels * fan, deviation), fan, this.centre),
+      weights,
       weightShape: [channels, kh, kw, c],
       power: x.power * gain * gain,
     });
@@ -75,15 +77,25 @@ export class Network {
   }
 
   /** Weights [units, features]. */
-  dense(x, units, { act = null, gain = 1 } = {}) {
+  dense(x, units, { act = null, gain = 1, uneven = false } = {}) {
     const features = x.shape.at(-1);
     this.macs += units * features;
+    const weights = this.#random.normal(units * features, gain * Math.sqrt((act ? 2 : 1) / features));
+    if (uneven) this.#scaleRows(weights, features);
     return this.#layer("dense", [x], [1, units], x.power * gain * gain, {
       act,
-      weights: this.#random.normal(units * features, gain * Math.sqrt((act ? 2 : 1) / features)),
+      weights,
       weightShape: [units, features],
       bias: this.#random.normal(units, 0.1 * Math.sqrt(x.power)),
     });
+  }
+
+  /** Few rows large, most small: a few classes stand out, as they do in trained networks. */
+  #scaleRows(weights, length) {
+    for (let at = 0; at < weights.length; at += length) {
+      const scale = 0.4 + 1.6 * this.#random.next() ** 8;
+      for (let i = at; i < at + length; i++) weights[i] *= scale;
+    }
   }
 
   /** A batch normalisation with nothing before it to fold into, and the relu after it. */
@@ -140,7 +152,7 @@ export class Network {
   }
   /** Mean, dense layer and softmax. */
   classify(x, classes, gain) {
-    return this.finish(this.softmax(this.dense(this.mean(x), classes, { gain })));
+    return this.finish(this.softmax(this.dense(this.mean(x), classes, { gain, uneven: true })));
   }
   finish(...outputs) {
     outputs.forEach((v, i) => {

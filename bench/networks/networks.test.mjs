@@ -1,6 +1,7 @@
 // What is written, read by others: ONNX by ONNX Runtime Web, TFLite by Minnow; and the same answers from both.
 //   node --test bench/networks/       (after npm run build, and npm ci in bench/)
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as ort from "onnxruntime-web";
 import { load } from "../../packages/minnow/dist/index.js";
@@ -8,6 +9,8 @@ import { agreement, demand } from "./compare.mjs";
 import { channelsFirst, image } from "./images.mjs";
 import { describe, network, smallNames } from "./index.mjs";
 import { toOnnx } from "./onnx.mjs";
+import { Quantisation } from "./quantise.mjs";
+import { measure } from "./ranges.mjs";
 import { toTflite } from "./tflite.mjs";
 
 ort.env.wasm.numThreads = 1;
@@ -37,6 +40,47 @@ for (const name of [...smallNames, "mobilenet_v2"])
     const answers = await runTflite(toTflite(n), n, data);
     demand(name, "float32", answers, await runOnnx(toOnnx(n), n, data));
   });
+
+for (const name of [...smallNames, "mobilenet_v2"])
+  test(`${name}: int8 as ONNX and as TFLite answer the same, and nearly as float32`, async () => {
+    const n = describe(name);
+    const q = new Quantisation(n);
+    const data = image(n.input.shape, 100);
+    const answers = await runTflite(toTflite(n, q), n, data);
+    demand(`${name} QDQ`, "int8", await runOnnx(toOnnx(n, q), n, data), answers);
+    demand(`${name} float32`, "int8", await runTflite(toTflite(n), n, data), answers);
+  });
+
+test("ranges.json holds what a network's values reach", async () => {
+  const name = "resnet8";
+  const found = await measure(name, [0, 1, 2, 3, 4, 5, 6, 7]);
+  const stored = JSON.parse(readFileSync(new URL("ranges.json", import.meta.url), "utf8"))[name];
+  assert.deepEqual(Object.keys(stored), Object.keys(found));
+  for (const [value, range] of Object.entries(found))
+    range.forEach((v, i) =>
+      assert.ok(Math.abs(v - stored[value][i]) <= 1e-4 * Math.abs(v), `${value}: ${range}`),
+    );
+});
+
+test("int8 weights reach 127 in every channel and are within half a step", () => {
+  const n = describe("ds_cnn");
+  const q = new Quantisation(n);
+  for (const layer of n.layers.filter((l) => l.weights)) {
+    const { data, scales } = q.weights(layer);
+    const channel = {
+      conv: (i) => Math.floor(i / (data.length / 64)),
+      depthwise: (i) => i % 64,
+      dense: () => 0,
+    };
+    const peaks = new Array(scales.length).fill(0);
+    data.forEach((v, i) => {
+      const c = channel[layer.op](i);
+      peaks[c] = Math.max(peaks[c], Math.abs(v));
+      assert.ok(Math.abs(v * scales[c] - layer.weights[i]) <= 0.5001 * scales[c]);
+    });
+    assert.ok(peaks.every((p) => p === 127));
+  }
+});
 
 test("a network is the same bytes every time", () => {
   assert.deepEqual(network("ds_cnn").bytes, network("ds_cnn").bytes);

@@ -2,7 +2,9 @@
 //
 // Quantised, it is what onnxruntime's quantize_static makes of that: a QuantizeLinear–DequantizeLinear pair
 // behind every node, int8 weights with a scale a channel (int32 biases) behind DequantizeLinear, and no
-// activation where the pair behind it clips to the same range.
+// activation where the pair behind it clips to the same range. (Activations int8, its default. Native ONNX
+// Runtime turns them into uint8, whose products saturate on x86 without VNNI: there the session needs
+// { extra: { session: { x64quantprecision: "1" } } } to be right.)
 import { padding } from "./network.mjs";
 import { onnxFile } from "./onnx_file.mjs";
 
@@ -63,13 +65,19 @@ class Writer {
 
   /** The node that ends `layer`, its activation and, quantised, its pair. */
   end({ output, act }, op, inputs, attributes) {
-    if (this.#quantisation)
-      return this.#pair(this.node(op, inputs, `${output.name}_raw`, attributes), output.name, output);
-    if (!act) return this.node(op, inputs, output.name, attributes);
-    const linear = this.node(op, inputs, `${output.name}_linear`, attributes);
-    if (act === "relu") return this.node("Relu", [linear], output.name);
+    const { name } = output;
+    const q = this.#quantisation;
+    const apart = act && !q?.cuts(output, act);
+    const last = q ? `${name}_raw` : name;
+    const first = this.node(op, inputs, apart ? `${name}_linear` : last, attributes);
+    if (apart) this.#activation(act, first, last);
+    if (q) this.#pair(last, name, output);
+  }
+
+  #activation(act, from, to) {
+    if (act === "relu") return this.node("Relu", [from], to);
     const limits = [0, 6].map((v) => this.shared(`limit_${v}`, "float32", Float32Array.of(v)));
-    return this.node("Clip", [linear, ...limits], output.name);
+    return this.node("Clip", [from, ...limits], to);
   }
 
   /** A node on the way to the one that ends a layer; quantised like the layer's output. */
@@ -82,8 +90,8 @@ class Writer {
   #pair(from, to, value) {
     const { scale, zeroPoint } = this.#quantisation.of(value);
     const q = [
-      this.constant(`${to}_scale`, "float32", [], Float32Array.of(scale)),
-      this.constant(`${to}_zero`, "uint8", [], Uint8Array.of(zeroPoint + 128)),
+      this.constant(`${to}_pair_scale`, "float32", [], Float32Array.of(scale)),
+      this.constant(`${to}_pair_zero`, "int8", [], Int8Array.of(zeroPoint)),
     ];
     return this.node("DequantizeLinear", [this.node("QuantizeLinear", [from, ...q], `${to}_q`), ...q], to);
   }

@@ -2,7 +2,7 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 /** TensorProto.DataType */
-export const types = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 };
+const types = { float32: 1, int8: 3, int32: 6, int64: 7 };
 
 const message = (w, field, write) => {
   w.tag(field, WireType.LengthDelimited).fork();

@@ -1,5 +1,5 @@
 // Writes networks as files, with the start of their SHA-256:
-//   node bench/networks/write.mjs [squeezenet mobilenet_v1 …] [--formats onnx,tflite,tfjs] --out DIR
+//   node bench/networks/write.mjs [squeezenet mobilenet_v1 …] [--formats onnx,tflite,tfjs,int8] --out DIR
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,15 +14,25 @@ const { values, positionals } = parseArgs({
   },
 });
 
+/** "int8" is both forms of it. */
+const wanted = values.formats.split(",").flatMap((f) => (f === "int8" ? ["int8.tflite", "int8.onnx"] : [f]));
+
 for (const name of positionals.length ? positionals : [...names, ...smallNames]) {
   const n = describe(name);
   console.log(`${name}: ${(n.macs / 1e6).toFixed(1)} million multiply-adds`);
-  for (const format of values.formats.split(","))
-    for (const [path, bytes] of Object.entries(forms[format](n))) {
+  for (const format of wanted) {
+    const files = Object.entries(forms[format](n));
+    const hash = createHash("sha256");
+    for (const [path, bytes] of files) {
       const to = join(values.out, path);
       mkdirSync(dirname(to), { recursive: true });
       writeFileSync(to, bytes);
-      const sha = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
-      console.log(`  ${to.padEnd(48)} ${(bytes.length / 1e6).toFixed(2).padStart(7)} MB  ${sha}`);
+      hash.update(bytes);
     }
+    const size = files.reduce((sum, [, bytes]) => sum + bytes.length, 0);
+    const what = files.length > 1 ? `${files[0][0]} and ${files.length - 1} more` : files[0][0];
+    console.log(
+      `  ${what.padEnd(48)} ${(size / 1e6).toFixed(2).padStart(7)} MB  ${hash.digest("hex").slice(0, 16)}`,
+    );
+  }
 }
