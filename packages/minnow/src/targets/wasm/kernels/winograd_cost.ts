@@ -1,0 +1,146 @@
+// Which form of Winograd's convolution runs a layer, if any, and how it is cut: all judgements about its speed.
+import type { Engine, Tile } from "../engine.js";
+import { roundUp } from "./operands.js";
+import { type Toom, toom } from "./winograd_toom.js";
+
+export interface Form {
+  /** Outputs and taps, e.g. "4x4_3x3", "1x4_1x7". */
+  readonly name: string;
+  readonly toom: Toom;
+  /** Axes along which the kernel has taps. */
+  readonly alongY: boolean;
+  readonly alongX: boolean;
+  readonly twoD: boolean;
+}
+
+export const pointsOf = (f: Form): number => f.toom.n ** (f.twoD ? 2 : 1);
+
+export interface Size {
+  readonly images: number;
+  readonly oh: number;
+  readonly ow: number;
+  readonly c: number;
+  readonly o: number;
+}
+
+/** How a layer runs. */
+export interface Cut {
+  readonly form: Form;
+  readonly tile: Tile;
+  /** Vectors of 4 channels that a transform takes at once. */
+  readonly lanes: number;
+  readonly tilesX: number;
+  readonly tilesY: number;
+  readonly tiles: number;
+  /** Tiles a block, a multiple of tile.mr. */
+  readonly block: number;
+  readonly blocks: number;
+  /** Slices of output channels; panels of tile.nr channels in one. */
+  readonly slices: number;
+  readonly slicePanels: number;
+  readonly grain: number;
+}
+
+/** Channels that one pass of a transform takes, so that its stage stays in the first-level cache. */
+export const stageChannels = 64;
+
+const known = new Map<string, Form>();
+
+/** The form with m outputs for a kernel, or null where there is none. */
+export function formOf(m: number, [kh, kw]: readonly [number, number]): Form | null {
+  const r = Math.max(kh, kw);
+  const twoD = kh > 1 && kw > 1;
+  if ((twoD && kh !== kw) || r < 3 || r % 2 === 0 || r > (twoD ? 5 : 7)) return null;
+  const name = `${kh > 1 ? m : 1}x${kw > 1 ? m : 1}_${kh}x${kw}`;
+  let form = known.get(name);
+  if (!form) {
+    form = { name, toom: toom(m, r), alongY: kh > 1, alongX: kw > 1, twoD };
+    known.set(name, form);
+  }
+  return form;
+}
+
+export const formsOf = (kernel: readonly [number, number]): Form[] =>
+  [4, 2].flatMap((m) => formOf(m, kernel) ?? []);
+
+/** @param always also where direct convolution is faster */
+export function chooseCut(
+  forms: readonly Form[],
+  kernel: readonly [number, number],
+  size: Size,
+  engine: Engine,
+  always: boolean,
+): Cut | null {
+  let best: Cut | null = null;
+  let least = always ? Number.POSITIVE_INFINITY : directTime(kernel, size, engine);
+  for (const form of forms) {
+    const cut = cutOf(form, size, engine);
+    const time = cut ? timeOf(cut, size, engine) : Number.POSITIVE_INFINITY;
+    if (time < least) [best, least] = [cut, time];
+  }
+  return best;
+}
+
+/** GFLOPS of the matrix product. */
+const rate = (engine: Engine): number => (engine.fma ? 48 : 38) * (engine.wide ? 2 : 1);
+
+/** Nanoseconds. */
+function directTime([kh, kw]: readonly [number, number], s: Size, engine: Engine): number {
+  const weights = kh * kw * s.c * s.o;
+  return (2 * weights * s.images * s.oh * s.ow) / rate(engine) + (4 * weights) / 16;
+}
+
+function timeOf(cut: Cut, s: Size, engine: Engine): number {
+  const { m } = cut.form.toom;
+  const points = pointsOf(cut.form);
+  const outputs = cut.form.twoD ? m * m : m;
+  const weights = points * s.c * s.o;
+  const padded = roundUp(cut.tiles, cut.tile.mr);
+  const product = (2 * weights * padded) / rate(engine);
+  const transforms = cut.tiles * (points * s.c + (points + outputs) * s.o) * (engine.wide ? 0.25 : 0.4);
+  return product + (4 * weights) / 16 + transforms;
+}
+
+/** @returns null where the scratch would be too large */
+function cutOf(form: Form, s: Size, engine: Engine): Cut | null {
+  const { m } = form.toom;
+  const points = pointsOf(form);
+  const nr = s.o <= 8 ? 8 : engine.f32.nr;
+  const lanes = engine.wide && nr === 16 ? 2 : 1;
+  const [my, mx] = [form.alongY ? m : 1, form.alongX ? m : 1];
+  const tilesY = Math.ceil(s.oh / my);
+  const tilesX = Math.ceil(s.ow / mx);
+  const tiles = s.images * tilesY * tilesX;
+  const tile = { mr: heightOf(tiles, engine), nr } as const;
+  const panels = Math.ceil(s.o / nr);
+  const slicePanels = Math.min(panels, stageChannels / nr);
+  const each = 4 * points * (roundUp(s.c, 4 * lanes) + slicePanels * nr);
+  const most = Math.max(1, Math.floor(blockBytes / each / tile.mr)) * tile.mr;
+  if (most * each > scratchLimit) return null;
+  const blocks = Math.ceil(tiles / Math.min(most, form.twoD ? 48 : 192));
+  const block = roundUp(Math.ceil(tiles / blocks), tile.mr);
+  const slices = Math.ceil(panels / slicePanels);
+  return {
+    form,
+    tile,
+    lanes,
+    tilesX,
+    tilesY,
+    tiles,
+    block,
+    blocks: Math.ceil(tiles / block),
+    slices,
+    slicePanels,
+    grain: slices,
+  };
+}
+
+/** V and M of a block. */
+const blockBytes = 448 * 1024;
+const scratchLimit = 1.75 * 1024 * 1024;
+
+/** The tile that wastes least: 6 rows where the engine's tile has them, else 4; 6 are 6 % faster. */
+function heightOf(tiles: number, engine: Engine): number {
+  const { mr } = engine.f32;
+  return mr === 4 || roundUp(tiles, mr) / 1.06 > roundUp(tiles, 4) ? 4 : mr;
+}
