@@ -41,7 +41,7 @@ for (const [name, [h, c, o, kernel]] of Object.entries(layers)) {
   const picked = planWinograd(test.step, engine, test)?.label;
   const variants = [["direct", conv2d.plan(test.step, engine, test)]];
   for (const m of [2, 4]) {
-    const planned = planWinograd(test.step, engine, test, (k) => [formOf(m, k)], true);
+    const planned = planWinograd(test.step, engine, test, (k) => [formOf(m, k)].filter((f) => f), true);
     if (planned) variants.push([`F${m}`, planned]);
   }
   const runs = variants.map(([label, planned]) => {

@@ -5,6 +5,7 @@ import { serve } from "./runtime/serve.js";
 import { withText } from "./runtime/strings.js";
 import { setup } from "./setup.js";
 import { hostKernels } from "./targets/host/index.js";
+import { winograd } from "./targets/wasm/kernels/winograd.js";
 
 // What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
-serve(setup, [makeProfile, hostKernels, withText]);
+serve(setup, [makeProfile, hostKernels, withText, winograd]);

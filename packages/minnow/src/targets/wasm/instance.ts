@@ -12,6 +12,7 @@ import { Heap } from "./heap.js";
 import type { ArgWord, Pack, Packed, PlannedKernel } from "./kernel.js";
 import { runPack, stagingBytes } from "./packing.js";
 import { argsWord, type Driver, driver, errorAddress, extentWord, grainWord, stepBytes } from "./driver.js";
+import { kernelsFor } from "./kernels/index.js";
 import { planStep } from "./plan_step.js";
 
 type KernelFunction = (args: number, begin: number, end: number) => void;
@@ -110,8 +111,9 @@ export class WasmModel {
     const host: Readonly<Record<string, HostKernel>> = program.steps.every((s) => s.nest)
       ? {}
       : (await import("../host/index.js")).hostKernels;
+    const kernels = await kernelsFor(program.steps);
     const planned = program.steps.map((s) =>
-      s.nest || !host[s.kernel] ? planStep(s, this.engine, program) : null,
+      s.nest || !host[s.kernel] ? planStep(s, this.engine, program, kernels) : null,
     );
     const bound = new BoundProgram(
       program,

@@ -2,12 +2,16 @@
 import type { Step } from "../../compiler/program.js";
 import { ModelError } from "../../error.js";
 import type { Engine } from "./engine.js";
-import type { PlannedKernel, Planning } from "./kernel.js";
-import { tunedKernels } from "./kernels/index.js";
+import type { PlannedKernel, Planning, TunedKernel } from "./kernel.js";
 import { planNest } from "./nest.js";
 
-export function planStep(step: Step, engine: Engine, program: Planning): PlannedKernel {
-  for (const k of tunedKernels) {
+export function planStep(
+  step: Step,
+  engine: Engine,
+  program: Planning,
+  kernels: readonly TunedKernel[],
+): PlannedKernel {
+  for (const k of kernels) {
     if (!k.kernels.includes(step.kernel)) continue;
     const planned = k.plan(step, engine, program);
     if (planned) return planned;

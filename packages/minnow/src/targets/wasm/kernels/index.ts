@@ -1,4 +1,5 @@
 // The tuned kernels, in the order in which they are asked.
+import type { Step } from "../../../compiler/program.js";
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
 import { dense } from "./dense.js";
@@ -16,3 +17,16 @@ export const tunedKernels: readonly TunedKernel[] = [
   matmul,
   pool,
 ];
+
+/** Those, and before them what only some models need: loaded when one does. */
+export async function kernelsFor(steps: readonly Step[]): Promise<readonly TunedKernel[]> {
+  return steps.some(mayFilter) ? [(await import("./winograd.js")).winograd, ...tunedKernels] : tunedKernels;
+}
+
+/** Float32, stride 1, more than a point: see winograd.ts. */
+function mayFilter({ kernel, nest, params: p }: Step): boolean {
+  const stride = (p.strideY as number) * (p.strideX as number);
+  return (
+    kernel === "conv2d" && nest?.body?.t === "f32" && stride === 1 && (p.kh as number) * (p.kw as number) > 1
+  );
+}

@@ -44,14 +44,14 @@ const cases: Record<string, ConvOptions> = {
   "one pixel": { ...same, h: 1, w: 1 },
   "one output": { ...same, h: 3, w: 3, pads: [0, 0, 0, 0] },
   "one row": { ...same, h: 1, w: 9 },
-  "3 channels in, 1 out": { ...same, c: 3, o: 1 },
-  "4 in, 5 out": { ...same, c: 4, o: 5 },
+  "4 channels in, 1 out": { ...same, c: 4, o: 1 },
+  "6 in, 5 out": { ...same, c: 6, o: 5 },
   "5 in, 12 out": { ...same, c: 5, o: 12 },
   "16 in, 31 out": { ...same, c: 16, o: 31 },
-  "31 in, 64 out": { ...same, c: 31, o: 64, h: 4 },
-  "64 in, 100 out, slices": { ...same, h: 5, w: 5, c: 64, o: 100 },
-  "more channels than a stage holds": { ...same, h: 5, w: 5, c: 150, o: 70 },
-  "several blocks": { ...same, n: 2, h: 27, w: 30, c: 40, o: 9 },
+  "31 in, 64 out": { ...same, c: 31, o: 64, h: 4, w: 3 },
+  "20 in, 100 out, slices": { ...same, h: 3, w: 3, c: 20, o: 100 },
+  "more channels than a stage holds": { ...same, h: 3, w: 2, c: 134, o: 9 },
+  "several blocks": { ...same, n: 2, h: 13, w: 17, c: 4, o: 64 },
   "batch, residual, clamp": { ...same, n: 3, residual: "other", relu6: true },
   "in a concat, residual in place": { ...same, xPitch: 20, outPitch: 31, residual: "in-place" },
   "no bias, gate": { ...same, bias: false, gate: true },
@@ -66,17 +66,17 @@ const cases: Record<string, ConvOptions> = {
 
 describe("Winograd convolution against the loop nest", () => {
   for (const [name, options] of Object.entries(cases))
-    for (const m of [4, 2])
-      test(`${name}, ${m} outputs a tile`, () => {
-        const c = convCase(options);
-        const want = expected(c);
-        for (const e of engines) {
+    test(name, () => {
+      const c = convCase(options);
+      const want = expected(c);
+      for (const m of [4, 2])
+        for (const e of formOf(m, options.kernel as [number, number]) ? engines : []) {
           const got = actual(c, withOutputs(m), e);
           assert.ok(got, "planned");
           const error = relative(got, want);
-          assert.ok(error < 2e-5, `${JSON.stringify(e)}: off by ${error}`);
+          assert.ok(error < 1e-5, `${m} outputs a tile, ${JSON.stringify(e)}: off by ${error}`);
         }
-      });
+    });
 });
 
 describe("Winograd's matrices", () => {

@@ -16,7 +16,7 @@ import { type Buffers, roundUp } from "./operands.js";
 import { isFloatProduct, weightMatrix } from "./products.js";
 import { unrollOf } from "./tiles.js";
 import { emitWinograd, scratchOf, winogradWords } from "./winograd_blocks.js";
-import { chooseCut, type Cut, type Form, formsOf } from "./winograd_cost.js";
+import { chooseCut, type Cut, type Form, formsOf, pointsOf } from "./winograd_cost.js";
 import { linear } from "./winograd_linear.js";
 import { packWinograd, planeBytes } from "./winograd_pack.js";
 
@@ -30,7 +30,7 @@ export function planWinograd(
 ): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
-  if (!g || !nest || g.group !== 1 || !isFloatProduct(step, nest)) return null;
+  if (!g || !nest || g.group !== 1 || g.channels < 4 || !isFloatProduct(step, nest)) return null;
   const { window, kernel, channels } = g;
   if ([...window.stride, ...window.dilation].some((s) => s !== 1)) return null;
   const [images, , , o] = nest.loops as [number, number, number, number];
@@ -39,10 +39,7 @@ export function planWinograd(
   const epilogue = cut && epilogueOf(step, nest, program);
   const weights = epilogue && weightMatrix(program, g.w, o, kernel[0] * kernel[1] * channels);
   if (!weights) return null;
-  const { toom, name } = cut.form;
-  const one = [[1]];
-  const [gy, gx] = [kernel[0] > 1 ? toom.g : one, kernel[1] > 1 ? toom.g : one];
-  const packed = packWinograd(weights, gy, gx, name);
+  const packed = packWinograd(weights, cut.form, pointsOf(cut.form));
   return planned(step, engine, { g, cut, epilogue, packed, size, outValue: nest.out.value });
 }
 

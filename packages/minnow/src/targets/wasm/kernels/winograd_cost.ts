@@ -46,11 +46,14 @@ export const stageChannels = 64;
 
 const known = new Map<string, Form>();
 
-/** The form with m outputs for a kernel, or null where there is none. */
+/**
+ * The form with m outputs for a kernel, or null where there is none. Two dimensions take 6 points at most:
+ * 8 are four to six times less exact than direct sums (F6×6,3×3 19e-6, F4×4,5×5 25e-6; F4×4,3×3 3e-6).
+ */
 export function formOf(m: number, [kh, kw]: readonly [number, number]): Form | null {
   const r = Math.max(kh, kw);
   const twoD = kh > 1 && kw > 1;
-  if ((twoD && kh !== kw) || r < 3 || r % 2 === 0 || r > (twoD ? 5 : 7)) return null;
+  if ((twoD && kh !== kw) || r % 2 === 0 || r < 3 || m + r - 1 > (twoD ? 6 : 10)) return null;
   const name = `${kh > 1 ? m : 1}x${kw > 1 ? m : 1}_${kh}x${kw}`;
   let form = known.get(name);
   if (!form) {
@@ -81,24 +84,25 @@ export function chooseCut(
   return best;
 }
 
-/** GFLOPS of the matrix product. */
-const rate = (engine: Engine): number => (engine.fma ? 48 : 38) * (engine.wide ? 2 : 1);
+/** GFLOPS of the matrix product: 43–48, 38–40 where product and sum are two instructions; wide twice that. */
+const rate = (engine: Engine): number => (engine.fma ? 46 : 38) * (engine.wide ? 2 : 1);
+
+/** Weights come from memory in a network: bytes a nanosecond. */
+const bandwidth = 16;
 
 /** Nanoseconds. */
 function directTime([kh, kw]: readonly [number, number], s: Size, engine: Engine): number {
   const weights = kh * kw * s.c * s.o;
-  return (2 * weights * s.images * s.oh * s.ow) / rate(engine) + (4 * weights) / 16;
+  return (2 * weights * s.images * s.oh * s.ow) / rate(engine) + (4 * weights) / bandwidth;
 }
 
 function timeOf(cut: Cut, s: Size, engine: Engine): number {
-  const { m } = cut.form.toom;
   const points = pointsOf(cut.form);
-  const outputs = cut.form.twoD ? m * m : m;
   const weights = points * s.c * s.o;
   const padded = roundUp(cut.tiles, cut.tile.mr);
-  const product = (2 * weights * padded) / rate(engine);
-  const transforms = cut.tiles * (points * s.c + (points + outputs) * s.o) * (engine.wide ? 0.25 : 0.4);
-  return product + (4 * weights) / 16 + transforms;
+  // 150 cycles for four channels of 36 points, in and out (90 wide); 185 where channels are few.
+  const transforms = points * (s.c + s.o) * (engine.wide ? 0.21 : 0.35);
+  return (2 * weights * padded) / rate(engine) + (4 * weights) / bandwidth + cut.tiles * (transforms + 100);
 }
 
 /** @returns null where the scratch would be too large */
@@ -115,11 +119,14 @@ function cutOf(form: Form, s: Size, engine: Engine): Cut | null {
   const panels = Math.ceil(s.o / nr);
   const slicePanels = Math.min(panels, stageChannels / nr);
   const each = 4 * points * (roundUp(s.c, 4 * lanes) + slicePanels * nr);
-  const most = Math.max(1, Math.floor(blockBytes / each / tile.mr)) * tile.mr;
+  const budget = 4 * points * s.c * s.o > largeWeights ? scratchLimit : blockBytes;
+  const most = Math.floor(budget / each / tile.mr) * tile.mr || tile.mr;
   if (most * each > scratchLimit) return null;
-  const blocks = Math.ceil(tiles / Math.min(most, form.twoD ? 48 : 192));
-  const block = roundUp(Math.ceil(tiles / blocks), tile.mr);
+  const block = roundUp(Math.ceil(tiles / Math.ceil(tiles / most)), tile.mr);
+  const blocks = Math.ceil(tiles / block);
   const slices = Math.ceil(panels / slicePanels);
+  // Few blocks: threads share a block's slices, each transforming its input, as often as costs about 4 %.
+  const shares = blocks < 8 ? 1 + Math.floor(s.o / 180) : 1;
   return {
     form,
     tile,
@@ -128,15 +135,19 @@ function cutOf(form: Form, s: Size, engine: Engine): Cut | null {
     tilesY,
     tiles,
     block,
-    blocks: Math.ceil(tiles / block),
+    blocks,
     slices,
     slicePanels,
-    grain: slices,
+    grain: Math.ceil(slices / shares),
   };
 }
 
-/** V and M of a block. */
-const blockBytes = 448 * 1024;
+/**
+ * V and M of a block: within the second-level cache (28×28 128→128: 12 tiles 139 GFLOPS, 24 124, 48 114), but
+ * weights of several megabytes should pass as few blocks as can be (14×14 256→256: 8 tiles 91, 16 104).
+ */
+const blockBytes = 352 * 1024;
+const largeWeights = 4 * 1024 * 1024;
 const scratchLimit = 1.75 * 1024 * 1024;
 
 /** The tile that wastes least: 6 rows where the engine's tile has them, else 4; 6 are 6 % faster. */

@@ -74,20 +74,20 @@ export class LinearCode {
   readonly #even: Local[];
   readonly #odd: Local[];
 
-  /** @param table local: address of the constants, one float32 each */
+  /** @param table local: address of the constants, one float32 each; without it they are in the code */
   constructor(
     private readonly f: FunctionBuilder,
     private readonly l: Linear,
     private readonly lanes: number,
     private readonly fma: boolean,
-    table: Local,
+    table?: Local,
     offset = 0,
   ) {
     l.constants.forEach((c, i) => {
       const local = f.local("v128");
-      f.get(table)
-        .mem("v128.load32_splat", offset + 4 * i)
-        .set(local);
+      if (table === undefined) f.f32x4(c);
+      else f.get(table).mem("v128.load32_splat", offset + 4 * i);
+      f.set(local);
       this.#constants.set(c, local);
     });
     this.#even = f.someLocals(lanes, "v128");
