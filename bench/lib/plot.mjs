@@ -40,5 +40,6 @@ export function svg(title, charts) {
   });
   const text = plot.renderToSVGString();
   plot.dispose();
-  return text;
+  // Its style sheet is about hovering; a title is what readers who do not see the bars get.
+  return text.replace(/<style[\s\S]*?<\/style>\n?/, "").replace(">", `><title>${title}</title>`);
 }
