@@ -1,8 +1,13 @@
-// What is written, read by others: ONNX by ONNX Runtime Web, TFLite by Minnow; and the same answers from both.
+// What is written, read by others: ONNX by ONNX Runtime Web, graph models by TensorFlow.js, TFLite by Minnow;
+// and the same answers from all.
 //   node --test bench/networks/       (after npm run build, and npm ci in bench/)
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
+import { loadGraphModel } from "@tensorflow/tfjs-converter";
+import * as tf from "@tensorflow/tfjs-core";
+import { fileURLToPath } from "node:url";
 import * as ort from "onnxruntime-web";
 import { load } from "../../packages/minnow/dist/index.js";
 import { agreement, demand } from "./compare.mjs";
@@ -11,9 +16,12 @@ import { describe, network, smallNames } from "./index.mjs";
 import { toOnnx } from "./onnx.mjs";
 import { Quantisation } from "./quantise.mjs";
 import { measure } from "./ranges.mjs";
+import { toTfjs } from "./tfjs.mjs";
 import { toTflite } from "./tflite.mjs";
 
 ort.env.wasm.numThreads = 1;
+setWasmPaths(fileURLToPath(new URL("../node_modules/@tensorflow/tfjs-backend-wasm/dist/", import.meta.url)));
+await tf.setBackend("wasm");
 
 /** The answers of ONNX Runtime to `data` (NHWC). */
 async function runOnnx(bytes, n, data) {
@@ -25,6 +33,25 @@ async function runOnnx(bytes, n, data) {
   return n.outputs.map((v) => results[v.name].data);
 }
 
+/** The answers of TensorFlow.js. */
+async function runTfjs({ "model.json": json, ...shards }, n, data) {
+  const { modelTopology, weightsManifest } = JSON.parse(new TextDecoder().decode(json));
+  const [{ paths, weights: weightSpecs }] = weightsManifest;
+  const weightData = paths.map((p) => shards[p].slice().buffer);
+  const model = await loadGraphModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData }));
+  const input = tf.tensor(data, n.input.shape);
+  const results = [
+    model.execute(
+      { input },
+      n.outputs.map((v) => v.name),
+    ),
+  ].flat();
+  const answers = results.map((t) => t.dataSync());
+  tf.dispose([input, ...results]);
+  model.dispose();
+  return answers;
+}
+
 /** The answers of Minnow. */
 async function runTflite(bytes, n, data) {
   const model = await load(bytes);
@@ -34,11 +61,12 @@ async function runTflite(bytes, n, data) {
 }
 
 for (const name of [...smallNames, "mobilenet_v2"])
-  test(`${name}: ONNX and TFLite answer the same`, async () => {
+  test(`${name}: ONNX, TFLite and graph model answer the same`, async () => {
     const n = describe(name);
     const data = image(n.input.shape, 1);
     const answers = await runTflite(toTflite(n), n, data);
-    demand(name, "float32", answers, await runOnnx(toOnnx(n), n, data));
+    demand(`${name}.onnx`, "float32", await runOnnx(toOnnx(n), n, data), answers);
+    demand(`${name}.tfjs`, "float32", await runTfjs(toTfjs(n), n, data), answers);
   });
 
 for (const name of [...smallNames, "mobilenet_v2"])

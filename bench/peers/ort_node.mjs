@@ -9,5 +9,7 @@ export async function load({ files, threads }) {
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
+    // Without it int8 products saturate on processors that have no VNNI, and answers are wrong.
+    extra: { session: { x64quantprecision: "1" } },
   });
 }
