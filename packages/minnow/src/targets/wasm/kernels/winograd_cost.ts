@@ -87,8 +87,11 @@ export function chooseCut(
 /** GFLOPS of the matrix product: 43–48, 38–40 where product and sum are two instructions; wide twice that. */
 const rate = (engine: Engine): number => (engine.fma ? 46 : 38) * (engine.wide ? 2 : 1);
 
-/** Weights come from memory in a network: bytes a nanosecond. */
-const bandwidth = 16;
+/**
+ * Bytes a nanosecond. In a network weights come from memory, at 16; 10, because they also have to be kept: at
+ * 7×7 512→512 (ResNet) F4×4 would win 15 % over F2×2 and take 38 MB for 17.
+ */
+const bandwidth = 10;
 
 /** Nanoseconds. */
 function directTime([kh, kw]: readonly [number, number], s: Size, engine: Engine): number {

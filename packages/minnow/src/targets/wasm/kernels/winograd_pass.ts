@@ -114,12 +114,16 @@ class Finish {
   readonly #pointers: Local[];
   readonly #xs: Local[][];
   readonly #acc: Local[];
+  /** Pixel and address of the output at hand; from one column to the next. */
   readonly #pixel: Local;
+  readonly #at: Local;
+  readonly #first: Local;
+  readonly #pitch: Local;
 
   constructor(
     private readonly f: FunctionBuilder,
     private readonly s: FinishSpec,
-    layout: Layout<string>,
+    private readonly layout: Layout<string>,
   ) {
     const constants = layout.local(f, argsParam, "constants");
     this.#linear = new LinearCode(f, s.linear, s.lanes, s.fma, constants, s.constantsAt);
@@ -127,22 +131,30 @@ class Finish {
     this.#xs = this.#pointers.map(() => f.someLocals(s.lanes, "v128"));
     this.#acc = f.someLocals(s.lanes, "v128");
     this.#pixel = f.local();
+    this.#at = f.local();
+    this.#first = f.local();
+    this.#pitch = f.local();
     const arg = (name: string): FunctionBuilder => layout.push(f, argsParam, name);
     this.#code = new EpilogueCode(f, s.epilogue, arg, s, s.lanes, channelParam, channelParam);
   }
 
   emit(): void {
-    const { f, s } = this;
+    const { f, s, layout } = this;
     const n = f.local();
     const bytes = 16 * s.lanes;
+    layout.push(f, argsParam, "outPitch").get(columnPixels).op("i32.mul").set(this.#pitch);
     f.get(stepParam).get(wholeParam).i32(bytes).op("i32.mul", "i32.sub").set(stepParam);
     f.repeat(rowsParam, () => {
       this.#code.rewind(channelParam);
+      layout.push(f, argsParam, "out").get(channelParam).i32(s.epilogue.outBytes).op("i32.mul", "i32.add");
+      f.get(pixelParam);
+      layout.push(f, argsParam, "outPitch").op("i32.mul", "i32.add").set(this.#first);
       f.get(wholeParam).if();
       f.get(wholeParam).set(n);
       f.repeat(n, () => {
         this.#iteration(4 * s.lanes);
         this.#code.advance(4 * s.lanes);
+        f.inc(this.#first, 4 * s.lanes * s.epilogue.outBytes);
         for (const p of this.#pointers) f.inc(p, bytes);
       });
       f.end();
@@ -160,20 +172,22 @@ class Finish {
     const { f } = this;
     loadAll(f, this.#pointers, this.#xs);
     this.#code.load();
-    f.get(pixelParam).set(this.#pixel);
+    const byPixel = this.s.epilogue.operands.some((o) => o.role === "full" || o.role === "pixel");
+    if (byPixel) f.get(pixelParam).set(this.#pixel);
+    f.get(this.#first).set(this.#at);
     this.#linear.emit(this.#xs, (column, push) => {
       // Tiles at the right and lower edge have fewer outputs.
       if (column > 0) f.get(columnsParam).i32(column).op("i32.gt_s").if();
-      const pixel = (): void => void f.get(this.#pixel);
       this.#code.init([this.#acc]);
       this.#acc.forEach((a, v) => {
         push(v);
         if (this.s.epilogue.init !== undefined) f.get(a).op("f32x4.add");
         f.set(a);
       });
-      this.#code.finish(this.#acc, pixel);
-      this.#code.store(this.#acc, channels, pixel);
-      f.incBy(this.#pixel, columnPixels);
+      this.#code.finish(this.#acc, () => void f.get(this.#pixel));
+      this.#code.storeAt(this.#acc, channels, this.#at, 0);
+      f.incBy(this.#at, this.#pitch);
+      if (byPixel) f.incBy(this.#pixel, columnPixels);
       if (column > 0) f.end();
     });
   }
