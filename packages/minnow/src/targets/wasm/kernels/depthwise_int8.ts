@@ -20,6 +20,7 @@ export function int8Taps(
   const pairs = Math.ceil(kh / 2);
   return {
     name: signed ? "s8_dw" : "u8_dw",
+    lanes: 4,
     vectors: 2,
     inputStep: 8,
     weightStep: 32 * pairs * kw,

@@ -9,10 +9,11 @@ import { type Matrix, packTaps } from "./pack.js";
 
 /** A tile's outputs for one block of channels. */
 export interface TapTile {
-  /** [output row][output along x][vector of 4 channels] */
+  /** [output row][output along x][vector of channels] */
   readonly acc: readonly (readonly (readonly Local[])[])[];
-  /** Input rows from one output row to the next. */
+  /** Input rows from one output row to the next, and under one. */
   readonly stride: number;
+  readonly kernelRows: number;
   /** Address of the block's weights. */
   readonly w: Local;
   /**
@@ -29,14 +30,17 @@ export interface TapTile {
 
 export interface TapMath {
   readonly name: string;
-  /** Vectors of 4 channels in a block. */
+  /** Channels of a vector, vectors of a block. */
+  readonly lanes: 4 | 16;
   readonly vectors: number;
   /** Bytes of input and of weights from one block to the next. */
   readonly inputStep: number;
   readonly weightStep: number;
-  /** How input outside the image reads, as a byte. */
+  /** How input outside the image reads. */
   readonly outside: number;
-  readonly packed: Packed;
+  readonly packed?: Packed;
+  /** What accumulators start from; absent: what the epilogue says. */
+  readonly start?: (f: FunctionBuilder) => FunctionBuilder;
   /** Called once per function, before its loops; returns what emits a tile. */
   begin(f: FunctionBuilder, zeroPoint: () => void): (t: TapTile) => void;
 }
@@ -51,17 +55,22 @@ export interface Group {
 export const hasTaps = ({ inner, each }: Group): boolean =>
   each === 4 || each === 8 || (each <= 2 && inner <= 2);
 
-/** float32, weights [block][tap][input][4·vectors]. Two vectors: V8 pairs them into 256 bits. */
+/**
+ * float32, weights [block][tap][input][4·vectors]. Two vectors: V8 pairs them into 256 bits.
+ * @param pairs depth-wise: two vectors in any case
+ */
 export function floatTaps(
   m: Matrix,
   kernel: readonly [number, number],
   group: Group,
   engine: Pick<Engine, "fma" | "wide">,
+  pairs = false,
 ): TapMath {
   const { inner, each } = group;
-  const vectors = each === 8 || (inner * each === 1 && engine.wide && m.n > 4) ? 2 : 1;
+  const vectors = each === 8 || (inner * each === 1 && (engine.wide || pairs) && m.n > 4) ? 2 : 1;
   return {
     name: inner * each === 1 ? "f32_dw" : `f32_group${inner}x${each}`,
+    lanes: 4,
     vectors,
     inputStep: (16 * vectors * inner) / each,
     weightStep: 16 * vectors * m.k,

@@ -80,15 +80,22 @@ export class DepthTile {
     arg("out").get(pixel).get(this.outPitch).op("i32.mul", "i32.add").set(at);
     const code = new EpilogueCode(f, s.epilogue, arg, s, math.vectors, zero, zero);
     const taps = math.begin(f, () => void arg("zeroPoint"));
-    const block = (vectors: number, channels: number): void => {
+    const block = (channels: number): void => {
+      const vectors = Math.ceil(channels / math.lanes);
       const acc = this.#acc.map((row) => row.map((a) => a.slice(0, vectors)));
-      code.init(acc.flat());
+      if (math.start) for (const a of acc.flat(2)) math.start(f).set(a);
+      else code.init(acc.flat());
       taps({ ...this.#tapTile(acc), w });
-      code.load();
-      this.#each(acc, (a, r, t) => code.finish(a, () => this.#pixel(r, t)));
-      this.#store(code, acc, channels, out);
-      code.advance(4 * vectors);
-      f.inc(w, math.weightStep).inc(out, 4 * vectors * s.epilogue.outBytes);
+      if (math.lanes === 4) {
+        code.load();
+        this.#each(acc, (a, r, t) => code.finish(a, () => this.#pixel(r, t)));
+      }
+      this.#store(acc, out, (a, to) => {
+        if (math.lanes === 4) code.storeAt(a, channels, to, 0);
+        else storeBytes(f, a, channels, to);
+      });
+      code.advance(channels);
+      f.inc(w, math.weightStep).inc(out, channels * s.epilogue.outBytes);
       this.#advance(math.inputStep);
     };
     f.repeat(tiles, () => {
@@ -97,9 +104,9 @@ export class DepthTile {
       code.rewind(zero);
       if (s.whole) {
         const n = layout.local(f, args, "blocks");
-        f.repeat(n, () => block(math.vectors, 4 * math.vectors));
+        f.repeat(n, () => block(math.lanes * math.vectors));
       }
-      if (s.rest) block(Math.ceil(s.rest / 4), s.rest);
+      if (s.rest) block(s.rest);
       f.get(this.outPitch).i32(size.columns).op("i32.mul").get(at).op("i32.add").set(at);
       f.inc(pixel, size.columns).inc(column, size.columns * s.stride[1]);
     });
@@ -141,7 +148,13 @@ export class DepthTile {
       }
       f.free("i32", ...from);
     };
-    return { acc, stride: s.stride[0], walk, advance: (bytes) => this.#advance(bytes) };
+    return {
+      acc,
+      stride: s.stride[0],
+      kernelRows: s.kernel[0],
+      walk,
+      advance: (bytes) => this.#advance(bytes),
+    };
   }
 
   #advance(bytes: number): void {
@@ -174,7 +187,7 @@ export class DepthTile {
     if (row) layout.push(f, args, "ow").i32(row).op("i32.mul", "i32.add");
   }
 
-  #store(code: EpilogueCode, acc: Local[][][], channels: number, out: Local): void {
+  #store(acc: Local[][][], out: Local, put: (a: Local[], to: Local) => void): void {
     const { f, size } = this;
     const to = f.local();
     this.#each(acc, (a, r, t) => {
@@ -183,9 +196,25 @@ export class DepthTile {
         if (r) f.get(this.outRow).i32(r).op("i32.mul", "i32.add");
         f.set(to);
       }
-      code.storeAt(a, channels, to, 0);
+      put(a, to);
       if (t < size.columns - 1) f.incBy(to, this.outPitch);
     });
     f.free("i32", to);
   }
+}
+
+/** Vectors of 16 bytes; the last may hold fewer. */
+function storeBytes(f: FunctionBuilder, acc: readonly Local[], channels: number, to: Local): void {
+  acc.forEach((a, v) => {
+    const left = channels - 16 * v;
+    if (left >= 16)
+      f.get(to)
+        .get(a)
+        .vstore(16 * v);
+    else
+      for (let lane = 0; lane < left; lane++)
+        f.get(to)
+          .get(a)
+          .memLane("v128.store8_lane", lane, 16 * v + lane);
+  });
 }

@@ -43,6 +43,8 @@ export interface Epilogue {
 export interface EpilogueOptions {
   /** Constants become arguments, so that layers with other scales share code. */
   readonly hoist?: boolean;
+  /** false: the accumulator cannot start from a bias. */
+  readonly bias?: boolean;
   /** First of the loops that walk channels; default: the last loop. */
   readonly channelLoop?: number;
 }
@@ -56,7 +58,7 @@ export function epilogueOf(
   program: Buffers,
   options: EpilogueOptions = {},
 ): Epilogue | null {
-  const { hoist = false, channelLoop = nest.loops.length - 1 } = options;
+  const { hoist = false, bias = true, channelLoop = nest.loops.length - 1 } = options;
   const operands = epilogueOperands(step, nest, program, channelLoop);
   const out = walkOf(step, nest, "out");
   if (!operands || !out || out.guarded || !stored.includes(out.dtype) || !isVectorizable(nest.result))
@@ -64,7 +66,9 @@ export function epilogueOf(
   const channelStride = joined(out.strides, nest.loops, channelLoop, nest.loops.length);
   const outPitch = joined(out.strides, nest.loops, 0, channelLoop);
   if (outPitch === null || (channelStride !== 1 && channelStride !== 0)) return null;
-  const { expr: bare, init } = takeBias(nest.result, operands);
+  const { expr: bare, init } = bias
+    ? takeBias(nest.result, operands)
+    : { expr: nest.result, init: undefined };
   const numbers: { v: number; t: "f32" | "i32" }[] = [];
   const finite = (i: number): boolean =>
     !!operands.find((o) => o.operand === i && isFiniteOperand(o, nest, channelLoop));

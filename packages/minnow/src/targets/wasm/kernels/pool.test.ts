@@ -19,6 +19,8 @@ interface Options {
   /** The divisor differs by pixel. */
   counts?: boolean;
   relu?: boolean;
+  /** Adds a constant per channel. */
+  bias?: boolean;
   xPitch?: number;
   outPitch?: number;
   nan?: boolean;
@@ -69,6 +71,10 @@ function poolCase(o: Options): Case {
     });
     result = e.div(result, e.input(1, "f32"));
   } else if (!o.max) result = e.div(result, k[0] * k[1]);
+  if (o.bias) {
+    operands.push({ value: b.add(noise(c, 5), "float32", [c], true), index: [at(3)] });
+    result = e.add(result, e.input(operands.length - 1, "f32"));
+  }
   if (o.relu) result = e.max(result, 0);
   return b.finish(
     o.max ? "max_pool2d" : "avg_pool2d",
@@ -111,6 +117,11 @@ const cases: Record<string, Options> = {
   "max in a concat": { h: 7, w: 6, c: 34, k: [3, 3], s: [2, 2], max: true, xPitch: 40, outPitch: 50 },
   "max int8": { h: 7, w: 6, c: 37, k: [3, 3], s: [1, 1], pads: [1, 1, 1, 1], max: true, dtype: "int8" },
   "max uint8": { h: 7, w: 6, c: 80, k: [2, 2], s: [2, 2], max: true, dtype: "uint8" },
+  "max and a bias": { h: 5, w: 6, c: 8, k: [3, 3], s: [2, 2], pads: [0, 0, 1, 1], max: true, bias: true },
+  "max 13x13": { h: 14, w: 15, c: 6, k: [13, 13], s: [1, 1], pads: [6, 6, 6, 6], max: true },
+  "max 1x1 s2": { h: 6, w: 7, c: 12, k: [1, 1], s: [2, 2], max: true },
+  "max 1x5": { h: 3, w: 17, c: 9, k: [1, 5], s: [1, 2], pads: [0, 2, 0, 2], max: true },
+  "sum and a bias": { h: 6, w: 6, c: 8, k: [1, 1], s: [1, 1], max: false, bias: true },
   "average 2x2": { h: 6, w: 8, c: 10, k: [2, 2], s: [2, 2], max: false },
   "average 7x7, whole": { h: 7, w: 7, c: 21, k: [7, 7], s: [1, 1], max: false },
   "average, counts by pixel": {
@@ -129,9 +140,14 @@ describe("pooling against the loop nest", () => {
   for (const [name, o] of Object.entries(cases))
     test(name, () => {
       const c = poolCase(o);
-      const got = actual(c, pool, { fma: false, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 }, wide: false });
-      assert.ok(got, "planned");
+      const engine = { fma: false, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 } } as const;
       const want = expected(c);
-      assert.ok(worst(got, want) < (o.max ? 1e-12 : 1e-6), `off by ${worst(got, want)}`);
+      for (const wide of [false, true]) {
+        const got = actual(c, pool, { ...engine, wide });
+        assert.ok(got, "planned");
+        const limit = o.max && !o.bias ? 1e-12 : 1e-6;
+        assert.ok(worst(got, want) < limit, `off by ${worst(got, want)}`);
+        assert.deepEqual(actual({ ...c, dynamic: true }, pool, { ...engine, wide }), got);
+      }
     });
 });
