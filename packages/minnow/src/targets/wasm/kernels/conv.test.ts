@@ -61,6 +61,20 @@ const cases: Record<string, ConvOptions> = {
   "computed gate per channel": { h: 4, w: 4, c: 8, o: 21, gate: true, relu6: true },
   "computed gate, grouped": { h: 4, w: 4, c: 8, o: 12, group: 2, gate: true },
   "float16 weights": { h: 4, w: 4, c: 8, o: 12, half: true, bias: false },
+  "3x3, tiles inside the image": { n: 2, h: 5, w: 33, c: 4, o: 8, kernel: [3, 3], pads: [1, 1, 1, 1] },
+  "3x3 stride 2 from a concat, tiles inside": {
+    h: 9,
+    w: 41,
+    c: 3,
+    o: 8,
+    kernel: [3, 3],
+    stride: [2, 2],
+    pads: [0, 0, 1, 1],
+    xPitch: 5,
+  },
+  "3x3 first, tiles inside": { h: 9, w: 40, c: 3, o: 8, kernel: [3, 3], stride: [2, 2], pads: [0, 0, 1, 1] },
+  "1x1, one pixel, 1 to 4 panels over": { h: 1, w: 1, c: 19, o: 57, relu6: true },
+  "1x1, one pixel, 16 channels": { h: 1, w: 1, c: 8, o: 16 },
   "several chunks": { h: 24, w: 25, c: 320, o: 2, xPitch: 321 },
 };
 

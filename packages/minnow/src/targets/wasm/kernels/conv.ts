@@ -8,6 +8,7 @@ import type { Engine } from "../engine.js";
 import type { PlannedKernel, TunedKernel } from "../kernel.js";
 import { epilogueOf } from "./epilogue.js";
 import { type GemmPlan, planGemm, type Window } from "./gemm.js";
+import { planGemv } from "./gemv.js";
 import { type Buffers, joined, type Walk, walkOf } from "./operands.js";
 import { packPanels } from "./pack.js";
 import { isFloatProduct, weightMatrix } from "./products.js";
@@ -25,6 +26,8 @@ function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   if (!weights || !epilogue) return null;
   // Small groups have a kernel of their own (depthwise.ts); what it leaves out does not pay here either.
   if (g.group > 1 && rows.inner < 4 && rows.channels < 12 * g.group) return null;
+  if (rows.rows === 1 && rows.rowKind === "plain")
+    return planGemv(nest.out.value, weights, rows.x, epilogue, engine);
   return planGemm(
     step,
     { ...rows, epilogue, outValue: nest.out.value, weights: packPanels(weights, g.group) },

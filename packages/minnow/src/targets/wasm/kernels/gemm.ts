@@ -9,7 +9,7 @@ import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { fillByte, type RowKind, rowTable, windowWords } from "./rows.js";
-import { chunkRows, unrollOf } from "./tiles.js";
+import { chunkRows, tileFor, unrollOf } from "./tiles.js";
 
 export interface Window {
   readonly h: number;
@@ -52,7 +52,7 @@ const groupWords = ["groups", "groupBytes"] as const;
 
 /** Loops over chunks, groups and panels. */
 export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel {
-  const tile = pickTile(engine.f32, p.channels / p.groups);
+  const tile = tileFor(engine.f32, p.channels / p.groups, p.rows);
   const depth = depthOf(p.k, p.taps, unrollOf("f32", engine.fma));
   const spec = (channels: number): TileSpec => ({
     kind: "f32",
@@ -118,10 +118,6 @@ export function depthOf(k: number, taps: number, unroll: number): Depth {
   return { unroll, blocks: true, rest: k % unroll };
 }
 export const depthKey = (d: Depth): string => `k${d.blocks ? d.unroll : 0}+${d.rest}`;
-
-/** Fewer channels than the tile is wide: the narrow tile of the same height would do the same work. */
-const pickTile = (tile: Tile, channels: number): Tile =>
-  tile.nr === 16 && channels <= 8 ? { mr: tile.mr, nr: 8 } : tile;
 
 /** Words of the integer kernels. */
 export const integerWords = ["rowTaps", "tapK", "zeroPoint", "fill", "rowWide", "wide", "tileTable"] as const;

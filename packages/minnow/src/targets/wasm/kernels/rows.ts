@@ -6,6 +6,9 @@
 //   window  one tap per kernel element
 //   line    one tap per kernel *row*: its kw·C inputs are contiguous; where the window crosses the left
 //           or right edge they are copied into a patch with zeros around (few pixels do)
+//
+// A tile whose windows lie side by side inside the image has its addresses at fixed steps: four are
+// written at a time. Most tiles are such; the others go pixel by pixel.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 
@@ -62,6 +65,40 @@ export interface Fill {
 const zeros: Fill = { key: "0", push: (f) => void f.i32(0) };
 export const fillByte: Fill = { key: "byte", push: (f, layout) => void layout.push(f, args, "fill") };
 
+/** A tile's words at a fixed step: base, base + step, …, four at a time; for mr ≥ 4. */
+class Ramp {
+  readonly #lanes: Local[];
+
+  /** @param step pushes the step */
+  constructor(
+    private readonly f: FunctionBuilder,
+    private readonly mr: number,
+    step: () => FunctionBuilder,
+  ) {
+    // The last four overlap the first where mr is no multiple of four.
+    this.#lanes = (mr > 4 ? [0, mr - 4] : [0]).map((first) => {
+      const l = f.local("v128");
+      step()
+        .op("i32x4.splat")
+        .i32x4(first, first + 1, first + 2, first + 3)
+        .op("i32x4.mul")
+        .set(l);
+      return l;
+    });
+  }
+  store(to: Local, offset: number, base: Local): void {
+    this.#lanes.forEach((l, i) =>
+      this.f
+        .get(to)
+        .get(base)
+        .op("i32x4.splat")
+        .get(l)
+        .op("i32x4.add")
+        .vstore(offset + (i ? 4 * (this.mr - 4) : 0)),
+    );
+  }
+}
+
 function plain(f: FunctionBuilder, mr: number, layout: Layout<string>): void {
   const pitch = layout.local(f, args, "xPitch");
   const table = layout.local(f, args, "scratch");
@@ -78,7 +115,13 @@ function plain(f: FunctionBuilder, mr: number, layout: Layout<string>): void {
     .i32(mr)
     .op("i32.div_u")
     .set(tiles);
+  const addresses = new Ramp(f, mr, () => f.get(pitch));
+  const numbers = new Ramp(f, mr, () => f.i32(1));
   f.repeat(tiles, () => {
+    f.get(r).i32(mr).op("i32.add").get(last).op("i32.le_u").if();
+    addresses.store(table, 0, x);
+    numbers.store(table, 4 * mr, r);
+    f.inc(r, mr).get(x).get(pitch).i32(mr).op("i32.mul", "i32.add").set(x).else();
     for (let i = 0; i < mr; i++) {
       f.get(table)
         .get(x)
@@ -91,7 +134,7 @@ function plain(f: FunctionBuilder, mr: number, layout: Layout<string>): void {
       f.inc(r, 1).incBy(x, pitch);
       f.end();
     }
-    f.inc(table, 8 * mr);
+    f.end().inc(table, 8 * mr);
   });
 }
 
@@ -112,6 +155,8 @@ class WindowRows {
   readonly #tall: Local;
   readonly #tapRow: Local;
   readonly #tapColumn: Local;
+  /** Bytes from one output pixel's window to the next. */
+  readonly #stepX: Local;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -134,6 +179,7 @@ class WindowRows {
     this.#tall = f.local();
     this.#tapRow = f.local();
     this.#tapColumn = f.local();
+    this.#stepX = f.local();
   }
 
   emit(): void {
@@ -142,8 +188,7 @@ class WindowRows {
     const tiles = f.local();
     const m = f.local();
     const t = f.local();
-    const stepX = f.local();
-    f.get(a.strideX).get(a.xPitch).op("i32.mul").set(stepX);
+    f.get(a.strideX).get(a.xPitch).op("i32.mul").set(this.#stepX);
     f.get(a.dilationY).get(a.xRow).op("i32.mul").set(this.#tapRow);
     f.get(a.dilationX).get(a.xPitch).op("i32.mul").set(this.#tapColumn);
     f.get(this.#table).get(a.patches).op("i32.add").set(this.#patch);
@@ -160,18 +205,14 @@ class WindowRows {
       .i32(mr)
       .op("i32.div_u")
       .set(tiles);
-    f.repeat(tiles, () => {
+    const slow = (): void => {
       f.i32(mr).set(m);
       f.repeat(m, () => {
         this.#taps();
         f.inc(this.#table, 4);
         f.get(pixel).get(last).op("i32.lt_u").if();
-        f.inc(pixel, 1).inc(ox, 1).incBy(this.ix, a.strideX).incBy(this.#at, stepX);
-        f.get(ox).get(a.ow).op("i32.eq").if();
-        f.i32(0).set(ox).inc(oy, 1).get(oy).get(a.oh).op("i32.eq").if();
-        f.i32(0).set(oy).incBy(image, a.xImage).end();
-        this.#startRow();
-        f.end().end();
+        this.#advance(1);
+        f.end();
       });
       // The table stands behind tap 0; skip the other taps and the pixel numbers.
       f.get(this.#table).get(a.kh);
@@ -179,6 +220,75 @@ class WindowRows {
       f.i32(4 * mr)
         .op("i32.mul", "i32.add")
         .set(this.#table);
+    };
+    if (mr < 4) f.repeat(tiles, slow);
+    else this.#tiles(tiles, last, slow);
+  }
+
+  /** `pixels` on, which lie in one row. */
+  #advance(pixels: number): void {
+    const { f, a, ox, oy } = this;
+    const by = (to: Local, step: Local): void => {
+      f.get(to).get(step);
+      if (pixels > 1) f.i32(pixels).op("i32.mul");
+      f.op("i32.add").set(to);
+    };
+    f.inc(this.pixel, pixels).inc(ox, pixels);
+    by(this.ix, a.strideX);
+    by(this.#at, this.#stepX);
+    f.get(ox).get(a.ow).op("i32.eq").if();
+    f.i32(0).set(ox).inc(oy, 1).get(oy).get(a.oh).op("i32.eq").if();
+    f.i32(0).set(oy).incBy(this.image, a.xImage).end();
+    this.#startRow();
+    f.end();
+  }
+
+  /** Every tile: at fixed steps where its windows lie side by side inside the image, else `slow`. */
+  #tiles(tiles: Local, last: Local, slow: () => void): void {
+    const { f, a, mr, ix, pixel } = this;
+    const table = this.#table;
+    const addresses = new Ramp(f, mr, () => f.get(this.#stepX));
+    const numbers = new Ramp(f, mr, () => f.i32(1));
+    const at = f.local();
+    const n = f.local();
+    /** Columns from the first window's first to the last one's last. */
+    const span = f.local();
+    f.get(a.kw).i32(1).op("i32.sub").get(a.dilationX).op("i32.mul");
+    f.get(a.strideX).i32(mr - 1);
+    f.op("i32.mul", "i32.add").set(span);
+    const store = (): void => {
+      addresses.store(table, 0, at);
+      f.inc(table, 4 * mr);
+    };
+    f.repeat(tiles, () => {
+      f.get(this.#tall).get(ix).i32(0).op("i32.ge_s", "i32.and");
+      f.get(ix).get(span).op("i32.add").get(a.w).op("i32.lt_s", "i32.and");
+      f.get(this.ox).i32(mr).op("i32.add").get(a.ow).op("i32.le_u", "i32.and");
+      f.get(pixel).i32(mr).op("i32.add").get(last).op("i32.le_u", "i32.and").if();
+      f.get(a.kh).set(n);
+      const row = f.local();
+      f.get(this.#at).set(row);
+      f.repeat(n, () => {
+        f.get(row).set(at);
+        if (this.line) store();
+        else {
+          const k = f.local();
+          f.get(a.kw).set(k);
+          f.repeat(k, () => {
+            store();
+            f.incBy(at, this.#tapColumn);
+          });
+          f.free("i32", k);
+        }
+        f.incBy(row, this.#tapRow);
+      });
+      f.free("i32", row);
+      numbers.store(table, 0, pixel);
+      f.inc(table, 4 * mr);
+      this.#advance(mr);
+      f.else();
+      slow();
+      f.end();
     });
   }
 
