@@ -2,6 +2,7 @@
 import { ModelError } from "./error.js";
 import { readMinnow } from "./formats/minnow/reader.js";
 import type { Graph } from "./graph/graph.js";
+import { isMinnow } from "./graph/released.js";
 import { known, learn } from "./ops/common.js";
 import type { Setup } from "./runtime/load_here.js";
 import { fixShapes, selectOutputs } from "./runtime/specialize.js";
@@ -9,7 +10,7 @@ import { wasmDevice } from "./runtime/wasm_device.js";
 
 export const setup: Setup = {
   async read(bytes, changes) {
-    if (String.fromCharCode(...bytes.subarray(4, 8)) !== "MNOW")
+    if (!isMinnow(bytes))
       throw new ModelError("unknown_format", "not a .minnow file", {
         hint: 'minnow/run reads only these: convert the model, or import { load } from "minnow"',
       });

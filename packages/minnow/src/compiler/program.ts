@@ -18,8 +18,8 @@ export interface Buffer {
   last: number;
   /** Tensor names that live here, for printing. */
   readonly label: string;
-  /** Constants: the data. */
-  readonly data?: TypedArray;
+  /** Constants: the data; those that a target has taken stay as an empty array (graph/released.ts). */
+  data?: TypedArray;
 }
 
 /** A tensor laid over a buffer. */

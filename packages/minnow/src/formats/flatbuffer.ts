@@ -98,7 +98,7 @@ export class FlatBuffer {
   string(at: number): string {
     const { start, count } = this.vector(at, 1);
     this.spend(count);
-    return text.decode(this.bytes.subarray(start, start + count));
+    return text.decode(this.bytes.slice(start, start + count)); // no decoder takes a buffer that may shrink
   }
 }
 

@@ -25,6 +25,7 @@ const defaultMemory = 2 ** 31;
 export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOptions): Promise<Model> {
   const start = performance.now();
   const emit = emitter(options.onEvent);
+  const size = bytes.length; // of a buffer that may shrink
   let opened: DeviceModel | null = null;
   try {
     const graph = await read(setup, bytes, options);
@@ -49,7 +50,7 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
     emit?.({
       type: "load",
       ms: performance.now() - start,
-      bytes: bytes.length,
+      bytes: size,
       format: graph.meta.format ?? "",
     });
     return model;
@@ -57,7 +58,7 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
     opened?.dispose();
     const error = asModelError(e, "load");
     const { code, message } = error;
-    emit?.({ type: "error", ms: performance.now() - start, bytes: bytes.length, code, message });
+    emit?.({ type: "error", ms: performance.now() - start, bytes: size, code, message });
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 // From whatever names a model to its bytes: path, URL, bytes, Blob or Response. A server's error page
 // is told apart here, so that nobody has to debug an HTML page read as a model.
 import { ModelError } from "../error.js";
+import { isMinnow, shrinkable } from "../graph/released.js";
 import { isNode, readFileBytes } from "./node.js";
 import type { ModelSource, Progress } from "./types.js";
 
@@ -88,7 +89,7 @@ async function readResponse(
 }
 
 function isPage(bytes: Uint8Array): boolean {
-  const head = new TextDecoder("latin1").decode(bytes.subarray(0, 64));
+  const head = String.fromCharCode(...bytes.subarray(0, 64));
   return /^(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)/i.test(head);
 }
 
@@ -101,15 +102,15 @@ async function pump(
   options: ReadOptions,
 ): Promise<Uint8Array> {
   const reader = stream.getReader();
-  const exact = total > 0 && total <= maxTrusted ? new Uint8Array(total) : null;
   const chunks: Uint8Array[] = [];
   let loaded = 0;
-  let whole = exact;
+  let whole: Uint8Array | null = null;
   try {
     for (;;) {
       throwIfAborted(options.signal);
       const { done, value } = await reader.read();
       if (done) break;
+      if (loaded === 0 && total > 0 && total <= maxTrusted) whole = bytesFor(total, value);
       if (whole && loaded + value.length > whole.length) {
         chunks.push(whole.subarray(0, loaded));
         whole = null;
@@ -124,7 +125,7 @@ async function pump(
     throw e;
   }
   if (whole) return whole.subarray(0, loaded);
-  const out = new Uint8Array(loaded);
+  const out = bytesFor(loaded, chunks[0]);
   let at = 0;
   for (const c of chunks) {
     out.set(c, at);
@@ -132,6 +133,10 @@ async function pump(
   }
   return out;
 }
+
+/** Weights of .minnow files can be given back while they are packed; other readers want plain buffers. */
+const bytesFor = (n: number, head?: Uint8Array): Uint8Array =>
+  head && isMinnow(head) ? shrinkable(n) : new Uint8Array(n);
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new ModelError("aborted", "the call was aborted", { cause: signal.reason });

@@ -1,9 +1,10 @@
 // The CPU device: compiles a graph for concrete shapes and runs it on generated WebAssembly.
 import { compile } from "../compiler/compile.js";
 import type { Program, View } from "../compiler/program.js";
-import { count } from "../graph/dim.js";
+import { count, isConcrete } from "../graph/dim.js";
 import { byteSize, type TypedArray } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
+import { ownSmallConstants, releaseConstants } from "../graph/released.js";
 import { ModelError } from "../error.js";
 import type { Binding } from "../ops/infer.js";
 import type { Engine } from "../targets/wasm/engine.js";
@@ -48,6 +49,8 @@ function engineFor({ deterministic }: DeviceOptions): Engine {
 class WasmDeviceModel implements DeviceModel {
   readonly notes: readonly string[];
   private readonly wasm: WasmModel;
+  /** All shapes are known, and none has been planned yet. */
+  #fixed: boolean;
 
   constructor(
     private readonly graph: Graph,
@@ -55,11 +58,17 @@ class WasmDeviceModel implements DeviceModel {
     engine: Engine,
   ) {
     this.wasm = new WasmModel({ engine, maxMemory: options.maxMemory });
+    this.#fixed = graph.inputs.every((t) => isConcrete(t.shape));
     this.notes = [describe(engine, options.deterministic)];
   }
 
+  /** A model of fixed shapes needs its constants as stored only once. */
   async plan(binding: Binding): Promise<Plan> {
-    const program = compile(this.graph, binding, {
+    const { graph } = this;
+    const last = this.#fixed ? () => releaseConstants(graph) : undefined;
+    if (last) ownSmallConstants(graph);
+    this.#fixed = false;
+    const program = compile(graph, binding, {
       fuse: this.options.fuse,
       maxOperations: this.options.maxOperations,
       maxMemory: this.options.maxMemory,
@@ -67,7 +76,7 @@ class WasmDeviceModel implements DeviceModel {
     for (const port of [...program.inputs, ...program.outputs])
       if (port.view.dtype === "string")
         throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });
-    return new WasmPlan(this.wasm, program, await this.wasm.bind(program));
+    return new WasmPlan(this.wasm, program, await this.wasm.bind(program, last));
   }
 
   memory(): MemoryUse {

@@ -4,6 +4,7 @@ import { ModelError } from "../../error.js";
 import { count, type Dim, isConcrete } from "../../graph/dim.js";
 import { arrayFromBytes, byteSize } from "../../graph/dtype.js";
 import { type Attrs, type AttrValue, Graph, type Node, type Tensor } from "../../graph/graph.js";
+import { isMinnow } from "../../graph/released.js";
 import { checkGraph } from "../check.js";
 import { FlatBuffer, type Table } from "../flatbuffer.js";
 import { readMeta } from "./meta.js";
@@ -18,7 +19,7 @@ const maxDepth = 16;
 export function readMinnow(bytes: Uint8Array): Graph {
   const file = new FlatBuffer(bytes, ".minnow file");
   const model = file.root();
-  if (String.fromCharCode(...bytes.subarray(4, 8)) !== schema.identifier) file.fail("it lacks the mark MNOW");
+  if (!isMinnow(bytes)) file.fail("it lacks the mark MNOW");
   checkVersion(model);
   const symbols = model.strings(schema.model.symbols) ?? [];
   const weights = model.num(schema.model.weights, "u64");

@@ -5,11 +5,12 @@ import type { Program, View } from "../../compiler/program.js";
 import { count } from "../../graph/dim.js";
 import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
+import { dataId, isReleased, released, shrink } from "../../graph/released.js";
 import type { HostKernel } from "../host/index.js";
 import { ModuleBuilder, moduleImports } from "./assembler.js";
 import { baseline, type Engine } from "./engine.js";
 import { Heap } from "./heap.js";
-import type { ArgWord, Pack, Packed, PlannedKernel } from "./kernel.js";
+import type { ArgWord, Pack, PlannedKernel } from "./kernel.js";
 import { runPack, stagingBytes } from "./packing.js";
 import { argsWord, type Driver, driver, errorAddress, extentWord, grainWord, stepBytes } from "./driver.js";
 import { kernelsFor } from "./kernels/index.js";
@@ -49,7 +50,7 @@ interface Shared {
 /** A program ready to run. */
 export class BoundProgram {
   /** @internal */ calls: Call[] = [];
-  /** @internal */ constants: (TypedArray | string)[] = [];
+  /** @internal */ constants: string[] = [];
   /** @internal The driver's steps, then their argument blocks. */ stepsAt = -1;
   /** @internal */ written = -1;
   /** @internal */ ports: { version: number; inputs: TypedArray[]; outputs: TypedArray[] } | null = null;
@@ -82,7 +83,7 @@ export class WasmModel {
   #driver: Driver | null = null;
   /** Kernels by key: their numbers in the table. */
   readonly #kernels = new Map<string, number>();
-  readonly #shared = new Map<TypedArray | string, Shared>();
+  readonly #shared = new Map<string, Shared>();
   readonly #regions = {
     arena: { at: 0, bytes: 0 },
     scratch: { at: 0, bytes: 0 },
@@ -105,15 +106,21 @@ export class WasmModel {
     this.maxMemory = options.maxMemory ?? 2 ** 31;
   }
 
-  /** Compiles what is missing, packs what is missing, places the rest. */
-  async bind(program: Program): Promise<BoundProgram> {
+  /**
+   * Compiles what is missing, packs what is missing, places the rest. The program's large constants are
+   * given up once they are in memory.
+   * @param last called when constants are read for the last time: what is packed now is kept for all
+   * later programs, and buffers are shrunk as they are read
+   */
+  async bind(program: Program, last?: () => void): Promise<BoundProgram> {
     // Few models sort or suppress: the others do without this part.
     const host: Readonly<Record<string, HostKernel>> = program.steps.every((s) => s.nest)
       ? {}
       : (await import("../host/index.js")).hostKernels;
     const kernels = await kernelsFor(program.steps);
+    const has = (key: string): boolean => this.#shared.has(key);
     const planned = program.steps.map((s) =>
-      s.nest || !host[s.kernel] ? planStep(s, this.engine, program, kernels) : null,
+      s.nest || !host[s.kernel] ? planStep(s, this.engine, program, kernels, has) : null,
     );
     const bound = new BoundProgram(
       program,
@@ -121,7 +128,7 @@ export class WasmModel {
     );
     this.#checkMemory(program, planned);
     await this.#compile(planned);
-    this.#allocate(bound, planned, host);
+    this.#allocate(bound, planned, host, last);
     return bound;
   }
 
@@ -143,8 +150,11 @@ export class WasmModel {
     const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p.bytes]));
     let weights = 0;
     for (const [key, bytes] of packed) if (!this.#shared.has(key)) weights += bytes;
-    for (const b of this.#constantBuffers(program, planned))
-      if (!this.#shared.has(b)) weights += b.byteLength;
+    for (const b of this.#constantBuffers(program, planned)) {
+      if (this.#shared.has(rawKey(b))) continue;
+      if (isReleased(b)) throw givenBack(program, b);
+      weights += b.byteLength;
+    }
     const scratch = Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0));
     const grown = Math.max(0, program.arenaBytes - this.#regions.arena.bytes);
     const total = weights + grown + scratch + this.#buffer().byteLength;
@@ -200,25 +210,30 @@ export class WasmModel {
     bound: BoundProgram,
     planned: readonly (PlannedKernel | null)[],
     host: Readonly<Record<string, HostKernel>>,
+    last: (() => void) | undefined,
   ): void {
     const { program } = bound;
     const fills: (() => void)[] = [];
-    const share = (key: TypedArray | string, bytes: number, fill: (at: number) => void): void => {
+    const packs: { pack: Pack; at: number }[] = [];
+    /** The address of what is not there yet. */
+    const share = (key: string, bytes: number): number | null => {
+      bound.constants.push(key);
       const known = this.#shared.get(key);
       if (known) known.users++;
-      else {
-        const at = this.#heap.allocate(bytes);
-        this.#shared.set(key, { at, bytes, users: 1 });
-        fills.push(() => fill(at));
-      }
-      bound.constants.push(key);
+      else this.#shared.set(key, { at: this.#heap.allocate(bytes), bytes, users: last ? 2 : 1 });
+      return known ? null : (this.#shared.get(key)?.at as number);
     };
-    for (const data of this.#constantBuffers(program, planned))
-      share(data, data.byteLength, (at) => this.#u8().set(bytesOf(data), at));
-    const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p]));
-    const packs = [...packed.values()].flatMap((p) => (p.pack && !this.#shared.has(p.key) ? [p.pack] : []));
-    let staging = 0;
-    for (const p of packed.values()) share(p.key, p.bytes, (at) => this.#pack(p, at, staging));
+    for (const data of this.#constantBuffers(program, planned)) {
+      const at = share(rawKey(data), data.byteLength);
+      if (at === null) continue;
+      fills.push(() => this.#u8().set(bytesOf(data), at));
+    }
+    for (const p of new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p])).values()) {
+      const at = share(p.key, p.bytes);
+      if (at === null) continue;
+      if (p.pack) packs.push({ pack: p.pack, at });
+      else fills.push(() => p.fill(this.#buffer(), at));
+    }
     let args = planned.length * stepBytes;
     bound.calls = planned.map((p, step) => {
       const at = args;
@@ -240,18 +255,28 @@ export class WasmModel {
     this.#region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
     this.#region("arena", program.arenaBytes);
     // The arena is idle during a bind: where it is large enough, weights are staged there.
-    const needed = stagingBytes(packs);
+    const needed = stagingBytes(packs.map((p) => p.pack));
     const { arena } = this.#regions;
-    staging = arena.bytes < needed ? this.#heap.allocate(needed) : arena.at;
+    const staging = arena.bytes < needed ? this.#heap.allocate(needed) : arena.at;
     this.#grow();
+    for (const b of program.buffers) if (b.data) b.data = released(b.data);
+    last?.();
     for (const fill of fills) fill();
+    this.#pack(packs, staging, !!last);
     if (staging !== arena.at) this.#heap.release(staging);
   }
 
-  #pack(p: Packed, at: number, staging: number): void {
-    if (!p.pack) return p.fill(this.#buffer(), at);
-    const code = this.#env().env.table.get(this.#kernels.get(p.pack.key) as number) as KernelFunction;
-    runPack(p.pack, code, this.#buffer(), at, staging);
+  /** @param last sources are not needed again: their buffers are shrunk from the end */
+  #pack(packs: { readonly pack: Pack; readonly at: number }[], staging: number, last: boolean): void {
+    const end = ({ pack: { source } }: { pack: Pack }): number => source.byteOffset + source.byteLength;
+    packs.sort((a, b) => end(b) - end(a));
+    for (const p of packs) {
+      const { source, key } = p.pack;
+      if (last) shrink(source.buffer, end(p));
+      const code = this.#env().env.table.get(this.#kernels.get(key) as number) as KernelFunction;
+      runPack(p.pack, code, this.#buffer(), p.at, staging);
+    }
+    if (last) for (const { pack } of packs) shrink(pack.source.buffer, 0);
   }
 
   #region(name: "arena" | "scratch" | "zeros", bytes: number): void {
@@ -294,7 +319,9 @@ export class WasmModel {
   #address(program: Program, v: View): number {
     const b = program.buffers[v.buffer];
     if (!b) throw new ModelError("internal", `no buffer ${v.buffer}`);
-    const base = b.data ? (this.#shared.get(b.data)?.at as number) : this.#regions.arena.at + b.offset;
+    const base = b.data
+      ? (this.#shared.get(rawKey(b.data))?.at as number)
+      : this.#regions.arena.at + b.offset;
     return base + v.offset * byteSize(v.dtype, 1);
   }
 
@@ -478,4 +505,15 @@ export class WasmModel {
 function arrayOver(buffer: ArrayBuffer, dtype: DType, at: number, n: number): TypedArray {
   const proto = newArray(dtype, 0).constructor as new (b: ArrayBuffer, at: number, n: number) => TypedArray;
   return n === 0 ? newArray(dtype, 0) : new proto(buffer, at, dtype === "int4" ? Math.ceil(n / 2) : n);
+}
+
+/** Constants that kernels read as the model stores them. */
+const rawKey = (data: TypedArray): string => `raw:${dataId(data)}`;
+
+function givenBack(program: Program, data: TypedArray): ModelError {
+  const tensor = program.buffers.find((b) => b.data === data)?.label ?? "";
+  return new ModelError("unsupported", `for these shapes ${tensor} would be read as it was stored`, {
+    tensor,
+    hint: "weights are given back once packed for the model's own shapes: load with `shapes`",
+  });
 }

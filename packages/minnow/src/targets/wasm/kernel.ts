@@ -31,6 +31,8 @@ export type Packed = { readonly key: string; readonly bytes: number } & (
   | {
       /** By script, for what is small or made up: writes `bytes` bytes at `memory[at…]`, once a model. */
       fill(memory: ArrayBufferLike, at: number): void;
+      /** What it reads, where that may be large. */
+      readonly source?: TypedArray;
       readonly pack?: never;
     }
   | { readonly pack: Pack; readonly fill?: never }

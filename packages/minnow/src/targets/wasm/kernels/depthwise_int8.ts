@@ -2,11 +2,11 @@
 // are interleaved, so that one i32x4.dot_i16x8_s does two taps of four channels; a last odd row pairs
 // with nothing. The interleaved column serves every output of the tile that needs it. Outside the image
 // reads the zero point. Weights: [C/8][row pair][kx][8 channels][2].
+import { dataId } from "./operands.js";
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Op } from "../opcodes.js";
 import type { Packed } from "../kernel.js";
 import type { TapMath, TapTile } from "./depthwise_taps.js";
-import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import type { IntegerProduct } from "./products.js";
 
@@ -40,6 +40,7 @@ function packRowPairs(m: Matrix, [kh, kw]: readonly [number, number], zero: read
   return {
     key: `rowpairs:${dataId(m.data)}:${m.offset}:${m.n}x${kh}x${kw}:${zero.some((z) => z !== 0) ? zero.join() : ""}`,
     bytes: 2 * size,
+    source: m.data,
     fill(memory, at) {
       const source = m.data as Int8Array | Uint8Array;
       const out = new Int16Array(memory as ArrayBuffer, at, size).fill(0);

@@ -11,9 +11,9 @@ import type { Engine } from "../engine.js";
 import { isVectorizable, prepareVector, type ReadyExpr } from "../expr.js";
 import type { ArgWord, Packed } from "../kernel.js";
 import {
+  dataId,
   type Buffers,
   constantNumbers,
-  dataId,
   type EpilogueOperand,
   epilogueOperands,
   joined,

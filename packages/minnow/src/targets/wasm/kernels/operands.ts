@@ -141,16 +141,5 @@ export function constantNumbers(
   return Int32Array.from((data as Int32Array).subarray(at, at + n));
 }
 
-const ids = new WeakMap<TypedArray, number>();
-let nextId = 0;
-/** A number for the identity of constant data: equal arrays are packed once. */
-export function dataId(data: TypedArray): number {
-  let id = ids.get(data);
-  if (id === undefined) {
-    id = nextId++;
-    ids.set(data, id);
-  }
-  return id;
-}
-
+export { dataId } from "../../../graph/released.js";
 export const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;

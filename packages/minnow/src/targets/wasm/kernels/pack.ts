@@ -33,6 +33,7 @@ export function packPanels(m: Matrix, groups = 1): Packed {
   if (pack) return { ...known, pack };
   return {
     ...known,
+    source: m.data,
     fill(memory, at) {
       const source =
         m.dtype === "float16" ? halfArrayToFloat(m.data as Uint16Array) : (m.data as Float32Array);
@@ -128,6 +129,7 @@ export function packPairs(m: Matrix, zero: readonly number[], groups = 1): Packe
   if (pack) return { ...known, pack };
   return {
     ...known,
+    source: m.data,
     fill(memory, at) {
       const source = m.data as Int8Array | Uint8Array;
       const out = new Int16Array(memory as ArrayBuffer, at, size).fill(0);
