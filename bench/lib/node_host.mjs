@@ -18,10 +18,10 @@ export function nodeHost({ node, wrap, timeout }) {
   const print = "process.versions.node + ' (V8 ' + process.versions.v8 + ')'";
   const engine = `Node ${execFileSync(binary, ["-p", print], { encoding: "utf8" }).trim()}`;
 
-  /** Runs a script of lib/ with one JSON argument, wrapped where it is timed; resolves to the JSON it writes to descriptor 3. */
-  function child(script, argument, { flags = [], timed = true } = {}) {
+  /** Runs a script of lib/ with one JSON argument; resolves to the JSON it writes to descriptor 3. */
+  function child(script, argument, flags = []) {
     const [command, ...args] = [
-      ...(timed ? wrap : []),
+      ...wrap,
       binary,
       ...flags,
       join(benchDir, "lib", script),
@@ -54,7 +54,7 @@ export function nodeHost({ node, wrap, timeout }) {
       return child(
         "node_child.mjs",
         { ...config, adapter: join(benchDir, "peers", adapter), assets: where },
-        { flags, timed: config.seconds > 0 },
+        flags,
       );
     },
     async close() {},

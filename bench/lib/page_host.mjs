@@ -28,7 +28,7 @@ export async function pageHost({ isolated, timeout, wrap, names }) {
     });
     fetched.clear();
     const js = flags.length ? [`--js-flags=${flags.join(" ")}`] : [];
-    const browser = await launch(js, { wrap: config.seconds ? wrap : [] });
+    const browser = await launch(js, { wrap });
     let timer;
     try {
       engine = `Chromium ${browser.version()}`;
