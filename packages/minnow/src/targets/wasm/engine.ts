@@ -11,8 +11,13 @@ export interface Engine {
   readonly fma: boolean;
   /** Tile for float32 GEMM-like kernels. */
   readonly f32: Tile;
-  /** Tile for int8 (dot_i16x8) GEMM-like kernels. */
+  /** Tile for int8 GEMM-like kernels. */
   readonly i8: Tile;
+  /**
+   * How 8-bit products are made. "relaxed": i16x8.relaxed_dot takes its second operand's bytes as unsigned and
+   * sums pairs into int16 with saturation (x86). Default "i16": by dot_i16x8 alone, which is exact everywhere.
+   */
+  readonly dot?: "i16" | "relaxed";
   /** Pairs of v128 run as one 256-bit operation (--experimental-wasm-revectorize). */
   readonly wide: boolean;
 }

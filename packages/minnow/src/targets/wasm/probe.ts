@@ -23,15 +23,19 @@ let known: Engine | undefined;
 export function probeEngine(options: ProbeOptions = {}): Engine {
   known ??= probe(options.budget ?? 25);
   if (!options.deterministic) return known;
-  return { ...known, fma: false, f32: plainTile(known.wide) };
+  return { ...known, fma: false, f32: plainTile(known.wide), dot: "i16" };
 }
 
 function probe(budget: number): Engine {
   // Without fused multiply-add the engine is old or has few registers: nothing to choose from.
   if (!fusesMultiplyAdd()) return baseline;
+  const relaxed = relaxedDot();
+  let right = relaxed();
   try {
-    const { tile, wide } = fastestTile(budget);
-    return { fma: true, f32: tile, i8: int8Tile(wide), wide };
+    const { tile, wide } = fastestTile(budget, () => {
+      right &&= relaxed();
+    });
+    return { fma: true, f32: tile, i8: int8Tile(wide), dot: right ? "relaxed" : "i16", wide };
   } catch {
     return { ...baseline, fma: true };
   }
@@ -78,6 +82,34 @@ export function fusesMultiplyAdd(): boolean {
   );
 }
 
+/**
+ * A test whether i16x8.relaxed_dot takes the second operand as unsigned bytes and saturates, in every lane.
+ * Called again and again, because an engine's tiers may differ (the baseline one of V8 11 is wrong).
+ */
+export function relaxedDot(): () => boolean {
+  const m = new ModuleBuilder();
+  const test = (f: Parameters<Parameters<ModuleBuilder["func"]>[2]>[0]): void => {
+    f.i32(0).i32(0).vload().i32(0).vload(16).op("i16x8.relaxed_dot_i8x16_i7x16_s").vstore(32);
+  };
+  m.func([], [], test, "dot");
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const { dot } = instantiate(m, memory) ?? {};
+  if (!dot) return () => false;
+  const w = [127, 127, -128, -128, 64, 64, -64, -64, 100, -100, -128, 0, 3, 125, 0, 127];
+  const x = [255, 255, 255, 255, 255, 255, 255, 255, 200, 100, 255, 9, 128, 255, 7, 129];
+  new Int8Array(memory.buffer, 0, 16).set(w);
+  new Uint8Array(memory.buffer, 16, 16).set(x);
+  const got = new Int16Array(memory.buffer, 32, 8);
+  return () => {
+    got.fill(1);
+    dot();
+    return got.every((v, i) => {
+      const sum = [0, 1].reduce((s, j) => s + (w[2 * i + j] as number) * (x[2 * i + j] as number), 0);
+      return v === Math.max(-32768, Math.min(32767, sum));
+    });
+  };
+}
+
 const bare: Epilogue = {
   key: "bare",
   expr: e.accumulator("f32"),
@@ -105,10 +137,10 @@ interface Trial {
   best: number;
 }
 
-function fastestTile(budget: number): { tile: Tile; wide: boolean } {
+function fastestTile(budget: number, between: () => void): { tile: Tile; wide: boolean } {
   const memory = new WebAssembly.Memory({ initial: 1 });
   const trials = tileTrials(memory).filter((t) => rightAnswers(t, memory));
-  time(trials, budget);
+  time(trials, budget, between);
   const narrow = trials.filter((t) => t.tile.nr === 8);
   const [preferred] = narrow;
   if (!preferred) return { tile: baseline.f32, wide: false };
@@ -194,7 +226,7 @@ const median = (a: readonly number[]): number =>
   [...a].sort((x, y) => x - y)[a.length >> 1] ?? Number.POSITIVE_INFINITY;
 
 /** Trials in turns, until each has become much faster than it began (or time is up). */
-function time(trials: readonly Trial[], budget: number): void {
+function time(trials: readonly Trial[], budget: number, between: () => void): void {
   const start = performance.now();
   const optimised = (t: Trial): boolean =>
     t.times.length > 12 &&
@@ -204,6 +236,7 @@ function time(trials: readonly Trial[], budget: number): void {
       const t0 = performance.now();
       for (let i = 0; i < 6; i++) t.run();
       t.times.push(performance.now() - t0);
+      between();
     }
   for (const t of trials) t.best = median(t.times.slice(-5));
 }

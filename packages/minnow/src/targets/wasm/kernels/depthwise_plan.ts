@@ -119,7 +119,7 @@ export function planWindow(p: WindowPlan, engine: Engine, program: Planning): Pl
 }
 
 /** `n` bytes of one value: a float32, or a byte. */
-const filled = (value: number, n: number, size: number): Packed => ({
+export const filled = (value: number, n: number, size: number): Packed => ({
   key: `filled:${size === 1 ? value & 255 : value}:${n}`,
   bytes: n,
   fill: (memory, at) =>

@@ -8,7 +8,7 @@ import type { ArgWord, Packed, PlannedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
-import { fillByte, type RowKind, rowTable, windowWords } from "./rows.js";
+import { type Fill, type RowKind, rowTable, windowWords } from "./rows.js";
 import { chunkRows, tileFor, unrollOf } from "./tiles.js";
 
 export interface Window {
@@ -210,6 +210,8 @@ export interface Body {
   readonly each: number;
   readonly groups: boolean;
   readonly spec: (channels: number) => TileSpec;
+  /** How the outside of the image reads where rows are copied; default zeros. */
+  readonly fill?: Fill;
   /** Between the row table and the tiles: a function (args, rows) that leaves the tiles' table elsewhere. */
   readonly prepare?: { readonly fn: number; readonly tableWord: string };
 }
@@ -217,7 +219,7 @@ export interface Body {
 export function emitGemm(m: ModuleBuilder, b: Body): number {
   const { layout, tile } = b;
   const tail = b.each % tile.nr;
-  const fill = rowTable(m, b.rowKind, tile.mr, layout, b.prepare && fillByte);
+  const fill = rowTable(m, b.rowKind, tile.mr, layout, b.fill);
   const whole = b.each >= tile.nr ? gemmTile(m, b.spec(tile.nr), layout) : -1;
   const last = tail ? gemmTile(m, b.spec(tail), layout) : -1;
   return m.func(["i32", "i32", "i32"], [], (f) => {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { actual, expected, quantCase, type QuantOptions } from "./harness.js";
 import { convInt8 } from "./gemm_int8.js";
+import { baseline, type Engine } from "../engine.js";
+import { probeEngine } from "../probe.js";
 
 const cases: Record<string, QuantOptions> = {
   "1x1": { h: 5, w: 7, c: 16, o: 24 },
@@ -25,11 +27,79 @@ const cases: Record<string, QuantOptions> = {
   },
   "3x3 from a concat": { h: 5, w: 6, c: 5, o: 7, kernel: [3, 3], pads: [1, 1, 1, 1], xPitch: 9 },
   "3x3 dilated": { h: 9, w: 9, c: 20, o: 8, kernel: [3, 3], dilation: [2, 3], pads: [2, 3, 2, 3] },
+  "1x1, trained": { h: 5, w: 7, c: 48, o: 24, weights: "trained", perChannel: true },
+  "1x1, trained, uint8": { h: 4, w: 5, c: 61, o: 13, weights: "trained", dtype: "uint8", zx: 255, zw: 128 },
+  "1x1, trained, uint8, weights of 9 bits": {
+    h: 3,
+    w: 5,
+    c: 64,
+    o: 16,
+    weights: "trained",
+    dtype: "uint8",
+    zw: 120,
+    zx: 140,
+  },
+  "1x1, trained, zero points by channel": {
+    h: 4,
+    w: 4,
+    c: 30,
+    o: 17,
+    weights: "trained",
+    zeroTable: true,
+    zx: 127,
+  },
+  "3x3, trained": {
+    n: 2,
+    h: 7,
+    w: 6,
+    c: 8,
+    o: 16,
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    weights: "trained",
+    zx: -128,
+  },
+  "3x3 stride 2, trained, uint8": {
+    h: 9,
+    w: 8,
+    c: 3,
+    o: 12,
+    kernel: [3, 3],
+    stride: [2, 2],
+    pads: [0, 0, 1, 1],
+    weights: "trained",
+    dtype: "uint8",
+    zx: 7,
+    zw: 128,
+  },
+  "3x3 from a concat, trained": {
+    h: 5,
+    w: 6,
+    c: 6,
+    o: 20,
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    xPitch: 9,
+    outPitch: 23,
+    weights: "trained",
+  },
+  "3x3 dilated, trained": {
+    h: 9,
+    w: 9,
+    c: 20,
+    o: 5,
+    kernel: [3, 3],
+    dilation: [2, 3],
+    pads: [2, 3, 2, 3],
+    weights: "trained",
+  },
   "far outside the range": { h: 5, w: 7, c: 16, o: 22, perChannel: true, unit: 1e5 },
   "as far as it goes": { h: 5, w: 7, c: 16, o: 21, unit: 3e30, dtype: "uint8", zx: 128, zw: 128 },
   "small steps, activation bounds": { h: 9, w: 7, c: 32, o: 23, unit: 0.01, bounds: [-4, 60] },
   grouped: { h: 6, w: 5, c: 16, o: 24, kernel: [3, 3], pads: [1, 1, 1, 1], group: 2, perChannel: true },
 };
+
+const dots = probeEngine().dot === "relaxed" ? (["i16", "relaxed"] as const) : (["i16"] as const);
 
 describe("int8 convolution is exact against the loop nest", () => {
   for (const [name, o] of Object.entries(cases))
@@ -38,15 +108,14 @@ describe("int8 convolution is exact against the loop nest", () => {
       const want = Array.from(expected(c, true), Number);
       assert.ok(new Set(want).size > (o.unit ? 1 : 10), "the case does not saturate");
       for (const mr of [4, 5])
-        for (const nr of [8, 16] as const) {
-          const got = actual(c, convInt8, {
-            fma: false,
-            f32: { mr: 4, nr: 8 },
-            i8: { mr, nr },
-            wide: nr === 16,
-          });
-          assert.ok(got, "planned");
-          assert.deepEqual(Array.from(got, Number), want);
-        }
+        for (const nr of [8, 16] as const)
+          for (const dot of dots) {
+            const engine: Engine = { ...baseline, i8: { mr, nr }, dot, wide: nr === 16 };
+            const label = convInt8.plan(c.step, engine, c)?.label ?? "";
+            assert.match(label, dot === "relaxed" && o.weights === "trained" ? /^[su]8_/ : /^i16_|^[su]8_/);
+            const got = actual(c, convInt8, engine);
+            assert.ok(got, "planned");
+            assert.deepEqual(Array.from(got, Number), want);
+          }
     });
 });

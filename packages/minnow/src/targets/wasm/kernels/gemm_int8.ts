@@ -11,13 +11,16 @@ import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
 import type { Layout } from "./arguments.js";
 import { convGeometry, convRows } from "./conv.js";
 import { constantProduct } from "./dense.js";
+import { filled } from "./depthwise_plan.js";
 import { type Epilogue, epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
 import { depthKey, depthOf, emitGemm, gemmLayout, type GemmPlan, scratchOf, windowArgs } from "./gemm.js";
 import type { TileSpec } from "./gemm_tile.js";
 import { type Buffers, roundUp } from "./operands.js";
 import { type Matrix, pairBytes, packPairs } from "./pack.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
-import { unrollOf } from "./tiles.js";
+import { packQuads, type QuadMatrix, quadPanelBytes, repeatedQuads } from "./quads.js";
+import { fillByte } from "./rows.js";
+import { mostRepeated, quadUnroll, unrollOf, wholeQuads } from "./tiles.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };
 export const denseInt8: TunedKernel = { kernels: ["dense", "matmul"], plan: planDense };
@@ -34,7 +37,7 @@ function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   const weights = weightMatrix(program, g.w, rows.channels, rows.taps * rows.k);
   const epilogue = epilogueOf(step, nest, program, { channelLoop: 3, hoist: true });
   if (!product || !weights || !epilogue) return null;
-  return planInteger(step, nest, engine, rows, product, weights, epilogue, g.x.dtype === "int8");
+  return planInteger(nest, engine, rows, product, weights, epilogue, g.x.dtype === "int8");
 }
 
 function planDense(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
@@ -58,11 +61,10 @@ function planDense(step: Step, engine: Engine, program: Buffers): PlannedKernel 
     k: p.weights.k,
     rowInput: p.weights.k,
   };
-  return planInteger(step, nest, engine, rows, product, p.weights, epilogue, p.x.dtype === "int8");
+  return planInteger(nest, engine, rows, product, p.weights, epilogue, p.x.dtype === "int8");
 }
 
 function planInteger(
-  _step: Step,
   nest: LoopNest,
   engine: Engine,
   p: Rows,
@@ -71,6 +73,12 @@ function planInteger(
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
+  if (engine.dot === "relaxed" && p.groups === 1) {
+    const m = { ...weights, taps: p.taps, zero: product.zw };
+    const repeated = repeatedQuads(m, mostRepeated);
+    if (repeated <= (mostRepeated * weights.n * weights.k) / 32)
+      return planQuads(nest, engine, p, product, m, repeated, epilogue, signed);
+  }
   const each = p.channels / p.groups;
   const tile: Tile = each <= 8 ? { mr: engine.i8.mr, nr: 8 } : engine.i8;
   const depth = p.taps * p.k;
@@ -97,7 +105,8 @@ function planInteger(
     label: name,
     emit: (m) => {
       const prepare = { fn: widenRows(m, layout, tile.mr, signed), tableWord: "tileTable" };
-      return emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups: p.groups > 1, spec, prepare });
+      const groups = p.groups > 1;
+      return emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups, spec, prepare, fill: fillByte });
     },
     extent: p.rows,
     grain: chunk,
@@ -128,6 +137,64 @@ function planInteger(
     packed: [packPairs(weights, product.zw, p.groups), ...packed],
     scratchBytes: tileTable + 8 * (chunk + 2 * tile.mr),
     zeroBytes: p.k + 64,
+  };
+}
+
+/** Bytes straight from the image (quad_code.ts). */
+function planQuads(
+  nest: LoopNest,
+  engine: Engine,
+  p: Rows,
+  product: IntegerProduct,
+  weights: QuadMatrix,
+  repeated: number,
+  epilogue: Epilogue,
+  signed: boolean,
+): PlannedKernel {
+  const tile: Tile = p.channels <= 8 ? { mr: engine.i8.mr, nr: 8 } : engine.i8;
+  const quads = Math.ceil(p.k / 4);
+  const d =
+    quads <= wholeQuads
+      ? { unroll: quadUnroll, blocks: false, rest: quads }
+      : depthOf(quads, p.taps, quadUnroll);
+  const layout = gemmLayout(epilogue);
+  const { words, packed } = epilogueWords(epilogue, 1, p.channels);
+  const written = epilogue.outBytes * p.channels;
+  const { chunk, patches, bytes } = scratchOf({ ...p, rowInput: p.rowInput + written }, tile);
+  const kind = signed ? "s8" : "u8";
+  const name = `${kind}_${p.name}_${tile.mr}x${tile.nr}`;
+  const { fma } = engine;
+  const spec = (channels: number): TileSpec => ({ kind, fma, mr: tile.mr, channels, ...d, epilogue });
+  const [each, { rowKind }] = [p.channels, p];
+  return {
+    key: `${name}_${rowKind}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
+    label: name,
+    emit: (m) => emitGemm(m, { layout, rowKind, tile, each, groups: false, spec, fill: fillByte }),
+    extent: p.rows,
+    grain: chunk,
+    args: layout.words({
+      x: p.x,
+      weights: { kind: "packed", index: 0 },
+      out: { kind: "view", value: nest.out.value, element: epilogue.outOffset },
+      outPitch: epilogue.outPitch * epilogue.outBytes,
+      scratch: { kind: "scratch" },
+      // Outside the image lie zero points.
+      zero: { kind: "packed", index: 1 + packed.length },
+      fill: product.zx & 255,
+      steps: Math.floor(quads / d.unroll),
+      taps: p.taps,
+      panelBytes: quadPanelBytes(weights),
+      panels: Math.floor(each / tile.nr),
+      chunk,
+      ...windowArgs(p, patches),
+      ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, words[i] as ArgWord])),
+    }),
+    packed: [
+      packQuads(weights, product.zx + (signed ? 128 : 0), repeated),
+      ...packed,
+      filled(product.zx, p.k + 64, 1),
+    ],
+    scratchBytes: bytes,
   };
 }
 

@@ -12,6 +12,7 @@
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import { type Epilogue, EpilogueCode } from "./epilogue.js";
+import { QuadCode } from "./quad_code.js";
 
 /** Words that every matrix kernel has; the epilogue's follow. */
 export const gemmWords = [
@@ -29,13 +30,13 @@ export const gemmWords = [
 ] as const;
 
 export interface TileSpec {
-  /** i16: pairs of int16 by dot product into i32. */
-  readonly kind: "f32" | "i16";
+  /** i16: pairs of int16 by dot product into i32. u8, s8: four bytes by signed weights (gemm_quads.ts). */
+  readonly kind: "f32" | "i16" | "u8" | "s8";
   readonly fma: boolean;
   readonly mr: number;
   /** Channels, 1…16: vectors of 4, the last one partly stored. */
   readonly channels: number;
-  /** k (i16: pairs) in a block. */
+  /** k (i16: pairs, u8 and s8: quads) in a block. */
   readonly unroll: number;
   /** k left after the whole blocks. */
   readonly rest: number;
@@ -68,6 +69,7 @@ class Tile {
   readonly #acc: Local[][];
   readonly #wv: Local[];
   readonly #splat: Local;
+  readonly #quads: QuadCode | undefined;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -80,6 +82,7 @@ class Tile {
     this.#acc = Array.from({ length: s.mr }, () => f.someLocals(this.#vectors, "v128"));
     this.#wv = f.someLocals(this.#vectors, "v128");
     this.#splat = f.local("v128");
+    if (s.kind === "u8" || s.kind === "s8") this.#quads = new QuadCode(f, s.kind === "s8", this.#w.length);
   }
 
   emit(): void {
@@ -102,6 +105,7 @@ class Tile {
       epilogue.init(this.#acc);
       f.get(weightsParam).set(this.#w[0] as Local);
       if (this.#w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.#w[1]);
+      this.#quads?.start(this.#acc, this.#w);
       f.get(taps).set(tap);
       f.repeat(tap, () => {
         this.#pointers.forEach((p, i) =>
@@ -116,6 +120,15 @@ class Tile {
           f.repeat(k, () => this.#block(this.s.unroll, true));
         }
         if (s.rest) this.#block(s.rest, false);
+      });
+      this.#quads?.correct(this.#acc, (at) => {
+        f.get(tableParam)
+          .get(at)
+          .load()
+          .i32(4 * s.mr)
+          .op("i32.mul", "i32.sub")
+          .set(tap);
+        return (r) => void f.get(tap).load(4 * r);
       });
       const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
       epilogue.load();
@@ -136,9 +149,9 @@ class Tile {
           .set(v),
       );
       this.#acc.forEach((row, r) => {
-        f.get(this.#pointers[r] as Local)
-          .mem("v128.load32_splat", 4 * u)
-          .set(this.#splat);
+        f.get(this.#pointers[r] as Local).mem("v128.load32_splat", 4 * u);
+        this.#quads?.unsigned();
+        f.set(this.#splat);
         row.forEach((a, v) => this.#multiply(a, this.#wv[v] as Local));
       });
     }
@@ -148,6 +161,7 @@ class Tile {
 
   #multiply(acc: Local, w: Local): void {
     const { f, s } = this;
+    if (this.#quads) return this.#quads.multiply(acc, this.#splat, w);
     if (s.kind === "i16") f.get(acc).get(this.#splat).get(w).op("i32x4.dot_i16x8_s", "i32x4.add");
     else if (s.fma) f.get(this.#splat).get(w).get(acc).op("f32x4.relaxed_madd");
     else f.get(acc).get(this.#splat).get(w).op("f32x4.mul", "f32x4.add");

@@ -375,6 +375,8 @@ export interface QuantOptions extends ConvOptions {
   perChannel?: boolean;
   /** Weight zero points differ by channel. */
   zeroTable?: boolean;
+  /** "uniform" (default), or "trained": normal, few near the ends of the range. */
+  weights?: "uniform" | "trained";
   /** Output steps per unit of the sum; default: results fill the range without leaving it often. */
   unit?: number;
   /** Bounds of the stored result; default: the type's. */
@@ -386,6 +388,14 @@ const bytes = (n: number, seed: number, dtype: "int8" | "uint8"): Int8Array | Ui
     ? Int8Array.from(noise(n, seed), (v) => Math.floor(v * 128))
     : Uint8Array.from(noise(n, seed), (v) => Math.floor(v * 128) + 128);
 
+function trained(n: number, dtype: "int8" | "uint8"): Int8Array | Uint8Array {
+  const [a, b, c] = [noise(n, 10), noise(n, 11), noise(n, 12)];
+  const w = Int8Array.from(a, (v, i) =>
+    Math.max(-128, Math.min(127, Math.round(((v + (b[i] as number) + (c[i] as number)) * 128) / 4))),
+  );
+  return dtype === "int8" ? w : Uint8Array.from(w, (v) => v + 128);
+}
+
 /** The float case's step with 8-bit tensors and ops/requantize.ts's body and result. */
 export function quantCase(o: QuantOptions): Case {
   const dtype = o.dtype ?? "int8";
@@ -395,7 +405,8 @@ export function quantCase(o: QuantOptions): Case {
   const pitchOf = (i: number): number | undefined => (i === 0 ? o.xPitch : i === 2 ? o.outPitch : undefined);
   float.step.values.forEach((v, i) => {
     const n = (float.data[v.buffer] as TypedArray).length;
-    b.add(bytes(n, 7 + i, dtype), dtype, v.shape, i === 1, pitchOf(i), v.offset);
+    const data = i === 1 && o.weights === "trained" ? trained(n, dtype) : bytes(n, 7 + i, dtype);
+    b.add(data, dtype, v.shape, i === 1, pitchOf(i), v.offset);
   });
   const [zx, zw] = [o.zx ?? 3, o.zw ?? 0];
   const operands = [...f.operands] as Access[];

@@ -27,6 +27,12 @@ export const wideGain = 1.25;
 export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
 
 /**
+ * Quads that come again in lists (see quads.ts), per quad: beyond this share 8-bit products cost what 16-bit ones
+ * do (Zen 3, 128 bit: 42 GMAC/s without lists, 33 by dot_i16x8).
+ */
+export const mostRepeated = 0.25;
+
+/**
  * Rows per chunk: whole tiles, equal chunks, the left side within `leftBytes` and the table small.
  * @param rowBytes distinct input bytes that a further output row brings in
  * @param tableBytes table bytes a row
@@ -94,3 +100,7 @@ export const depthwiseGrain = (macs: number): number => Math.max(1, Math.round(4
  * in flight when unrolled: 4×8 37 GFLOPS at 1, 21 at 2, 15 at 4. Fused: no difference (48), less to count.
  */
 export const unrollOf = (kind: "f32" | "i16", fma: boolean): number => (kind === "f32" && fma ? 4 : 1);
+
+/** Quads of k in the inner loop; so many are unrolled whole: what ends short loops costs as much as some quads. */
+export const quadUnroll = 2;
+export const wholeQuads = 8;

@@ -1,0 +1,154 @@
+// Weights of 8-bit tiles (quad_code.ts): [panel of 8 channels] header, then per tap quads of k, each 8
+// channels × 4 bytes; lists behind all panels. Exact sums need that a pair's products stay within int16
+// for any bytes of x: weights of one sign that are next to each other add up to 128 at most. What is
+// beyond goes, quad by quad, to the list of the panel, as often as it takes (uint8 weights less their
+// zero point may need three entries).
+import type { TypedArray } from "../../../graph/dtype.js";
+import type { Packed } from "../kernel.js";
+import { dataId } from "./operands.js";
+import type { Matrix } from "./pack.js";
+import { quadEntry, quadHeader } from "./quad_code.js";
+
+/** A weight matrix of taps × k, and its zero points: one, or one a channel. */
+export interface QuadMatrix extends Matrix {
+  readonly taps: number;
+  readonly zero: readonly number[];
+}
+
+const key = (m: QuadMatrix): string =>
+  `${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}`;
+
+/** Quads of one panel. */
+const quadsOf = (m: QuadMatrix): number => m.taps * Math.ceil(m.k / m.taps / 4);
+
+export const quadPanelBytes = (m: QuadMatrix): number => quadHeader + 32 * quadsOf(m);
+
+const safe = (a: number, b: number): boolean =>
+  a >= -128 && a < 128 && b >= -128 && b < 128 && ((a ^ b) < 0 || (a + b <= 128 && a + b >= -128));
+
+/** The most of `a` that one entry can take beside `taken` of the same sign. */
+const part = (a: number, taken: number): number =>
+  a > 0 ? Math.min(a, 127, 128 - Math.max(taken, 0)) : Math.max(a, -128 - Math.min(taken, 0));
+
+/** Calls back with every pair of weights along k: quad in the panel, first or second pair of it. */
+function eachPair(
+  m: QuadMatrix,
+  n: number,
+  visit: (a: number, b: number, quad: number, second: number) => void,
+): void {
+  const source = m.data as Int8Array | Uint8Array;
+  const k = m.k / m.taps;
+  const zero = m.zero[m.zero.length === 1 ? 0 : n] as number;
+  let quad = 0;
+  for (let tap = 0; tap < m.taps; tap++) {
+    let at = m.offset + n * m.nStride + tap * k * m.kStride;
+    for (let i = 0; i < k; i += 2, at += 2 * m.kStride) {
+      const b = i + 1 < k ? (source[at + m.kStride] as number) - zero : 0;
+      visit((source[at] as number) - zero, b, quad + (i >> 2), (i >> 1) & 1);
+    }
+    quad += (k + 3) >> 2;
+  }
+}
+
+const known = new WeakMap<TypedArray, Map<string, number>>();
+
+/** Entries of all lists; +∞ where the first panels already have more than `most` times their quads. */
+export function repeatedQuads(m: QuadMatrix, most: number): number {
+  const results = known.get(m.data) ?? new Map<string, number>();
+  known.set(m.data, results);
+  let total = results.get(key(m));
+  if (total !== undefined) return total;
+  const quads = quadsOf(m);
+  const times = new Uint8Array(quads);
+  total = 0;
+  for (let n = 0; n < m.n; n++) {
+    eachPair(m, n, (a, b, quad) => {
+      if (safe(a, b)) return;
+      let [x, y, count] = [a, b, -1];
+      for (; x !== 0 || y !== 0; count++) {
+        const px = part(x, 0);
+        [x, y] = [x - px, y - part(y, px)];
+      }
+      times[quad] = Math.max(times[quad] as number, count);
+    });
+    if (n % 8 < 7 && n < m.n - 1) continue;
+    total += times.reduce((a, b) => a + b, 0);
+    times.fill(0);
+    if (n === 31 && total > 2 * most * quads * 4) total = Number.POSITIVE_INFINITY;
+    if (total === Number.POSITIVE_INFINITY) break;
+  }
+  results.set(key(m), total);
+  return total;
+}
+
+/**
+ * @param above how much the unsigned bytes of x are greater than its numbers less their zero point
+ * @param repeated entries of the lists
+ */
+export function packQuads(m: QuadMatrix, above: number, repeated: number): Packed {
+  const panels = Math.ceil(m.n / 8);
+  const panelBytes = quadPanelBytes(m);
+  const bytes = panels * (panelBytes + 16) + repeated * quadEntry;
+  return {
+    key: `quads:${dataId(m.data)}:${key(m)}:${above}`,
+    bytes,
+    fill(memory, start) {
+      const out = new Int8Array(memory as ArrayBuffer, start, bytes).fill(0);
+      const words = new Int32Array(memory as ArrayBuffer, start, bytes / 4);
+      const perTap = quadsOf(m) / m.taps;
+      let list = panels * panelBytes;
+      for (let n = 0; n < m.n; n += 8) {
+        const panel = (n / 8) * panelBytes;
+        words[(panel + 32) / 4] = list - panel;
+        const entries = new Map<number, Int8Array[]>();
+        for (let c = 0; c < Math.min(8, m.n - n); c++)
+          words[panel / 4 + c] = -above * packChannel(m, n + c, out, panel + quadHeader, entries);
+        for (const [quad, rests] of entries)
+          for (const rest of rests) {
+            words[list / 4] = m.taps - Math.floor(quad / perTap);
+            words[list / 4 + 1] = 4 * (quad % perTap);
+            out.set(rest, list + 16);
+            list += quadEntry;
+          }
+        list += 16;
+      }
+    },
+  };
+}
+
+/** One channel into its lane of the panel at `at`; what does not fit into `entries`. Returns Σ w. */
+function packChannel(
+  m: QuadMatrix,
+  n: number,
+  out: Int8Array,
+  at: number,
+  entries: Map<number, Int8Array[]>,
+): number {
+  const lane = 4 * (n & 7);
+  let sum = 0;
+  eachPair(m, n, (a, b, quad, second) => {
+    sum += a + b;
+    const place = lane + 2 * second;
+    if (safe(a, b)) {
+      out[at + 32 * quad + place] = a;
+      out[at + 32 * quad + place + 1] = b;
+      return;
+    }
+    let [x, y] = [a, b];
+    for (let i = -1; x !== 0 || y !== 0; i++) {
+      const px = part(x, 0);
+      const py = part(y, px);
+      let [to, base] = [out, at + 32 * quad];
+      if (i >= 0) {
+        const rests = entries.get(quad) ?? [];
+        entries.set(quad, rests);
+        rests[i] ??= new Int8Array(32);
+        [to, base] = [rests[i] as Int8Array<ArrayBuffer>, 0];
+      }
+      to[base + place] = px;
+      to[base + place + 1] = py;
+      [x, y] = [x - px, y - py];
+    }
+  });
+  return sum;
+}
