@@ -56,7 +56,11 @@ test("other shapes give the same answers from packed weights as from the file", 
     [13, 2],
   ] as const) {
     const fresh = await load(file(), { shapes: { x: [1, h, w, 24] } });
-    assert.deepEqual(await answer(model, h, w), await answer(fresh, h, w), `${h}×${w}`);
+    // Not to the bit: for their own sizes another form of convolution may have been chosen.
+    const [got, want] = [await answer(model, h, w), await answer(fresh, h, w)];
+    const peak = want.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+    const error = want.reduce((m, v, i) => Math.max(m, Math.abs(v - (got[i] as number))), 0);
+    assert.ok(error < 1e-5 * peak, `${h}×${w}: ${error} of ${peak}`);
     await fresh.dispose();
   }
   await model.dispose();

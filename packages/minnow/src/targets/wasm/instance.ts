@@ -119,8 +119,9 @@ export class WasmModel {
       : (await import("../host/index.js")).hostKernels;
     const kernels = await kernelsFor(program.steps);
     const has = (key: string): boolean => this.#shared.has(key);
+    const planning = { buffers: program.buffers, dynamic: program.dynamic, has };
     const planned = program.steps.map((s) =>
-      s.nest || !host[s.kernel] ? planStep(s, this.engine, program, kernels, has) : null,
+      s.nest || !host[s.kernel] ? planStep(s, this.engine, planning, kernels) : null,
     );
     const bound = new BoundProgram(
       program,

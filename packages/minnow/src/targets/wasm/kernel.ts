@@ -77,7 +77,11 @@ export interface PlannedKernel {
 }
 
 /** What a plan may look at beside its step. */
-export type Planning = Pick<Program, "buffers"> & Partial<Pick<Program, "dynamic">>;
+export type Planning = Pick<Program, "buffers"> &
+  Partial<Pick<Program, "dynamic">> & {
+    /** Whether packed data of a key is there already: all there is of weights given back (isReleased). */
+    has?(key: string): boolean;
+  };
 
 /**
  * A tuned kernel: looks at a step and says how it would run it, or null when it can't.

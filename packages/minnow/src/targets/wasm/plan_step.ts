@@ -7,17 +7,15 @@ import type { Engine } from "./engine.js";
 import type { Packed, PlannedKernel, Planning, TunedKernel } from "./kernel.js";
 import { planNest } from "./nest.js";
 
-/** @param has whether packed data of a key is there */
 export function planStep(
   step: Step,
   engine: Engine,
   program: Planning,
   kernels: readonly TunedKernel[],
-  has: (key: string) => boolean,
 ): PlannedKernel {
   const lost = (p: Packed): boolean => {
     const source = p.pack ? p.pack.source : p.source;
-    return !!source && isReleased(source) && !has(p.key);
+    return !!source && isReleased(source) && !program.has?.(p.key);
   };
   for (const k of kernels) {
     if (!k.kernels.includes(step.kernel)) continue;

@@ -7,12 +7,13 @@
 // tile and the epilogue; channels, pitches and sizes are arguments.
 import type { Step } from "../../../compiler/program.js";
 import type { Engine } from "../engine.js";
-import type { ArgWord, Packed, PlannedKernel, TunedKernel } from "../kernel.js";
+import { isReleased } from "../../../graph/released.js";
+import type { ArgWord, Packed, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type ConvGeometry, convGeometry } from "./conv.js";
 import { type Epilogue, epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
 import { depthKey, depthOf } from "./gemm.js";
-import { type Buffers, roundUp } from "./operands.js";
+import { roundUp } from "./operands.js";
 import { isFloatProduct, weightMatrix } from "./products.js";
 import { unrollOf } from "./tiles.js";
 import { emitWinograd, scratchOf, winogradWords } from "./winograd_blocks.js";
@@ -24,7 +25,7 @@ import { packWinograd, planeBytes } from "./winograd_pack.js";
 export function planWinograd(
   step: Step,
   engine: Engine,
-  program: Buffers,
+  program: Planning,
   forms: (kernel: readonly [number, number]) => readonly Form[] = formsOf,
   always = false,
 ): PlannedKernel | null {
@@ -35,11 +36,16 @@ export function planWinograd(
   if ([...window.stride, ...window.dilation].some((s) => s !== 1)) return null;
   const [images, , , o] = nest.loops as [number, number, number, number];
   const size = { images, oh: window.oh, ow: window.ow, c: channels, o };
-  const cut = chooseCut(forms(kernel), kernel, size, engine, always);
-  const epilogue = cut && epilogueOf(step, nest, program);
-  const weights = epilogue && weightMatrix(program, g.w, o, kernel[0] * kernel[1] * channels);
+  const weights = weightMatrix(program, g.w, o, kernel[0] * kernel[1] * channels);
   if (!weights) return null;
-  const packed = packWinograd(weights, cut.form, pointsOf(cut.form));
+  const pack = (f: Form): Packed => packWinograd(weights, f, pointsOf(f));
+  // Weights given back are used in the form that they were packed in.
+  const lost = isReleased(weights.data);
+  const there = lost ? forms(kernel).filter((f) => program.has?.(pack(f).key)) : forms(kernel);
+  const cut = chooseCut(there, kernel, size, engine, always || lost);
+  const epilogue = cut && epilogueOf(step, nest, program);
+  if (!epilogue) return null;
+  const packed = pack(cut.form);
   return planned(step, engine, { g, cut, epilogue, packed, size, outValue: nest.out.value });
 }
 
