@@ -62,7 +62,9 @@ const nets = {
 function optionsOf(c, h, s, k) {
   const pad = Math.max(0, (Math.ceil(h / s) - 1) * s + k - h);
   const pads = [pad >> 1, pad >> 1, pad - (pad >> 1), pad - (pad >> 1)];
-  return { h, w: h, c, o: c, group: c, kernel: [k, k], stride: [s, s], pads, relu6: true };
+  // As programs lie: see spread() in compiler/place.ts.
+  const pitch = c % 256 === 0 && { xPitch: c + 16 };
+  return { h, w: h, c, o: c, group: c, kernel: [k, k], stride: [s, s], pads, relu6: true, ...pitch };
 }
 
 function prepare(build, options) {

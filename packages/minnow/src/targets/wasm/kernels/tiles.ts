@@ -76,11 +76,12 @@ export function depthwiseTile(
 }
 
 /**
- * Strided windows over maps beyond the second-level cache wait for lines: few pixels, two vectors of each.
- * 3×3 stride 2 of 96@112: 17 GFLOPS against 11 (wide 25, 18) with other work on the machine.
+ * Strided 3×3 windows over maps far beyond the second-level cache wait for lines: few pixels, two vectors of
+ * each. 96@112: 17 GFLOPS against 11 (wide 25, 18) with other work on the machine, level without; 144@56 and
+ * 5×5 are faster by the usual tiles.
  */
-export const isFar = (w: Pick<Window, "stride" | "h" | "w">, pixelBytes: number): boolean =>
-  w.stride[1] > 1 && w.h * w.w * pixelBytes > 2 ** 20;
+export const isFar = (w: Pick<Window, "kernel" | "stride" | "h" | "w">, pixelBytes: number): boolean =>
+  w.stride[1] > 1 && w.kernel[1] <= 3 && w.h * w.w * pixelBytes > 2 ** 21;
 export const farTile = { rows: 1, columns: 2 } as const;
 
 /**
