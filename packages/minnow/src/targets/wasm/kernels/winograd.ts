@@ -35,7 +35,7 @@ export function planWinograd(
   const { window, kernel, channels } = g;
   if ([...window.stride, ...window.dilation].some((s) => s !== 1)) return null;
   const [images, , , o] = nest.loops as [number, number, number, number];
-  const size = { images, oh: window.oh, ow: window.ow, c: channels, o };
+  const size = { images, oh: window.oh, ow: window.ow, c: channels, o, dynamic: !!program.dynamic };
   const weights = weightMatrix(program, g.w, o, kernel[0] * kernel[1] * channels);
   if (!weights) return null;
   const pack = (f: Form): Packed => packWinograd(weights, f, pointsOf(f));

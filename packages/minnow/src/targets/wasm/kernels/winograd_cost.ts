@@ -21,6 +21,8 @@ export interface Size {
   readonly ow: number;
   readonly c: number;
   readonly o: number;
+  /** Other images will come: code must not depend on their size. */
+  readonly dynamic: boolean;
 }
 
 /** How a layer runs. */
@@ -47,8 +49,8 @@ export const stageChannels = 64;
 const known = new Map<string, Form>();
 
 /**
- * The form with m outputs for a kernel, or null where there is none. Two dimensions take 6 points at most:
- * 8 are four to six times less exact than direct sums (F6×6,3×3 19e-6, F4×4,5×5 25e-6; F4×4,3×3 3e-6).
+ * The form with m outputs for a kernel, or null where there is none. Two dimensions take 6 points at most: 8 are
+ * four to nine times less exact than direct sums (winograd_toom.ts).
  */
 export function formOf(m: number, [kh, kw]: readonly [number, number]): Form | null {
   const r = Math.max(kh, kw);
@@ -118,7 +120,7 @@ function cutOf(form: Form, s: Size, engine: Engine): Cut | null {
   const tilesY = Math.ceil(s.oh / my);
   const tilesX = Math.ceil(s.ow / mx);
   const tiles = s.images * tilesY * tilesX;
-  const tile = { mr: heightOf(tiles, engine), nr } as const;
+  const tile = { mr: s.dynamic ? engine.f32.mr : heightOf(tiles, engine), nr } as const;
   const panels = Math.ceil(s.o / nr);
   const slicePanels = Math.min(panels, stageChannels / nr);
   const each = 4 * points * (roundUp(s.c, 4 * lanes) + slicePanels * nr);
