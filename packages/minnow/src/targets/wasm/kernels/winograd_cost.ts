@@ -155,8 +155,8 @@ const blockBytes = 352 * 1024;
 const largeWeights = 4 * 1024 * 1024;
 const scratchLimit = 1.75 * 1024 * 1024;
 
-/** The tile that wastes least: 6 rows where the engine's tile has them, else 4; 6 are 6 % faster. */
-function heightOf(tiles: number, engine: Engine): number {
-  const { mr } = engine.f32;
-  return mr === 4 || roundUp(tiles, mr) / 1.06 > roundUp(tiles, 4) ? 4 : mr;
+/** The height that computes fewest rows in all; 4 rows are 6 % slower each, 5 rows 4 %. */
+function heightOf(tiles: number, { f32 }: Engine): number {
+  const price = (mr: number): number => roundUp(tiles, mr) * (1 + 0.03 * (f32.mr - mr));
+  return [5, 4].reduce((best, mr) => (mr < f32.mr && price(mr) < price(best) ? mr : best), f32.mr);
 }
