@@ -13,6 +13,7 @@ export const loadOptions: Options = {
   device: { value: "LIST", help: "wished devices in order: cpu (default), reference" },
   threads: { value: "N", help: "wished threads" },
   "max-memory": { value: "MB", help: "refuse models that need more (default 2048)" },
+  small: { help: "no weights grow for speed's sake" },
   deterministic: { help: "the same bits on every engine (no fused multiply-add)" },
 };
 
@@ -55,6 +56,7 @@ export function loadOptionsOf(args: Args, progress?: Progress): LoadOptions {
     ...(device !== undefined && { device: device.split(",").map((d) => d.trim().toLowerCase()) }),
     ...(threads !== undefined && { threads }),
     ...(memory !== undefined && { maxMemory: memory * 2 ** 20 }),
+    ...(args.flag("small") && { memory: "small" as const }),
     ...(args.flag("deterministic") && { deterministic: true }),
     ...(progress && {
       onProgress: (p) =>

@@ -1,5 +1,7 @@
 // What goes to the terminal: tables and sizes for people, one JSON object for programs, progress on
 // stderr only where a person watches.
+import type { Report } from "minnow";
+
 export const bytes = (n: number): string =>
   n < 1000
     ? `${n} B`
@@ -25,6 +27,14 @@ export const list = (r: Readonly<Record<string, number>>): string =>
     .filter(([, n]) => n > 0)
     .map(([k, n]) => `${k} ${n}`)
     .join(", ");
+
+/** What a model takes, and for what; `bound`: no plan of the arena can be smaller. */
+export function memoryText(m: Report["memory"], bound = 0): string {
+  const grown = Object.entries(m.growth).map(([cause, n]) => `${cause} +${bytes(n)}`);
+  const arena = `arena ${bytes(m.arena)}${bound ? ` (bound ${bytes(bound)})` : ""}`;
+  const weights = `weights ${bytes(m.weights)}${grown.length ? ` (${grown.join(", ")})` : ""}`;
+  return `${bytes(m.total)}: ${weights}, ${arena}, scratch ${bytes(m.scratch)}; code ${bytes(m.code)}`;
+}
 
 /** Left-aligned columns; numbers (cells that begin with a digit or sign) to the right. */
 export function table(rows: readonly (readonly string[])[], indent = "  "): string {

@@ -1,8 +1,8 @@
 // minnow bench: how long loading, compiling, the first and the later runs take, and in how much memory.
-import { load, type ModelEvent, type Profile } from "minnow";
+import { load, type ModelEvent, type Profile, type Report } from "minnow";
 import type { Args, Verb } from "../args.js";
 import { loadOptions, loadOptionsOf } from "../model_options.js";
-import { bytes, ms, print, printJson, Progress, shape, table } from "../output.js";
+import { bytes, memoryText, ms, print, printJson, Progress, shape, table } from "../output.js";
 import { readModel } from "../read_model.js";
 import { gatherInputs, inputOptions } from "../values.js";
 import { tryWide, wideOptions } from "../wide.js";
@@ -115,7 +115,7 @@ type Result = {
   gflops: number;
   notes: readonly string[];
   memory: {
-    model: { total: number; weights: number; arena: number; scratch: number };
+    model: Report["memory"];
     rss_peak: number;
     rss_idle: number;
   };
@@ -141,10 +141,7 @@ function show(_args: Args, r: Result, profile: Profile | undefined): void {
           "steady",
           `median ${ms(s.median)}, min ${ms(s.min)}, max ${ms(s.max)}, p95 ${ms(s.p95)} (${r.runs} runs)${r.gflops ? `, ${r.gflops.toFixed(1)} GFLOPS` : ""}`,
         ],
-        [
-          "memory",
-          `${bytes(m.total)}: weights ${bytes(m.weights)}, arena ${bytes(m.arena)}, scratch ${bytes(m.scratch)}`,
-        ],
+        ["memory", memoryText(m)],
         ["process", `peak ${bytes(r.memory.rss_peak)}, ${bytes(r.memory.rss_idle)} before loading`],
         ...r.notes.map((n) => ["note", n]),
       ],

@@ -3,7 +3,7 @@ import { load } from "minnow";
 import { print as printGraph, toGraph } from "minnow/convert";
 import type { Verb } from "../args.js";
 import { dimsOf, loadOptions, loadOptionsOf, shapesOf } from "../model_options.js";
-import { bytes, counted, list, print, printJson, Progress, shape, table } from "../output.js";
+import { bytes, counted, list, memoryText, print, printJson, Progress, shape, table } from "../output.js";
 import { readModel } from "../read_model.js";
 
 export const info: Verb = {
@@ -92,13 +92,9 @@ export const info: Verb = {
     ];
     if (Object.keys(passes).length) rows.push(["passes", list(passes)]);
     if (planned) {
-      const { total, weights, arena, scratch } = report.memory;
       rows.push(["MACs", counted(macs)]);
       rows.push(["fusion", list(report.fusions)]);
-      rows.push([
-        "memory",
-        `${bytes(total)}: weights ${bytes(weights)}, arena ${bytes(arena)} (bound ${bytes(report.arena.bound)}), scratch ${bytes(scratch)}`,
-      ]);
+      rows.push(["memory", memoryText(report.memory, report.arena.bound)]);
     } else rows.push(["memory", "known once --shape or --dim bind the free dimensions"]);
     for (const [name, labels] of Object.entries(graph.meta.labels ?? {}))
       rows.push(["labels", `${labels.length} for ${name}: ${labels.slice(0, 4).join(", ")}, …`]);

@@ -68,9 +68,15 @@ export interface Plan {
 export interface MemoryUse {
   /** Everything the device holds for this model, bytes. */
   readonly total: number;
+  /** Weights as kernels read them. */
   readonly weights: number;
+  /** Bytes by which weights are larger than the model stores them, by cause. */
+  readonly growth: Readonly<Record<string, number>>;
   readonly arena: number;
+  /** Of all threads. */
   readonly scratch: number;
+  /** Code of the kernels. */
+  readonly code: number;
 }
 
 /** A graph on a device. */
@@ -88,6 +94,8 @@ export interface DeviceOptions {
   readonly maxMemory: number;
   readonly maxOperations?: number;
   readonly deterministic: boolean;
+  /** Weights may not grow for speed's sake. */
+  readonly small: boolean;
   readonly fuse: boolean;
 }
 

@@ -4,7 +4,7 @@ import { Graph, type Tensor } from "../graph/graph.js";
 import type { Dim } from "../graph/dim.js";
 import type { DType } from "../graph/dtype.js";
 import type { Binding } from "../ops/infer.js";
-import type { Device, DeviceModel, Plan, RawArray, StepHook } from "./device.js";
+import type { Device, DeviceModel, MemoryUse, Plan, RawArray, StepHook } from "./device.js";
 import type { WorkerStart } from "./load.js";
 import type { Setup } from "./load_here.js";
 import { fixShapes, selectOutputs } from "./specialize.js";
@@ -130,8 +130,8 @@ class FakeModel implements DeviceModel {
     };
   }
 
-  memory(): { total: number; weights: number; arena: number; scratch: number } {
-    return { total: 1 << 20, weights: 1000, arena: 64, scratch: 0 };
+  memory(): MemoryUse {
+    return { total: 1 << 20, weights: 1000, growth: {}, arena: 64, scratch: 0, code: 0 };
   }
 
   kernels(): number {

@@ -66,4 +66,6 @@ function checkOptions(o: LoadOptions): void {
   positive("threads", o.threads, true);
   positive("maxMemory", o.maxMemory, false);
   positive("maxOperations", o.maxOperations, false);
+  if (o.memory !== undefined && o.memory !== "small")
+    throw new ModelError("bad_option", `memory is ${String(o.memory)}, not "small"`);
 }

@@ -97,10 +97,16 @@ async function open(
     }
     const made = await forText(graph, await make());
     for (const s of skipped) emit?.({ type: "fallback", ms: 0, bytes: 0, ...s, to: made.name });
-    const { maxMemory = defaultMemory, maxOperations, deterministic = false, fuse = true } = options;
+    const { maxMemory = defaultMemory, maxOperations, deterministic = false, fuse = true, memory } = options;
     return {
       name: made.name,
-      model: await made.open(graph, { maxMemory, maxOperations, deterministic, fuse }),
+      model: await made.open(graph, {
+        maxMemory,
+        maxOperations,
+        deterministic,
+        fuse,
+        small: memory === "small",
+      }),
       fallbacks: skipped,
     };
   }

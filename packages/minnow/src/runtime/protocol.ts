@@ -20,6 +20,7 @@ export type RemoteOptions = Pick<
   | "outputs"
   | "maxMemory"
   | "maxOperations"
+  | "memory"
   | "deterministic"
   | "fuse"
 >;

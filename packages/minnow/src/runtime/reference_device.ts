@@ -5,7 +5,7 @@ import type { Graph, Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { type Binding, inferGraph, type Known } from "../ops/infer.js";
 import { evaluate, toArray } from "../targets/reference/index.js";
-import type { Device, DeviceModel, Plan, PlannedStep, PlanPort, RawArray } from "./device.js";
+import type { Device, DeviceModel, MemoryUse, Plan, PlannedStep, PlanPort, RawArray } from "./device.js";
 
 export const referenceDevice: Device = {
   name: "reference",
@@ -46,10 +46,10 @@ class ReferenceModel implements DeviceModel {
     };
   }
 
-  memory(): { total: number; weights: number; arena: number; scratch: number } {
+  memory(): MemoryUse {
     let weights = 0;
     for (const t of this.graph.tensors()) weights += t.data?.byteLength ?? 0;
-    return { total: weights, weights, arena: 0, scratch: 0 };
+    return { total: weights, weights, growth: {}, arena: 0, scratch: 0, code: 0 };
   }
 
   kernels(): number {

@@ -119,7 +119,8 @@ export async function loadRemote(
   options: LoadOptions,
 ): Promise<Model> {
   const connection = new Connection(channelOf(transport), options);
-  const { device, threads, dims, shapes, outputs, maxMemory, maxOperations, deterministic, fuse } = options;
+  const { device, threads, dims, shapes, outputs, maxMemory, maxOperations, memory, deterministic, fuse } =
+    options;
   const asked: RemoteOptions = {
     ...(device !== undefined && { device: typeof device === "string" ? device : [...device] }),
     ...(threads !== undefined && { threads }),
@@ -128,6 +129,7 @@ export async function loadRemote(
     ...(outputs && { outputs: [...outputs] }),
     ...(maxMemory !== undefined && { maxMemory }),
     ...(maxOperations !== undefined && { maxOperations }),
+    ...(memory !== undefined && { memory }),
     ...(deterministic !== undefined && { deterministic }),
     ...(fuse !== undefined && { fuse }),
   };

@@ -88,6 +88,16 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
+/** One line: what there is, and for what. */
+export function memoryLine(m: MemoryUse, bound: number): string {
+  const grown = Object.entries(m.growth).map(([cause, n]) => `${cause} +${megabytes(n)}`);
+  return [
+    `${megabytes(m.total)}: weights ${megabytes(m.weights)}${grown.length ? ` (${grown.join(", ")})` : ""}`,
+    `arena ${megabytes(m.arena)}${bound ? ` (bound ${megabytes(bound)})` : ""}`,
+    `scratch ${megabytes(m.scratch)}, code ${megabytes(m.code)}`,
+  ].join(", ");
+}
+
 function formatReport(r: ReportData): string {
   const head = ["operator", "steps", "device", "kernels", "fused into them"];
   const rows = r.operators.map((o) => [o.op, String(o.count), o.device, list(o.kernels), list(o.fused)]);
@@ -96,10 +106,7 @@ function formatReport(r: ReportData): string {
   const facts: string[][] = [
     ["device", r.device],
     ["threads", `${r.threads.used}${r.threads.reason && ` (${r.threads.reason})`}`],
-    [
-      "memory",
-      `${megabytes(m.total)}: weights ${megabytes(m.weights)}, arena ${megabytes(m.arena)}, scratch ${megabytes(m.scratch)}`,
-    ],
+    ["memory", memoryLine(m, r.arena.bound)],
     ["plans", `${r.plans}, kernels ${r.kernels}`],
   ];
   if (shapes.length) facts.push(["shapes", shapes.join(", ")]);

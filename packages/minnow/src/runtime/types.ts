@@ -135,6 +135,8 @@ export interface LoadOptions {
   outputs?: readonly string[];
   /** Bytes that the model may take; default 2 GiB. */
   maxMemory?: number;
+  /** "small": no weights grow for speed's sake (Winograd's do, up to fourfold). See report().memory.growth. */
+  memory?: "small";
   /** Element operations that one run may take: for files from strangers. Default: no limit. */
   maxOperations?: number;
   signal?: AbortSignal;

@@ -35,9 +35,9 @@ export const wasmDevice: Device = {
   },
 };
 
-function engineFor({ deterministic }: DeviceOptions): Engine {
+function engineFor({ deterministic, small }: DeviceOptions): Engine {
   try {
-    return probeEngine({ deterministic });
+    return { ...probeEngine({ deterministic }), small };
   } catch (cause) {
     throw new ModelError("device", "this engine compiles no WebAssembly", {
       hint: "a Content-Security-Policy needs 'wasm-unsafe-eval' in script-src",
@@ -80,8 +80,8 @@ class WasmDeviceModel implements DeviceModel {
   }
 
   memory(): MemoryUse {
-    const { total, weights, arena, scratch } = this.wasm.memoryUse();
-    return { total, weights, arena, scratch };
+    const { other: _, ...use } = this.wasm.memoryUse();
+    return { ...use, code: this.wasm.codeBytes };
   }
 
   kernels(): number {

@@ -20,6 +20,8 @@ export interface Engine {
   readonly dot?: "i16" | "relaxed";
   /** Pairs of v128 run as one 256-bit operation (--experimental-wasm-revectorize). */
   readonly wide: boolean;
+  /** Weights may not grow for speed's sake: no Winograd. */
+  readonly small?: boolean;
 }
 
 /** What every engine with SIMD runs right; no relaxed SIMD. Used under `deterministic`. */

@@ -30,6 +30,8 @@ export interface MemoryUse {
   total: number;
   /** Weights as kernels want them, and constants as they are. */
   weights: number;
+  /** Bytes by which weights are larger than the model stores them, by what was made of them. */
+  growth: Record<string, number>;
   /** Planned activations of the largest bound program. */
   arena: number;
   scratch: number;
@@ -44,6 +46,8 @@ const minimumZeros = 4096;
 interface Shared {
   at: number;
   bytes: number;
+  /** Bytes of the constant as the model stores it. */
+  stored: number;
   users: number;
 }
 
@@ -217,11 +221,11 @@ export class WasmModel {
     const fills: (() => void)[] = [];
     const packs: { pack: Pack; at: number }[] = [];
     /** The address of what is not there yet. */
-    const share = (key: string, bytes: number): number | null => {
+    const share = (key: string, bytes: number, stored = bytes): number | null => {
       bound.constants.push(key);
       const known = this.#shared.get(key);
       if (known) known.users++;
-      else this.#shared.set(key, { at: this.#heap.allocate(bytes), bytes, users: last ? 2 : 1 });
+      else this.#shared.set(key, { at: this.#heap.allocate(bytes), bytes, stored, users: last ? 2 : 1 });
       return known ? null : (this.#shared.get(key)?.at as number);
     };
     for (const data of this.#constantBuffers(program, planned)) {
@@ -230,7 +234,7 @@ export class WasmModel {
       fills.push(() => this.#u8().set(bytesOf(data), at));
     }
     for (const p of new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p])).values()) {
-      const at = share(p.key, p.bytes);
+      const at = share(p.key, p.bytes, p.pack && p.pack.begins(p.pack.extent) - p.pack.begins(0));
       if (at === null) continue;
       if (p.pack) packs.push({ pack: p.pack, at });
       else fills.push(() => p.fill(this.#buffer(), at));
@@ -481,11 +485,17 @@ export class WasmModel {
 
   memoryUse(): MemoryUse {
     let weights = 0;
-    for (const s of this.#shared.values()) weights += s.bytes;
+    const growth: Record<string, number> = {};
+    for (const [key, { bytes, stored }] of this.#shared) {
+      weights += bytes;
+      const cause = key.slice(0, key.indexOf(":"));
+      if (bytes > stored) growth[cause] = (growth[cause] ?? 0) + bytes - stored;
+    }
     const { arena, scratch, zeros } = this.#regions;
     return {
       total: this.#imports?.env.memory.buffer.byteLength ?? 0,
       weights,
+      growth,
       arena: arena.bytes,
       scratch: scratch.bytes,
       other: this.other + zeros.bytes + reserved,

@@ -29,6 +29,7 @@ export function planWinograd(
   forms: (kernel: readonly [number, number]) => readonly Form[] = formsOf,
   always = false,
 ): PlannedKernel | null {
+  if (engine.small) return null;
   const g = convGeometry(step);
   const nest = step.nest;
   if (!g || !nest || g.group !== 1 || g.channels < 4 || !isFloatProduct(step, nest)) return null;
