@@ -2,10 +2,11 @@
 import { rare } from "./ops/rare.js";
 import { makeProfile } from "./runtime/profile.js";
 import { serve } from "./runtime/serve.js";
+import { openCrew } from "./runtime/threads.js";
 import { withText } from "./runtime/strings.js";
 import { setup } from "./setup_run.js";
 import { hostKernels } from "./targets/host/index.js";
 import { winograd } from "./targets/wasm/kernels/winograd.js";
 
 // What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
-serve(setup, [makeProfile, hostKernels, withText, rare, winograd]);
+serve(setup, [makeProfile, hostKernels, withText, rare, winograd, openCrew]);

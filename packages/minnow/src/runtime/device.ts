@@ -87,7 +87,9 @@ export interface DeviceModel {
   kernels(): number;
   /** Choices that change speed or bits, for report(). */
   readonly notes: readonly string[];
-  dispose(): void;
+  /** Where it can use several: how many the plan used last takes, and why one. */
+  threads?(): { readonly used: number; readonly reason: string };
+  dispose(): void | Promise<void>;
 }
 
 export interface DeviceOptions {
@@ -97,6 +99,9 @@ export interface DeviceOptions {
   /** Weights may not grow for speed's sake. */
   readonly small: boolean;
   readonly fuse: boolean;
+  readonly threads: number;
+  /** Told when several threads are given up. */
+  readonly onDrop?: (reason: string) => void;
 }
 
 export interface Device {

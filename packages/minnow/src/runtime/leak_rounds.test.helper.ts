@@ -43,11 +43,12 @@ WebAssembly.Memory = class extends Memory {
 
 const bytes = model();
 const worker = process.argv.includes("worker");
-const rounds = worker ? 40 : 100; // a worker takes longer to start
+const threads = process.argv.includes("threads") ? 2 : 1;
+const rounds = worker || threads > 1 ? 40 : 100; // a worker takes longer to start
 const rss: number[] = [];
 const x = new Float32Array(1024).fill(1);
 for (let round = 0; round < rounds; round++) {
-  const m = await load(bytes, { worker });
+  const m = await load(bytes, { worker, threads });
   const { z } = await m.run({ x });
   if (z?.data.length !== 1024) throw new Error("no answer");
   await m.dispose();

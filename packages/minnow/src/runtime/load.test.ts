@@ -41,7 +41,7 @@ test("threads: 2 runs on one and says so", async () => {
   assert.deepEqual(model.report().threads, {
     used: 1,
     asked: 2,
-    reason: "2 were asked for; this version runs on one",
+    reason: "the device fake knows no threads",
   });
   await assert.rejects(loadWith(setup, noWorker, bytes, { threads: 0 }), { code: "bad_option" });
   await assert.rejects(loadWith(setup, noWorker, bytes, { maxMemory: Number.NaN }), { code: "bad_option" });

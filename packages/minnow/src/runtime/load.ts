@@ -3,6 +3,7 @@ import { ModelError } from "../error.js";
 import { loadHere, type Setup } from "./load_here.js";
 import { isNode, startThread } from "./node.js";
 import type { Transport } from "./protocol.js";
+import { canShare } from "./sharing.js";
 import { readSource } from "./source.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
 
@@ -25,7 +26,10 @@ export async function loadWith(
   options: LoadOptions = {},
 ): Promise<Model> {
   checkOptions(options);
-  const { signal, onProgress, worker } = options;
+  const { signal, onProgress, threads = 1 } = options;
+  const { memory, wait } = canShare();
+  // Several threads wait for each other, which a page's main thread must not: the model lives in a worker.
+  const { worker = threads > 1 && memory && !wait } = options;
   const bytes = await readSource(source, { signal, onProgress });
   if (!worker) return loadHere(setup, bytes, options);
   const transport = worker === true ? await startWorker(start) : worker;

@@ -39,9 +39,9 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
       emit,
       choice: {
         format: graph.meta.format ?? "",
-        threads: threadsOf(options.threads),
         fallbacks: device.fallbacks,
       },
+      threads: options.threads ?? 1,
     });
     options.onProgress?.({ phase: "compile", loaded: 0, total: 1 });
     await model.prepare();
@@ -55,7 +55,7 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
     });
     return model;
   } catch (e) {
-    opened?.dispose();
+    void opened?.dispose();
     const error = asModelError(e, "load");
     const { code, message } = error;
     emit?.({ type: "error", ms: performance.now() - start, bytes: size, code, message });
@@ -98,6 +98,9 @@ async function open(
     const made = await forText(graph, await make());
     for (const s of skipped) emit?.({ type: "fallback", ms: 0, bytes: 0, ...s, to: made.name });
     const { maxMemory = defaultMemory, maxOperations, deterministic = false, fuse = true, memory } = options;
+    const { threads = 1 } = options;
+    const onDrop = (reason: string): void =>
+      emit?.({ type: "fallback", ms: 0, bytes: 0, device: `${threads} threads`, to: "1 thread", reason });
     return {
       name: made.name,
       model: await made.open(graph, {
@@ -106,6 +109,8 @@ async function open(
         deterministic,
         fuse,
         small: memory === "small",
+        threads,
+        onDrop,
       }),
       fallbacks: skipped,
     };
@@ -123,7 +128,3 @@ async function forText(graph: Graph, device: Device): Promise<Device> {
 }
 
 const known: ReadonlySet<string> = new Set(["gpu", "npu", "webgpu", "webnn", "reference"]);
-
-function threadsOf(asked = 1): { used: number; asked: number; reason: string } {
-  return { used: 1, asked, reason: asked > 1 ? `${asked} were asked for; this version runs on one` : "" };
-}

@@ -29,7 +29,9 @@ export interface ModelParts {
   readonly deviceName: string;
   readonly emit: Emit | undefined;
   /** What report() says of the choice of device and threads. */
-  readonly choice: Pick<ReportData, "threads" | "fallbacks" | "format">;
+  readonly choice: Pick<ReportData, "fallbacks" | "format">;
+  /** Threads asked for. */
+  readonly threads: number;
 }
 
 export class LocalModel implements Model {
@@ -73,16 +75,18 @@ export class LocalModel implements Model {
     const { graph, choice, deviceName } = this.parts;
     if (!this.device) throw new ModelError("disposed", "the model has been disposed");
     const plan = this.#current?.plan;
+    const threads = threadsOf(this.device, deviceName, this.parts.threads);
     return makeReport({
       device: deviceName,
       ...choice,
+      threads,
       operators: plan ? operatorRows(plan, deviceName) : [],
       shapes: plan ? Object.fromEntries(plan.inputs.map((p) => [p.name, p.shape])) : {},
       memory: this.device.memory(),
       arena: plan?.arena ?? { bytes: 0, bound: 0, buffers: [] },
       passes: graph.meta.passes ?? {},
       fusions: plan?.fusions ?? {},
-      notes: this.device.notes,
+      notes: [...this.device.notes, ...(threads.reason ? [`one thread: ${threads.reason}`] : [])],
       plans: this.#slots.size,
       kernels: this.device.kernels(),
     });
@@ -111,7 +115,7 @@ export class LocalModel implements Model {
     await this.#queue.close();
     this.#slots.clear();
     this.#current = null;
-    this.device?.dispose();
+    await this.device?.dispose();
     this.device = null;
   }
 
@@ -230,6 +234,11 @@ export class LocalModel implements Model {
       tensor: t.name,
     });
   }
+}
+
+function threadsOf(device: DeviceModel, name: string, asked: number): ReportData["threads"] {
+  if (asked === 1) return { used: 1, asked, reason: "" };
+  return { asked, ...(device.threads?.() ?? { used: 1, reason: `the device ${name} knows no threads` }) };
 }
 
 const keyOf = (shapes: Shapes): string => shapes.map((s) => s.join("x")).join(",");

@@ -25,6 +25,9 @@ export type RemoteOptions = Pick<
   | "fuse"
 >;
 
+/** There is a signal; it shows in the shared word where there is one, else it comes as a message. */
+export type Abort = SharedArrayBuffer | true | undefined;
+
 export type Request =
   | {
       readonly call: "load";
@@ -33,12 +36,18 @@ export type Request =
       readonly events: boolean;
       readonly progress: boolean;
     }
-  | { readonly call: "run"; readonly inputs: ModelInputs; readonly signature: string | undefined }
+  | {
+      readonly call: "run";
+      readonly inputs: ModelInputs;
+      readonly signature: string | undefined;
+      readonly abort: Abort;
+    }
   | {
       readonly call: "profile";
       readonly inputs: ModelInputs;
       readonly signature: string | undefined;
       readonly runs: number | undefined;
+      readonly abort: Abort;
     }
   | { readonly call: "resize"; readonly shapes: Readonly<Record<string, readonly number[]>> }
   | { readonly call: "dispose" };

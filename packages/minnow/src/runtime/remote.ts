@@ -16,6 +16,7 @@ import {
 } from "./protocol.js";
 import { makeReport, type Report, type ReportData } from "./report.js";
 import { checkInto } from "./slot.js";
+import { canShare } from "./sharing.js";
 import { throwIfAborted } from "./source.js";
 import type {
   InputValue,
@@ -174,7 +175,7 @@ class RemoteModel implements Model {
     this.#check();
     const [sent, buffers] = outbound(inputs, transfer);
     const { value } = await this.connection.request(
-      { call: "run", inputs: sent, signature },
+      { call: "run", inputs: sent, signature, abort: signal && flagOf(signal) },
       buffers,
       signal,
     );
@@ -187,7 +188,8 @@ class RemoteModel implements Model {
     const { signal, signature, runs, transfer = false } = options;
     this.#check();
     const [sent, buffers] = outbound(inputs, transfer);
-    const request = { call: "profile", inputs: sent, signature, runs } as const;
+    const abort = signal && flagOf(signal);
+    const request = { call: "profile", inputs: sent, signature, runs, abort } as const;
     const { value } = await this.connection.request(request, buffers, signal);
     return makeProfile(value as ProfileData);
   }
@@ -221,6 +223,14 @@ class RemoteModel implements Model {
   #check(): void {
     if (this.#closing) throw new ModelError("disposed", "the model has been disposed");
   }
+}
+
+/** A word that turns 1 with the signal, for a worker that is too busy to get messages; true: no shared memory. */
+function flagOf(signal: AbortSignal): SharedArrayBuffer | true {
+  if (!canShare().memory) return true;
+  const flag = new SharedArrayBuffer(4);
+  signal.addEventListener("abort", () => Atomics.store(new Int32Array(flag), 0, 1), { once: true });
+  return flag;
 }
 
 /** Inputs as they are sent, and the buffers that go with them. */

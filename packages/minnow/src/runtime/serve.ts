@@ -4,8 +4,9 @@ import { ModelError } from "../error.js";
 import { asModelError } from "./events.js";
 import { loadHere, type Setup } from "./load_here.js";
 import { isNode, parentPort } from "./node.js";
-import { type FromWorker, packError, type ToWorker } from "./protocol.js";
-import type { Model, ModelOutputs } from "./types.js";
+import { type Abort, type FromWorker, packError, type ToWorker } from "./protocol.js";
+import { helper, type ToThread } from "./thread.js";
+import type { Model, ModelOutputs, RunOptions } from "./types.js";
 
 type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
@@ -18,14 +19,25 @@ interface WorkerScope {
 export function serve(setup: Setup, _bundled: readonly unknown[] = []): void {
   if (isNode() && !("WorkerGlobalScope" in globalThis)) {
     void parentPort().then((port) => {
-      const answer = server(setup, (message, transfer = []) => port?.postMessage(message, transfer));
-      port?.on("message", (data) => answer(data as ToWorker));
+      const answer = roles(setup, (message, transfer = []) => port?.postMessage(message, transfer));
+      port?.on("message", answer);
     });
     return;
   }
   const scope = globalThis as unknown as WorkerScope;
-  const answer = server(setup, (message, transfer = []) => scope.postMessage(message, transfer));
-  scope.addEventListener("message", (e) => answer(e.data as ToWorker));
+  const answer = roles(setup, (message, transfer = []) => scope.postMessage(message, transfer));
+  scope.addEventListener("message", (e) => answer(e.data));
+}
+
+/** It serves a model, or becomes a helper thread of one that another worker of this script serves. */
+function roles(setup: Setup, post: (message: unknown, transfer?: Transferable[]) => void) {
+  const serving = server(setup, post);
+  let helping: ReturnType<typeof helper> | undefined;
+  return (message: unknown): void => {
+    if ((message as ToThread | null)?.minnow === "thread") helping = helper(post);
+    if (helping) helping(message as ToThread);
+    else serving(message as ToWorker);
+  };
 }
 
 /** Handles requests; answers through `post`. */
@@ -38,13 +50,13 @@ export function server(setup: Setup, post: Post): (message: ToWorker) => void {
     return model;
   };
 
-  async function call(m: ToWorker, signal: AbortSignal): Promise<FromWorker> {
+  async function call(m: ToWorker, abort: AbortController): Promise<FromWorker> {
     const minnow = m.minnow;
     switch (m.call) {
       case "load": {
         const loaded = await loadHere(setup, m.bytes, {
           ...m.options,
-          signal,
+          signal: abort.signal,
           ...(m.events && { onEvent: (event) => post({ minnow: "event", event }) }),
           ...(m.progress && { onProgress: (progress) => post({ minnow: "progress", progress }) }),
         });
@@ -53,10 +65,10 @@ export function server(setup: Setup, post: Post): (message: ToWorker) => void {
         return { minnow, value: { inputs, outputs, metadata }, report: loaded.report() };
       }
       case "run":
-        return { minnow, value: await need().run(m.inputs, options(m.signature, signal)), ...news() };
+        return { minnow, value: await need().run(m.inputs, options(m, abort)), ...news() };
       case "profile": {
         const runs = m.runs === undefined ? {} : { runs: m.runs };
-        const profile = await need().profile(m.inputs, { ...options(m.signature, signal), ...runs });
+        const profile = await need().profile(m.inputs, { ...options(m, abort), ...runs });
         return { minnow, value: profile, ...news() };
       }
       case "resize":
@@ -72,7 +84,13 @@ export function server(setup: Setup, post: Post): (message: ToWorker) => void {
   /** The report, when it has changed since it was last told. */
   const news = (): { report?: ReturnType<Model["report"]> } => {
     const report = need().report();
-    const key = JSON.stringify([report.plans, report.kernels, report.memory.total, report.shapes]);
+    const key = JSON.stringify([
+      report.plans,
+      report.kernels,
+      report.memory.total,
+      report.shapes,
+      report.threads,
+    ]);
     if (key === told) return {};
     told = key;
     return { report };
@@ -86,7 +104,7 @@ export function server(setup: Setup, post: Post): (message: ToWorker) => void {
     }
     const abort = new AbortController();
     aborts.set(m.minnow, abort);
-    call(m, abort.signal)
+    call(m, abort)
       .then(
         (answer) =>
           post(answer, m.call === "run" && "value" in answer ? buffersOf(answer.value as ModelOutputs) : []),
@@ -96,11 +114,17 @@ export function server(setup: Setup, post: Post): (message: ToWorker) => void {
   };
 }
 
-const options = (
-  signature: string | undefined,
-  signal: AbortSignal,
-): { signature?: string; signal: AbortSignal } =>
-  signature === undefined ? { signal } : { signature, signal };
+/** With a signal only where the caller has one: a run with a signal is run step by step. */
+function options(
+  { signature, abort: flag }: { signature: string | undefined; abort: Abort },
+  { signal }: AbortController,
+): RunOptions {
+  if (typeof flag === "object") {
+    const word = new Int32Array(flag);
+    Object.defineProperty(signal, "aborted", { get: () => Atomics.load(word, 0) === 1 });
+  }
+  return { ...(signature !== undefined && { signature }), ...(flag && { signal }) };
+}
 
 const buffersOf = (outputs: ModelOutputs): Transferable[] => [
   ...new Set(

@@ -101,6 +101,7 @@ export function numbered(graph: Graph, texts: Texts): Graph {
 class TextModel implements DeviceModel {
   readonly memory = () => this.model.memory();
   readonly kernels = () => this.model.kernels();
+  readonly threads = () => this.model.threads?.() ?? { used: 1, reason: "" };
   readonly dispose = () => this.model.dispose();
   readonly #constants: number;
 

@@ -70,7 +70,7 @@ export interface TensorSpec {
 }
 
 export interface RunOptions {
-  /** Checked before the run starts; a run in a worker is abandoned at once. */
+  /** Stops the run between two steps; one in a worker is abandoned at once. */
   signal?: AbortSignal;
   /** Arrays to fill, by output name: allocates nothing. Outputs not named get new arrays. */
   into?: Record<string, TensorData>;
@@ -123,7 +123,10 @@ export interface Progress {
 export interface LoadOptions {
   /** Ordered wish: "cpu" (= "wasm"), "auto", "reference" (slow, exact; `minnow` entry only). */
   device?: string | readonly string[];
-  /** Wished threads; this version runs on one and says so in report(). */
+  /**
+   * Wished threads, default 1. Needs shared memory (a page: cross-origin isolation) and gain: else it is one,
+   * and report() says why. On a page the model then lives in a worker. The same bits whatever their number.
+   */
   threads?: number;
   /** Binds symbolic dimensions. */
   dims?: Readonly<Record<string, number>>;

@@ -1,15 +1,17 @@
 // The CPU device: compiles a graph for concrete shapes and runs it on generated WebAssembly.
 import { compile } from "../compiler/compile.js";
 import type { Program, View } from "../compiler/program.js";
-import { count, isConcrete } from "../graph/dim.js";
-import { byteSize, type TypedArray } from "../graph/dtype.js";
+import { isConcrete } from "../graph/dim.js";
+import type { TypedArray } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
 import { ownSmallConstants, releaseConstants } from "../graph/released.js";
 import { ModelError } from "../error.js";
 import type { Binding } from "../ops/infer.js";
+import type { Crew } from "../targets/wasm/crew.js";
 import type { Engine } from "../targets/wasm/engine.js";
-import { type BoundProgram, WasmModel } from "../targets/wasm/instance.js";
+import { type BoundProgram, costs, WasmModel } from "../targets/wasm/instance.js";
 import { probeEngine } from "../targets/wasm/probe.js";
+import { canShare } from "./sharing.js";
 import { breathEvery, macrotask } from "./queue.js";
 import { throwIfAborted } from "./source.js";
 import type {
@@ -26,14 +28,37 @@ import type {
 
 export const wasmDevice: Device = {
   name: "wasm",
-  open(graph: Graph, options: DeviceOptions): DeviceModel {
+  async open(graph: Graph, options: DeviceOptions): Promise<DeviceModel> {
     if (typeof WebAssembly === "undefined")
       throw new ModelError("device", "this engine has no WebAssembly", {
         hint: "is it switched off, or forbidden by a CSP?",
       });
-    return new WasmDeviceModel(graph, options, engineFor(options));
+    const engine = engineFor(options);
+    return new WasmDeviceModel(graph, options, engine, await crewFor(options));
   },
 };
+
+interface Crewed {
+  readonly crew?: Crew;
+  /** Why there is none. */
+  readonly why: string;
+}
+
+const mostThreads = 32;
+
+async function crewFor({ threads, maxMemory }: DeviceOptions): Promise<Crewed> {
+  if (threads < 2) return { why: "" };
+  const { memory, wait } = canShare();
+  if (!memory)
+    return { why: "no shared memory here: a page needs cross-origin isolation (the COOP and COEP headers)" };
+  if (!wait) return { why: "a page's main thread must not wait: leave out worker: false" };
+  try {
+    const { openCrew } = await import("./threads.js"); // for those who ask for threads
+    return { crew: await openCrew(Math.min(threads, mostThreads), maxMemory), why: "" };
+  } catch (e) {
+    return { why: `no thread could be started: ${e instanceof Error ? e.message : e}` };
+  }
+}
 
 function engineFor({ deterministic, small }: DeviceOptions): Engine {
   try {
@@ -56,8 +81,11 @@ class WasmDeviceModel implements DeviceModel {
     private readonly graph: Graph,
     private readonly options: DeviceOptions,
     engine: Engine,
+    private readonly crewed: Crewed,
   ) {
-    this.wasm = new WasmModel({ engine, maxMemory: options.maxMemory });
+    const { crew } = crewed;
+    this.wasm = new WasmModel({ engine, maxMemory: options.maxMemory, crew });
+    this.wasm.onDrop = options.onDrop;
     this.#fixed = graph.inputs.every((t) => isConcrete(t.shape));
     this.notes = [describe(engine, options.deterministic)];
   }
@@ -88,8 +116,12 @@ class WasmDeviceModel implements DeviceModel {
     return this.wasm.kernelsCompiled;
   }
 
-  dispose(): void {
-    this.wasm.dispose();
+  threads(): { used: number; reason: string } {
+    return this.crewed.crew?.state() ?? { used: 1, reason: this.crewed.why };
+  }
+
+  dispose(): void | Promise<void> {
+    return this.wasm.dispose();
   }
 }
 
@@ -156,10 +188,8 @@ function breaths(signal: AbortSignal): () => Promise<void> | undefined {
 }
 
 function plannedStep(s: Program["steps"][number], kernel: string): PlannedStep {
-  const reads = s.nest ? s.nest.operands.map((o) => o.value) : (s.reads ?? []);
-  const writes = s.nest ? [s.nest.out.value] : (s.writes ?? []);
+  const { macs, bytes, reads, writes } = costs(s);
   const view = (i: number): View => s.values[i] as View;
-  const size = (i: number): number => byteSize(view(i).dtype, count(view(i).shape));
   return {
     op: s.op,
     node: s.node,
@@ -167,7 +197,7 @@ function plannedStep(s: Program["steps"][number], kernel: string): PlannedStep {
     kernel,
     inputs: [...new Set(reads)].map((i) => view(i).shape),
     output: writes[0] === undefined ? [] : view(writes[0]).shape,
-    macs: s.macs,
-    bytes: [...new Set([...reads, ...writes])].reduce((sum, i) => sum + size(i), 0),
+    macs,
+    bytes,
   };
 }

@@ -160,6 +160,10 @@ export class FunctionBuilder {
     this.code.byte(0x23).byte(0);
     return this;
   }
+  setScratch(): this {
+    this.code.byte(0x24).byte(0);
+    return this;
+  }
   call(func: number): this {
     this.code.byte(0x10).u32(func);
     return this;

@@ -1,18 +1,28 @@
 // A model on WebAssembly: one memory, the kernels compiled so far, the weights packed so far, and any
 // number of bound programs (one a shape) that share them. A bound program owns its argument blocks and
 // tables; arena and scratch are as large as the largest program needs.
-import type { Program, View } from "../../compiler/program.js";
+import type { Program, Step, View } from "../../compiler/program.js";
 import { count } from "../../graph/dim.js";
 import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
 import { dataId, isReleased, released, shrink } from "../../graph/released.js";
 import type { HostKernel } from "../host/index.js";
 import { ModuleBuilder, moduleImports } from "./assembler.js";
+import type { Crew, Trial } from "./crew.js";
 import { baseline, type Engine } from "./engine.js";
 import { Heap } from "./heap.js";
 import type { ArgWord, Pack, PlannedKernel } from "./kernel.js";
 import { runPack, stagingBytes } from "./packing.js";
-import { argsWord, type Driver, driver, errorAddress, extentWord, grainWord, stepBytes } from "./driver.js";
+import {
+  argsWord,
+  chunksWord,
+  type Driver,
+  driver,
+  errorAddress,
+  extentWord,
+  grainWord,
+  stepBytes,
+} from "./driver.js";
 import { kernelsFor } from "./kernels/index.js";
 import { planStep } from "./plan_step.js";
 
@@ -23,6 +33,8 @@ export interface WasmOptions {
   engine?: Engine;
   /** Bytes that the model's memory may take. */
   maxMemory?: number;
+  /** More threads, and the memory shared with them. */
+  crew?: Crew | undefined;
 }
 
 export interface MemoryUse {
@@ -39,7 +51,7 @@ export interface MemoryUse {
   other: number;
 }
 
-/** Bytes 0…63: the error word lives there; address 0 is never handed out. */
+/** The error word lives at the start; address 0 is never handed out. */
 const reserved = 64;
 const minimumZeros = 4096;
 
@@ -57,6 +69,7 @@ export class BoundProgram {
   /** @internal */ constants: string[] = [];
   /** @internal The driver's steps, then their argument blocks. */ stepsAt = -1;
   /** @internal */ written = -1;
+  /** @internal Whether threads pay; none where there are none. */ trial: Trial | undefined;
   /** @internal */ ports: { version: number; inputs: TypedArray[]; outputs: TypedArray[] } | null = null;
   constructor(
     readonly program: Program,
@@ -75,15 +88,18 @@ interface Call {
   readonly words: readonly ArgWord[];
   readonly extent: number;
   readonly grain: number;
+  readonly chunks: number;
   readonly packed: readonly string[];
 }
 
 export class WasmModel {
   private readonly engine: Engine;
   private readonly maxMemory: number;
-  #heap = new Heap(reserved);
+  private readonly crew: Crew | undefined;
+  private readonly reserved: number;
+  #heap: Heap;
   /** The memory and this thread's scratch address; null once disposed. */
-  #imports: ReturnType<typeof moduleImports> | null = moduleImports(new WebAssembly.Memory({ initial: 1 }));
+  #imports: ReturnType<typeof moduleImports> | null;
   #driver: Driver | null = null;
   /** Kernels by key: their numbers in the table. */
   readonly #kernels = new Map<string, number>();
@@ -104,10 +120,16 @@ export class WasmModel {
   }
   /** Bytes of all modules compiled. */
   codeBytes = 0;
+  /** Told when a program is run by one thread from now on, and why. */
+  onDrop: ((reason: string) => void) | undefined;
 
   constructor(options: WasmOptions = {}) {
     this.engine = options.engine ?? baseline;
     this.maxMemory = options.maxMemory ?? 2 ** 31;
+    this.crew = options.crew;
+    this.reserved = this.crew?.reserved ?? reserved;
+    this.#heap = new Heap(this.reserved);
+    this.#imports = moduleImports(this.crew?.memory ?? new WebAssembly.Memory({ initial: 1 }));
   }
 
   /**
@@ -160,7 +182,7 @@ export class WasmModel {
       if (isReleased(b)) throw givenBack(program, b);
       weights += b.byteLength;
     }
-    const scratch = Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0));
+    const scratch = this.#scratchBytes(planned);
     const grown = Math.max(0, program.arenaBytes - this.#regions.arena.bytes);
     const total = weights + grown + scratch + this.#buffer().byteLength;
     const mb = (n: number): string => `${(n / 1048576).toFixed(1)} MB`;
@@ -198,11 +220,12 @@ export class WasmModel {
     const m = new ModuleBuilder();
     const keys = [...missing.keys()];
     keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as Pack).emit(m)));
-    const bytes = m.build();
+    const bytes = m.build(this.crew?.limits);
     const imports = this.#env();
-    const { instance } = await WebAssembly.instantiate(bytes, imports);
-    this.#driver ??= driver(imports);
+    const { module, instance } = await WebAssembly.instantiate(bytes, imports);
     const first = imports.env.table.grow(keys.length);
+    await this.crew?.add(module, imports, first);
+    this.#driver ??= this.crew?.alone ?? driver(imports);
     keys.forEach((key, i) => {
       imports.env.table.set(first + i, instance.exports[`k${i}`]);
       this.#kernels.set(key, first + i);
@@ -240,8 +263,20 @@ export class WasmModel {
       else fills.push(() => p.fill(this.#buffer(), at));
     }
     let args = planned.length * stepBytes;
+    let work = 0;
     bound.calls = planned.map((p, step) => {
       const at = args;
+      const grain = Math.max(1, p?.grain ?? 1);
+      const cut =
+        p &&
+        this.crew?.cut({
+          weights: p.unit && p.unit > 1 ? sum(p.packed.map((x) => x.bytes)) : 0,
+          ...p,
+          grain,
+          unit: p.unit ?? grain,
+          ...costs(program.steps[step] as Step),
+        });
+      work += cut?.work ?? 0;
       args += 4 * (p?.args.length ?? 0);
       return {
         kernel: p ? (this.#kernels.get(p.key) as number) : 0,
@@ -250,13 +285,15 @@ export class WasmModel {
         args: at,
         words: p?.args ?? [],
         extent: p?.extent ?? 1,
-        grain: Math.max(1, p?.grain ?? 1),
+        grain: cut?.grain ?? grain,
+        chunks: cut?.chunks ?? 0,
         packed: p?.packed.map((x) => x.key) ?? [],
       };
     });
     bound.stepsAt = this.#heap.allocate(args);
     this.other += args;
-    this.#region("scratch", Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0)));
+    bound.trial = this.crew?.trial(work);
+    this.#region("scratch", this.#scratchBytes(planned));
     this.#region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
     this.#region("arena", program.arenaBytes);
     // The arena is idle during a bind: where it is large enough, weights are staged there.
@@ -284,6 +321,12 @@ export class WasmModel {
     if (last) for (const { pack } of packs) shrink(pack.source.buffer, 0);
   }
 
+  #scratchBytes(planned: readonly (PlannedKernel | null)[]): number {
+    const each = Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0));
+    const { crew } = this;
+    return crew ? crew.size * 128 * Math.ceil(each / 128 + 2) : each; // cache lines of its own for each thread
+  }
+
   #region(name: "arena" | "scratch" | "zeros", bytes: number): void {
     const r = this.#regions[name];
     if (r.bytes >= bytes) return;
@@ -296,7 +339,9 @@ export class WasmModel {
   #grow(): void {
     const pages = Math.ceil(this.#heap.bytes / 65536);
     const { memory, scratch } = this.#env().env;
-    scratch.value = this.#regions.scratch.at;
+    const threads = this.#regions.scratch;
+    scratch.value = threads.at;
+    this.crew?.scratch(threads.at, threads.bytes / this.crew.size);
     const have = memory.buffer.byteLength / 65536;
     if (pages > have) {
       try {
@@ -342,6 +387,7 @@ export class WasmModel {
       words[(at + argsWord) >> 2] = bound.stepsAt + c.args;
       words[(at + extentWord) >> 2] = c.extent;
       words[(at + grainWord) >> 2] = c.grain;
+      words[(at + chunksWord) >> 2] = c.chunks;
       at = (bound.stepsAt + c.args) >> 2;
       for (const w of c.words) {
         if (w.kind === "f32") floats[at++] = w.value;
@@ -399,7 +445,7 @@ export class WasmModel {
   ): TypedArray[] {
     this.#begin(bound, inputs);
     const steps = bound.calls.length;
-    if (!onStep) this.#steps(bound, 0, steps);
+    if (!onStep) this.#timed(bound, steps);
     else
       for (let i = 0; i < steps; i++) {
         const start = performance.now();
@@ -425,6 +471,16 @@ export class WasmModel {
     this.#end(bound, into);
   }
 
+  #timed(bound: BoundProgram, steps: number): void {
+    const { trial } = bound;
+    if (!trial) return this.#steps(bound, 0, steps);
+    trial.begin();
+    const start = performance.now();
+    this.#steps(bound, 0, steps);
+    const dropped = trial.end(performance.now() - start);
+    if (dropped !== undefined) this.onDrop?.(dropped);
+  }
+
   #begin(bound: BoundProgram, inputs: readonly TypedArray[]): void {
     this.#writeSteps(bound);
     const ports = this.#portArrays(bound);
@@ -434,6 +490,8 @@ export class WasmModel {
 
   /** Steps from…to−1: those between host steps by one call. */
   #steps(bound: BoundProgram, from: number, to: number): void {
+    const { crew } = this;
+    const drive = crew && bound.trial?.threaded ? crew.together : this.#driver;
     for (let i = from; i < to; ) {
       const c = bound.calls[i++] as Call;
       if (c.host) {
@@ -442,7 +500,7 @@ export class WasmModel {
       }
       while (i < to && !bound.calls[i]?.host) i++;
       const last = bound.stepsAt + i * stepBytes;
-      const at = this.#driver?.(bound.stepsAt + c.step * stepBytes, last);
+      const at = drive?.(bound.stepsAt + c.step * stepBytes, last);
       if (at !== last) this.#indexError(bound, ((at as number) - bound.stepsAt) / stepBytes);
     }
   }
@@ -498,18 +556,31 @@ export class WasmModel {
       growth,
       arena: arena.bytes,
       scratch: scratch.bytes,
-      other: this.other + zeros.bytes + reserved,
+      other: this.other + zeros.bytes + this.reserved,
     };
   }
 
-  /** Drops the memory and all code. */
-  dispose(): void {
+  /** Drops the memory, all code, and the crew. */
+  dispose(): Promise<void> | undefined {
     this.#imports = null;
     this.#driver = null;
     this.#kernels.clear();
     this.#shared.clear();
-    this.#heap = new Heap(reserved);
+    this.#heap = new Heap(this.reserved);
+    return this.crew?.dispose();
   }
+}
+
+const sum = (a: readonly number[]): number => a.reduce((x, y) => x + y, 0);
+
+/** What tells how long a step takes. */
+export function costs(s: Step): { macs: number; bytes: number; reads: number[]; writes: number[] } {
+  const reads = s.nest ? s.nest.operands.map((o) => o.value) : [...(s.reads ?? [])];
+  const writes = s.nest ? [s.nest.out.value] : [...(s.writes ?? [])];
+  const size = (i: number): number =>
+    byteSize((s.values[i] as View).dtype, count((s.values[i] as View).shape));
+  const bytes = [...new Set([...reads, ...writes])].reduce((sum, i) => sum + size(i), 0);
+  return { macs: s.macs, bytes, reads, writes };
 }
 
 /** A typed array over linear memory; an empty one where there is nothing. */

@@ -68,6 +68,8 @@ export interface PlannedKernel {
   readonly extent: number;
   /** Chunk that one call should take (a multiple of the tile); the driver may join or split at it. */
   readonly grain: number;
+  /** Shares cut at its multiples cost nothing more (whole tiles); default: the grain. */
+  readonly unit?: number;
   readonly args: readonly ArgWord[];
   readonly packed: readonly Packed[];
   /** Scratch bytes per thread; shared by all steps. */

@@ -81,6 +81,7 @@ export function planWindow(p: WindowPlan, engine: Engine, program: Planning): Pl
     emit: (m) => emitDepthwise(m, layout, spec, tiling, code),
     extent: (nest.loops[0] as number) * groups,
     grain: depthwiseGrain(tile.rows * window.ow * channels * p.work),
+    unit: 1,
     args: layout.words({
       x: { kind: "view", value: g.x.value },
       weights: math.packed ? { kind: "packed", index: 0 } : 0,

@@ -94,6 +94,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     emit: (m) => emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups: p.groups > 1, spec }),
     extent: p.rows,
     grain: rowsAndScratch.chunk,
+    unit: tile.mr,
     args,
     packed: [p.weights, ...packed],
     scratchBytes: rowsAndScratch.bytes,

@@ -110,6 +110,7 @@ function planInteger(
     },
     extent: p.rows,
     grain: chunk,
+    unit: tile.mr,
     args: layout.words({
       x: p.x,
       weights: { kind: "packed", index: 0 },
