@@ -35,7 +35,7 @@ function mobilenetV1() {
     [1, 1024],
   ])
     x = n.conv(n.depthwise(x, 3, { stride, ...relu6 }), c, 1, relu6);
-  return n.classify(x, 1001, 3);
+  return n.classify(x, 1001, { gain: 2, seed: 19 });
 }
 
 function mobilenetV2() {
@@ -61,7 +61,7 @@ function mobilenetV2() {
       });
       x = joined ? n.add(y, x) : y;
     }
-  return n.classify(n.conv(x, 1280, 1, relu6), 1001, 1.7);
+  return n.classify(n.conv(x, 1280, 1, relu6), 1001, { gain: 1.5, seed: 6 });
 }
 
 function resnetV2() {
@@ -85,7 +85,7 @@ function resnetV2() {
       const y = n.conv(n.conv(p, c, 1), c, 3, { stride });
       x = n.add(n.conv(y, c * 4, 1, { act: null }), shortcut);
     }
-  return n.classify(n.norm(x), 1001, 3.5);
+  return n.classify(n.norm(x), 1001, { gain: 5, seed: 2 });
 }
 
 function inceptionV3() {
@@ -122,7 +122,7 @@ function inceptionV3() {
     const both = (y) => n.concat([conv(y, [384, [1, 3]]), conv(y, [384, [3, 1]])]);
     x = n.concat([conv(x, [320, 1]), both(a), both(b), conv(average(x), [192, 1])]);
   }
-  return n.classify(x, 1001, 7);
+  return n.classify(x, 1001, { gain: 7, seed: 14 });
 }
 
 export const five = {

@@ -93,7 +93,7 @@ export class Network {
   /** Few rows large, most small: a few classes stand out, as they do in trained networks. */
   #scaleRows(weights, length) {
     for (let at = 0; at < weights.length; at += length) {
-      const scale = 0.4 + 1.6 * this.#random.next() ** 8;
+      const scale = 0.35 + 2.65 * this.#random.next() ** 24;
       for (let i = at; i < at + length; i++) weights[i] *= scale;
     }
   }
@@ -150,9 +150,14 @@ export class Network {
   softmax(x) {
     return this.#layer("softmax", [x], x.shape, 1, {});
   }
-  /** Mean, dense layer and softmax. */
-  classify(x, classes, gain) {
-    return this.finish(this.softmax(this.dense(this.mean(x), classes, { gain, uneven: true })));
+  /**
+   * Mean, dense layer and softmax. The weights have a seed of their own, chosen for clear winners: where random
+   * classes tie, int8's roundings decide, which says nothing about an engine.
+   */
+  classify(x, classes, { gain, seed }) {
+    const mean = this.mean(x);
+    this.#random = new Random(seed);
+    return this.finish(this.softmax(this.dense(mean, classes, { gain, uneven: true })));
   }
   finish(...outputs) {
     outputs.forEach((v, i) => {

@@ -81,7 +81,7 @@ for (const name of [...smallNames, "mobilenet_v2"])
 
 test("ranges.json holds what a network's values reach", async () => {
   const name = "resnet8";
-  const found = await measure(name, [0, 1, 2, 3, 4, 5, 6, 7]);
+  const found = await measure(name);
   const stored = JSON.parse(readFileSync(new URL("ranges.json", import.meta.url), "utf8"))[name];
   assert.deepEqual(Object.keys(stored), Object.keys(found));
   for (const [value, range] of Object.entries(found))

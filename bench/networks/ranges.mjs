@@ -8,10 +8,11 @@ import { describe, names, smallNames } from "./index.mjs";
 import { valuesOf } from "./quantise.mjs";
 import { toTflite } from "./tflite.mjs";
 
-const images = 8;
+/** Seeds of the images that are measured. */
+const seeds = Array.from({ length: 16 }, (_, i) => i);
 
 /** @returns {Promise<Record<string, [number, number]>>} by value */
-export async function measure(name, seeds) {
+export async function measure(name) {
   const network = describe(name);
   const values = valuesOf(network);
   const model = await load(toTflite(network), { outputs: values.slice(1).map((v) => v.name) });
@@ -37,10 +38,7 @@ if (import.meta.url === `file://${process.argv[1]}`) {
   const only = process.argv.slice(2);
   const all = JSON.parse(readFileSync(file, "utf8"));
   for (const name of only.length ? only : [...names, ...smallNames]) {
-    all[name] = await measure(
-      name,
-      Array.from({ length: images }, (_, i) => i),
-    );
+    all[name] = await measure(name);
     console.log(name, Object.keys(all[name]).length, "values");
   }
   const rounded = (_, v) => (typeof v === "number" ? Number(v.toPrecision(5)) : v);
