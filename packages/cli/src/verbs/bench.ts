@@ -27,7 +27,7 @@ export const bench: Verb = {
     "bench m.tflite --json > before.json",
   ],
   async run(args) {
-    await tryWide(args);
+    tryWide(args);
     const progress = Progress.for(args);
     const path = args.positionals[0] as string;
     const data = await readModel(path, progress);

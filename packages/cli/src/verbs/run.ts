@@ -34,7 +34,7 @@ export const run: Verb = {
     "run net.onnx -i ids=1,2,3 -o out/",
   ],
   async run(args) {
-    await tryWide(args);
+    tryWide(args);
     const progress = Progress.for(args);
     const path = args.positionals[0] as string;
     const outputs = args.text("outputs");
@@ -81,7 +81,8 @@ export const run: Verb = {
     else {
       for (const [name, source] of Object.entries(from))
         print(`${name} ${shape(inputs[name]?.shape ?? [])} from ${source}`);
-      print(`loaded in ${ms(loaded - start)}, ran in ${ms(runMs)} on ${model.report().device}\n`);
+      const { device, notes } = model.report();
+      print(`loaded in ${ms(loaded - start)}, ran in ${ms(runMs)} on ${[device, ...notes].join("; ")}\n`);
       for (const [i, [name, v]] of Object.entries(results).entries())
         print(describe(name, v, specs[i], ranked[i] ?? null));
       for (const f of written) print(`wrote ${f}`);

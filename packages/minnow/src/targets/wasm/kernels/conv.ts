@@ -5,18 +5,18 @@
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
 import type { Engine } from "../engine.js";
-import type { PlannedKernel, TunedKernel } from "../kernel.js";
+import type { PlannedKernel, Planning, TunedKernel } from "../kernel.js";
 import { epilogueOf } from "./epilogue.js";
 import { type GemmPlan, planGemm, type Window } from "./gemm.js";
 import { planGemv } from "./gemv.js";
-import { type Buffers, joined, type Walk, walkOf } from "./operands.js";
+import { joined, type Walk, walkOf } from "./operands.js";
 import { packPanels } from "./pack.js";
 import { isFloatProduct, weightMatrix } from "./products.js";
 import type { RowKind } from "./rows.js";
 
 export const conv2d: TunedKernel = { kernels: ["conv2d"], plan: planConv };
 
-function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
+function planConv(step: Step, engine: Engine, program: Planning): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
   if (!g || !nest || !isFloatProduct(step, nest)) return null;
@@ -26,11 +26,17 @@ function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   if (!weights || !epilogue) return null;
   // Small groups have a kernel of their own (depthwise.ts); what it leaves out does not pay here either.
   if (g.group > 1 && rows.inner < 4 && rows.channels < 12 * g.group) return null;
-  if (rows.rows === 1 && rows.rowKind === "plain")
+  if (rows.rows === 1 && rows.rowKind === "plain" && !program.dynamic)
     return planGemv(nest.out.value, weights, rows.x, epilogue, engine);
   return planGemm(
     step,
-    { ...rows, epilogue, outValue: nest.out.value, weights: packPanels(weights, g.group) },
+    {
+      ...rows,
+      dynamic: program.dynamic,
+      epilogue,
+      outValue: nest.out.value,
+      weights: packPanels(weights, g.group),
+    },
     engine,
   );
 }

@@ -3,7 +3,7 @@
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
 import type { Engine } from "../engine.js";
-import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
+import type { ArgWord, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
 import { epilogueOf } from "./epilogue.js";
 import { planGemm } from "./gemm.js";
 import { planGemv } from "./gemv.js";
@@ -13,7 +13,7 @@ import { isFloatProduct } from "./products.js";
 
 export const dense: TunedKernel = { kernels: ["dense", "matmul"], plan: planDense };
 
-function planDense(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
+function planDense(step: Step, engine: Engine, program: Planning): PlannedKernel | null {
   const nest = step.nest;
   if (!nest || nest.loops.some((n) => n === 0) || !isFloatProduct(step, nest)) return null;
   const p = constantProduct(step, nest, program);
@@ -30,6 +30,7 @@ function planDense(step: Step, engine: Engine, program: Buffers): PlannedKernel 
       epilogue,
       outValue: nest.out.value,
       rows,
+      dynamic: program.dynamic,
       channels: n,
       groups: 1,
       x,

@@ -31,6 +31,8 @@ export interface GemmPlan {
   readonly epilogue: Epilogue;
   readonly outValue: number;
   readonly rows: number;
+  /** They change with the model's sizes: code may not depend on them. */
+  readonly dynamic?: boolean | undefined;
   /** Output channels, all groups. */
   readonly channels: number;
   readonly groups: number;
@@ -52,7 +54,7 @@ const groupWords = ["groups", "groupBytes"] as const;
 
 /** Loops over chunks, groups and panels. */
 export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel {
-  const tile = tileFor(engine.f32, p.channels / p.groups, p.rows);
+  const tile = tileFor(engine.f32, p.channels / p.groups, p.dynamic ? 0 : p.rows);
   const depth = depthOf(p.k, p.taps, unrollOf("f32", engine.fma));
   const spec = (channels: number): TileSpec => ({
     kind: "f32",

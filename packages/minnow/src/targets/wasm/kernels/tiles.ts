@@ -21,8 +21,11 @@ export const tileCandidates: readonly Tile[] = [
 /** Multiply, then add: one register more, so 6×8 spills (24 GFLOPS against 40) and 6×16 too. */
 export const plainTile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
 
-/** How much faster the 16-wide tile must be to be believed: it halves or doubles, nothing between. */
-export const wideGain = 1.25;
+/**
+ * How much faster the 16-wide tile must be, on x86, to be believed: with 128-bit vectors it takes 2.6 times as
+ * long as the others, which spill nothing; with 256-bit ones 0.85 (they are joined too, but wait for their sums).
+ */
+export const wideGain = 1.02;
 
 /** dot_i16x8: 4×8 and 5×8 are level, 6×8 spills; with 256-bit vectors 4×16. */
 export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
@@ -47,7 +50,7 @@ export function chunkRows(rows: number, mr: number, rowBytes: number, tableBytes
 /**
  * The tile for one product. Few channels: as narrow as they are. Few rows: the height that computes fewest
  * beyond the last, so 5 for 7×7 maps (49 rows; 960→160 87 → 94 GFLOPS wide), where a 6-high tile does 54.
- * @param rows of the left side
+ * @param rows of the left side; 0: any
  */
 export function tileFor(tile: Tile, channels: number, rows: number): Tile {
   const done = (mr: number): number => Math.ceil(rows / mr) * mr;

@@ -1,0 +1,176 @@
+// Which float32 tile is fastest here, and whether V8 joins pairs of vectors (--experimental-wasm-revectorize):
+// the candidates' inner loops as one small function, so that the engine's optimising compiler is waited for
+// once. The 16-wide one ends in the operations that epilogues use, and its numbers are compared: a wide
+// engine is believed only where it is right. Nothing here depends on how fine the page's clock is.
+import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.js";
+import type { Tile } from "./engine.js";
+import { tileCandidates, wideGain } from "./kernels/tiles.js";
+
+/** Steps of k in a turn; rows of x; floats of a weight row. */
+const [depth, height, width] = [128, 6, 16];
+const [dotAt, xAt, weightsAt, outAt] = [64, 1024, 4096, 12288];
+
+/** (candidate, turns) */
+export type Trial = (mode: number, turns: number) => void;
+
+interface Found {
+  /** The narrow tile, or the wide one. */
+  readonly tile: Tile;
+  readonly wide: boolean;
+  /**
+   * i16x8.relaxed_dot takes the second operand as unsigned bytes and saturates, in every lane and in every tier
+   * of the compiler (the baseline one of V8 11 is wrong).
+   */
+  readonly relaxed: boolean;
+}
+
+/** Adds the function that `tryTiles` runs. */
+export const addTrial = (m: ModuleBuilder): number => m.func(["i32", "i32"], [], emitTrial, "trial");
+
+/**
+ * @param budget ms after which the first candidate is taken untried; some 3 are needed
+ * @param x86 vectors may be joined
+ */
+export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: boolean): Found {
+  const floats = new Float32Array(memory);
+  for (let i = 0; i < height * depth; i++) floats[xAt / 4 + i] = ((i * 7) % 13) - 6;
+  for (let i = 0; i < width * depth; i++) floats[weightsAt / 4 + i] = ((i * 5) % 11) - 5;
+  const [first = { mr: 4, nr: 8 }] = tileCandidates;
+  let relaxed = true;
+  const dots = dotTest(memory);
+  const times = time((mode, turns) => {
+    run(mode, turns);
+    relaxed &&= dots();
+  }, budget);
+  if (!times) return { tile: first, wide: false, relaxed: false };
+  let best = 0;
+  tileCandidates.forEach((t, i) => {
+    // Later candidates must win clearly.
+    if (t.nr === 8 && (times[i] as number) < 0.96 * (times[best] as number)) best = i;
+  });
+  const broad = tileCandidates.findIndex((t) => t.nr === 16);
+  run(broad, 1);
+  const wide = x86 && (times[broad] as number) * wideGain < (times[best] as number) && isRight(floats);
+  return { tile: tileCandidates[wide ? broad : best] as Tile, wide, relaxed };
+}
+
+/** Best time of each candidate for the same work, once the code is optimised; null when it took too long. */
+function time(run: Trial, budget: number): number[] | null {
+  const start = performance.now();
+  let tick = start;
+  while (tick === start) tick = performance.now();
+  // Pages that are not isolated see 0.1 ms: a trial is to last ten of a fine clock's ticks, two of a coarse one's.
+  const turns = tick - start > 0.02 ? 300 : 30;
+  const trial = (mode: number): number => {
+    const t = tileCandidates[mode] as Tile;
+    const before = performance.now();
+    run(mode, Math.round((turns * height * width) / (t.mr * t.nr)));
+    return performance.now() - before;
+  };
+  run(0, 1); // compiles
+  const slow = Math.min(trial(0), trial(0));
+  while (trial(0) * 2 > slow) if (performance.now() - start > budget) return null;
+  const best = tileCandidates.map(() => Number.POSITIVE_INFINITY);
+  for (let round = 0; round < 5; round++)
+    best.forEach((b, mode) => {
+      best[mode] = Math.min(b, trial(mode));
+    });
+  return best;
+}
+
+function emitTrial(f: FunctionBuilder): void {
+  const [mode, turns] = [0, 1];
+  tileCandidates.forEach((t, i) => {
+    f.get(mode).i32(i).op("i32.eq").if();
+    f.repeat(turns, () => emitTile(f, t));
+    f.end();
+  });
+  f.i32(dotAt).i32(dotAt).vload().i32(dotAt).vload(16).op("i16x8.relaxed_dot_i8x16_i7x16_s").vstore(32);
+}
+
+/** Whether the last call's relaxed_dot was as x86 does it. */
+function dotTest(memory: ArrayBuffer): () => boolean {
+  const w = [127, 127, -128, -128, 64, 64, -64, -64, 100, -100, -128, 0, 3, 125, 0, 127];
+  const x = [255, 255, 255, 255, 255, 255, 255, 255, 200, 100, 255, 9, 128, 255, 7, 129];
+  new Int8Array(memory, dotAt, 16).set(w);
+  new Uint8Array(memory, dotAt + 16, 16).set(x);
+  const got = new Int16Array(memory, dotAt + 32, 8);
+  return () => {
+    const right = got.every((v, i) => {
+      const sum = [0, 1].reduce((s, j) => s + (w[2 * i + j] as number) * (x[2 * i + j] as number), 0);
+      return v === Math.max(-32768, Math.min(32767, sum));
+    });
+    got.fill(1);
+    return right;
+  };
+}
+
+function emitTile(f: FunctionBuilder, t: Tile): void {
+  const acc = Array.from({ length: t.mr }, () => f.someLocals(t.nr / 4, "v128"));
+  const weights = f.someLocals(t.nr / 4, "v128");
+  const splat = f.local("v128");
+  const [x, w, k] = f.someLocals(3, "i32") as [Local, Local, Local];
+  f.i32(xAt).set(x).i32(weightsAt).set(w).i32(depth).set(k);
+  for (const a of acc.flat()) f.i32x4(0).set(a);
+  const load = (l: Local, v: number): void =>
+    void f
+      .get(w)
+      .vload(16 * v)
+      .set(l);
+  f.repeat(k, () => {
+    weights.forEach(load);
+    acc.forEach((row, r) => {
+      f.get(x)
+        .mem("v128.load32_splat", 4 * depth * r)
+        .set(splat);
+      row.forEach((a, v) => {
+        f.get(splat)
+          .get(weights[v] as Local)
+          .get(a)
+          .op("f32x4.relaxed_madd")
+          .set(a);
+      });
+    });
+    f.inc(x, 4).inc(w, 4 * width);
+  });
+  f.i32(outAt).set(x).i32(weightsAt).set(w);
+  if (t.nr === 16) {
+    weights.forEach(load);
+    acc[0]?.forEach((a, v) => {
+      emitEpilogue(f, a, weights[v] as Local);
+    });
+  }
+  for (const row of acc) {
+    for (let v = 0; v < row.length; v += 2)
+      for (const i of [v + 1, v])
+        f.get(x)
+          .get(row[i] as Local)
+          .vstore(16 * i);
+    f.inc(x, 4 * width);
+  }
+  f.free("v128", ...acc.flat(), ...weights, splat);
+  f.free("i32", x, w, k);
+}
+
+/** What epilogues are made of, on whole numbers, so that nothing is rounded. */
+function emitEpilogue(f: FunctionBuilder, a: Local, w: Local): void {
+  f.get(a).get(w).op("f32x4.pmax").set(a);
+  f.get(a).get(a).op("f32x4.mul", "f32x4.sqrt", "f32x4.neg").get(w).op("f32x4.sub").set(a);
+  f.get(a).get(w).get(a).get(w).op("f32x4.lt", "v128.bitselect", "f32x4.abs").get(w).op("f32x4.pmin");
+  f.get(w).op("f32x4.add", "i32x4.trunc_sat_f32x4_s").i32(1).op("i32x4.shl", "f32x4.convert_i32x4_s").set(a);
+}
+
+/** The 16-wide tile's outputs by plain arithmetic; the first row has gone through the epilogue. */
+function isRight(floats: Float32Array): boolean {
+  const at = (i: number): number => floats[i] as number;
+  for (let i = 0; i < height * width; i += i < width ? 1 : 5) {
+    const [r, c] = [Math.floor(i / width), i % width];
+    const w = at(weightsAt / 4 + c);
+    let sum = 0;
+    for (let k = 0; k < depth; k++) sum += at(xAt / 4 + r * depth + k) * at(weightsAt / 4 + k * width + c);
+    const a = -Math.abs(Math.max(sum, w)) - w;
+    const want = r ? sum : 2 * (Math.min(Math.abs(Math.min(a, w)), w) + w);
+    if (at(outAt / 4 + i) !== want) return false;
+  }
+  return true;
+}
