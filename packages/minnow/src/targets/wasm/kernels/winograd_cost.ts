@@ -151,7 +151,7 @@ function cutOf(form: Form, s: Size, engine: Engine): Cut | null {
  * V and M of a block: within the second-level cache (28×28 128→128: 12 tiles 139 GFLOPS, 24 124, 48 114), but
  * weights of several megabytes should pass as few blocks as can be (14×14 256→256: 8 tiles 91, 16 104).
  */
-const blockBytes = 352 * 1024;
+const blockBytes = 300 * 1024;
 const largeWeights = 4 * 1024 * 1024;
 const scratchLimit = 1.75 * 1024 * 1024;
 
