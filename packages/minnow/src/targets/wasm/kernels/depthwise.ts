@@ -25,7 +25,7 @@ function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKe
   const [channels, inner] = [g.w.view.shape[0], g.w.view.shape[3]] as [number, number];
   const group = { inner, each: channels / g.group };
   const depthwise = inner * group.each === 1;
-  if (kernel[0] * kernel[1] > 81 || !hasTaps(group)) return null;
+  if (kernel[0] * kernel[1] > 169 || !hasTaps(group)) return null; // unrolled
   const weights = weightMatrix(program, g.w, channels, kernel[0] * kernel[1] * inner);
   const product = isFloatProduct(step, nest) ? null : integerProduct(step, nest, program, channels);
   if (!weights || (product ? !depthwise : !isFloatProduct(step, nest))) return null;

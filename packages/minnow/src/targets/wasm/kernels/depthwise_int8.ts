@@ -88,7 +88,7 @@ class Int8Taps {
     const { f } = this;
     const [kh, kw] = this.kernel;
     for (let y = 0; y < kh; y += 2)
-      walk(y + 1 < kh ? [y, y + 1] : [y], (users, [first, second]) => {
+      walk(y + 1 < kh ? [y, y + 1] : [y], [0, kw], (users, [first, second]) => {
         this.#column(
           () => void f.get(first as Local).mem(this.#load),
           second !== undefined && (() => void f.get(second).mem(this.#load)),

@@ -63,7 +63,7 @@ export function planWindow(p: WindowPlan, engine: Engine, program: Planning): Pl
     fma: engine.fma,
   };
   const tiling = tilingOf(spec, tile, window, !program.dynamic);
-  if (spanOf(spec, tile.columns) > 64 || tiling.runs.length > 8) return null;
+  if (spanOf(spec, tile.columns) > 64) return null;
   const dilated = window.dilation.some((d) => d !== 1) ? `d${window.dilation.join("x")}` : "";
   const name = `${math.name}_${kernel.join("x")}s${window.stride.join("x")}${dilated}_${tile.rows}x${tile.columns}${p.suffix}`;
   const code = `${name}_v${math.vectors}${spec.whole ? "" : "-"}+${spec.rest}_${engine.fma}_${epilogue.key}`;

@@ -40,6 +40,7 @@ export function tilingOf(
       runs[runs.length - 1] = { ...last, tiles: last.tiles + 1 };
     else runs.push({ columns, lo, hi, tiles: 1, at });
   }
+  if (runs.length > 8) return askingTiles(s, tile, ow, w); // a long kernel over a short row
   return { rows: tile.rows, runs, odd: oh % tile.rows > 0 };
 }
 

@@ -11,17 +11,18 @@ import { type Matrix, packTaps } from "./pack.js";
 export interface TapTile {
   /** [output row][output along x][vector of channels] */
   readonly acc: readonly (readonly (readonly Local[])[])[];
-  /** Input rows from one output row to the next, and under one. */
+  readonly kernel: readonly [number, number];
+  /** Input rows from one output row to the next. */
   readonly stride: number;
-  readonly kernelRows: number;
   /** Address of the block's weights. */
   readonly w: Local;
   /**
-   * Goes along some input rows of the tile, from left to right: for each column that is read, who needs it
-   * at which kx, and its address in each row.
+   * Goes along some input rows of the tile, from left to right: for each column that the taps kx = from…to−1
+   * read, who needs it at which kx, and its address in each row.
    */
   walk(
     rows: readonly number[],
+    taps: readonly [number, number],
     visit: (users: readonly { column: number; tap: number }[], at: readonly Local[]) => void,
   ): void;
   /** Moves all input rows on. */
@@ -144,20 +145,32 @@ class FloatTaps {
     for (let y = 0; y < rows; y++) {
       const pairs = t.acc.map((_, row) => ({ row, ky: y - row * t.stride }));
       const meet = pairs.filter(({ ky }) => ky >= 0 && ky < kh);
-      const together = (outputs + meet.length * kw) * width + (fma ? 1 : 2) <= registers;
-      for (const some of together ? [meet] : meet.map((p) => [p])) if (some.length) this.#row(t, y, j, some);
+      if (meet.length === 0) continue;
+      const free = Math.floor((registers - (fma ? 1 : 2)) / width) - outputs;
+      if (meet.length * kw <= free) {
+        this.#row(t, y, j, meet, [0, kw]);
+        continue;
+      }
+      // Kernel rows one by one, long ones in pieces.
+      for (const pair of meet)
+        for (let from = 0; from < kw; ) {
+          const to = Math.min(kw, from + Math.max(1, free));
+          this.#held = [];
+          this.#row(t, y, j, [pair], [from, to]);
+          from = to;
+        }
     }
   }
 
-  #row(t: TapTile, y: number, j: number, pairs: readonly Pair[]): void {
+  #row(t: TapTile, y: number, j: number, pairs: readonly Pair[], taps: readonly [number, number]): void {
     const vectors = t.acc[0]?.[0]?.length ?? 0;
-    this.#hold(pairs, j, vectors);
-    t.walk([y], (users, [at]) => {
+    this.#hold(pairs, j, vectors, taps);
+    t.walk([y], taps, (users, [at]) => {
       const x = this.#load(at as Local, j, vectors);
       for (const { row, ky } of pairs)
         for (const { column, tap } of users)
           for (let v = 0; v < vectors; v++) {
-            const w = this.#weights[this.#held.indexOf(ky)]?.[tap]?.[v] as Local;
+            const w = this.#weights[this.#held.indexOf(ky)]?.[tap - taps[0]]?.[v] as Local;
             this.#multiply(t.acc[row]?.[column]?.[v] as Local, x[v] as Local, w);
           }
     });
@@ -190,20 +203,23 @@ class FloatTaps {
   }
 
   /** Loads the kernel rows that no slot holds into slots that are not needed. */
-  #hold(pairs: readonly Pair[], j: number, vectors: number): void {
+  #hold(pairs: readonly Pair[], j: number, vectors: number, [from, to]: readonly [number, number]): void {
     const { f } = this;
-    const kw = this.kernel[1];
     for (const { ky } of pairs) {
       if (this.#held.includes(ky)) continue;
       let slot = this.#held.findIndex((k) => pairs.every((p) => p.ky !== k));
       if (slot < 0) slot = this.#held.length;
       this.#held[slot] = ky;
-      this.#weights[slot] ??= Array.from({ length: kw }, () => f.someLocals(this.vectors, "v128"));
-      for (let x = 0; x < kw; x++)
+      this.#weights[slot] ??= [];
+      const weights = this.#weights[slot] as Local[][];
+      for (let x = from; x < to; x++) {
+        weights[x - from] ??= f.someLocals(this.vectors, "v128");
+        const tap = (ky * this.kernel[1] + x) * this.group.inner + j;
         for (let v = 0; v < vectors; v++)
           f.get(this.#w)
-            .vload(16 * (((ky * kw + x) * this.group.inner + j) * this.vectors + v))
-            .set(this.#weights[slot]?.[x]?.[v] as Local);
+            .vload(16 * (tap * this.vectors + v))
+            .set(weights[x - from]?.[v] as Local);
+      }
     }
   }
 

@@ -134,24 +134,31 @@ export class DepthTile {
   #tapTile(acc: Local[][][]): Omit<TapTile, "w"> {
     const { f, s, size } = this;
     const [stride, dilation] = [s.stride[1], s.dilation[1]];
-    const walk: TapTile["walk"] = (rows, visit) => {
+    const walk: TapTile["walk"] = (rows, [first, end], visit) => {
       const from = f.someLocals(rows.length, "i32");
-      from.forEach((q, y) => f.get(this.#rows[rows[y] as number] as Local).set(q));
+      let at = -1;
       for (let i = size.lo; i < size.hi; i++) {
         const users: { column: number; tap: number }[] = [];
         for (let t = 0; t < size.columns; t++) {
           const tap = (i - t * stride) / dilation;
-          if (Number.isInteger(tap) && tap >= 0 && tap < s.kernel[1]) users.push({ column: t, tap });
+          if (Number.isInteger(tap) && tap >= first && tap < end) users.push({ column: t, tap });
         }
-        if (users.length > 0) visit(users, this.#inside.has(i) ? this.#asked(from, i) : from);
-        if (i < size.hi - 1) for (const q of from) f.incBy(q, this.pitch);
+        if (users.length === 0) continue;
+        from.forEach((q, y) => {
+          if (at < 0) f.get(this.#rows[rows[y] as number] as Local).set(q);
+          const steps = i - Math.max(at, size.lo);
+          if (steps === 1) f.incBy(q, this.pitch);
+          else if (steps) f.get(this.pitch).i32(steps).op("i32.mul").get(q).op("i32.add").set(q);
+        });
+        at = i;
+        visit(users, this.#inside.has(i) ? this.#asked(from, i) : from);
       }
       f.free("i32", ...from);
     };
     return {
       acc,
       stride: s.stride[0],
-      kernelRows: s.kernel[0],
+      kernel: s.kernel,
       walk,
       advance: (bytes) => this.#advance(bytes),
     };

@@ -83,7 +83,8 @@ function foldTile(f: FunctionBuilder, t: TapTile, op: Op, masks = false): void {
   for (const n of nans.flat()) f.i32x4(0).set(n);
   const fold = (to: Local, from: Local, by: Op): void => void f.get(to).get(from).op(by).set(to);
   t.walk(
-    Array.from({ length: t.kernelRows }, (_, y) => y),
+    Array.from({ length: t.kernel[0] }, (_, y) => y),
+    [0, t.kernel[1]],
     (users, at) => {
       at.forEach((p, y) => {
         const to = y === 0 ? column : x;

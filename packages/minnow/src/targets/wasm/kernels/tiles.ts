@@ -76,7 +76,7 @@ export function depthwiseTile(
   if (registers === 2) return { rows: 1, columns: 3 * w.stride[1] + kw > 10 ? 2 : 4 };
   const pairs = kw <= 3 && w.dilation[0] === 1 && w.oh > 1;
   if (!fma) return pairs && w.stride[1] === 1 ? { rows: 2, columns: 2 } : { rows: 1, columns: 4 };
-  return pairs ? { rows: 2, columns: 4 } : { rows: 1, columns: Math.max(2, Math.min(7, 14 - kw)) };
+  return pairs ? { rows: 2, columns: 4 } : { rows: 1, columns: 7 };
 }
 
 /**
