@@ -15,6 +15,7 @@ const { values: o, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: "string" },
+    patience: { type: "string", default: "2" },
     seconds: { type: "string", default: "1" },
     only: { type: "string" },
     models: { type: "string" },
@@ -52,6 +53,7 @@ const cells = await collect({
   models: list(o.models, table.models),
   flags: (o.flags ?? table.flags).map((f) => (f === "none" ? [] : f.split(" "))),
   rounds,
+  patience: rounds && Number(o.patience),
   seconds,
   log: (line) => console.error(line),
 });

@@ -3,7 +3,7 @@
 import { peers } from "../peers/index.mjs";
 import { demand } from "../networks/compare.mjs";
 import { decode } from "./answers.mjs";
-import { quiet } from "./machine.mjs";
+import { disturbed } from "./machine.mjs";
 import { filesFor } from "./models.mjs";
 import { weigh } from "./download.mjs";
 import { median, spread } from "./stats.mjs";
@@ -26,7 +26,7 @@ const runsHere = (peer, host, threads, variant) =>
   !(peer.native && variant > 0); // engine flags do not reach it: once is enough
 
 /**
- * @param {{ hosts, threads: number[], flags: string[][], names: string[], models: string[], rounds: number,
+ * @param {{ hosts, threads: number[], flags: string[][], names: string[], models: string[], rounds: number, patience: number,
  *   seconds: number, log: (text: string) => void }} plan
  * @returns cells with `runs`, and `error` or `agreement`
  */
@@ -42,33 +42,35 @@ export async function collect(plan) {
     const good = group.filter((c) => !c.error);
     for (let round = 0; round < plan.rounds; round++)
       for (const cell of round % 2 ? [...good].reverse() : good) await turn(cell, plan);
+    for (let more = 0; more < plan.patience && !good.every(calm); more++)
+      for (const cell of good.filter((c) => !calm(c))) await turn(cell, plan);
+    // Quiet runs alone count only where every peer has some: nobody is compared with worse luck.
+    for (const cell of group)
+      cell.calm = good.filter((c) => c.host === cell.host && c.threads === cell.threads).every(calm);
     cells.push(...group);
   }
   return cells;
 }
 
-const measure = ({ host, peer, flags, threads, files }, seconds) =>
-  host.run({
-    peer,
-    flags,
-    threads,
-    seconds,
-    paths: files.paths,
-    input: files.input,
-    quantized: files.type === "int8",
-  });
+const calm = (cell) => cell.error || cell.runs.some((r) => !r.busy);
 
+const measure = ({ host, peer, flags, threads, files }, seconds) =>
+  host.run({ peer, flags, threads, seconds, paths: files.paths });
+
+/** The first peer that is not Minnow is the reference; Minnow in float32 beside int8 has other numbers. */
 async function check(group, plan) {
   let reference;
   const order = [...group].sort((a, b) => (a.peer === "minnow") - (b.peer === "minnow"));
   for (const cell of order) {
     const r = await measure(cell, 0);
+    const { title, float } = peers[cell.peer];
     try {
       if (r.error) throw new Error(r.error);
       cell.fetched = r.fetched;
-      const answer = decode(r.outputs, cell.files.outputs);
+      if (float) continue;
+      const answer = decode(r.outputs);
       reference ??= answer;
-      cell.agreement = demand(peers[cell.peer].title, cell.files.type, answer, reference);
+      cell.agreement = demand(title, cell.files.type, answer, reference);
     } catch (e) {
       cell.error = e.message;
       plan.log(`${name(cell)}: ${cell.error}`);
@@ -82,7 +84,7 @@ async function turn(cell, plan) {
   if (r.error) cell.error = r.error;
   else {
     const { outputs, fetched, ...rest } = r;
-    cell.runs.push({ ...rest, busy: (r.idle ?? 1) < quiet || (r.cpu ?? 1) < 0.9 });
+    cell.runs.push({ ...rest, busy: disturbed(r, cell.threads) });
   }
   const shown =
     r.error ?? `${spread(r.times).min.toFixed(2)} ms at best, cold ${(r.load + r.calls[0]).toFixed(0)} ms`;
@@ -92,17 +94,16 @@ async function turn(cell, plan) {
 const name = ({ model, host, threads, flags, peer }) =>
   [model, host.name, `${threads} thr`, ...flags, peer].join(" ");
 
-/** What the runs of a cell say. Runs on a busy machine count only where there are no others. */
-export function summarise({ runs, host, files, fetched, ...cell }, view) {
-  const calm = runs.filter((r) => !r.busy);
-  const used = calm.length ? calm : runs;
+/** What the runs of a cell say: the undisturbed ones where every peer has some, else all. */
+export function summarise({ runs, host, files, fetched, calm, ...cell }, view) {
+  const used = runs.filter((r) => !calm || !r.busy);
   const of = (f) => (used.length ? median(used.map(f)) : null);
   return {
     ...cell,
     host: host.name,
     engine: host.engine,
     rounds: runs.length,
-    busy: runs.length > 0 && !calm.length,
+    busy: used.some((r) => r.busy),
     time: spread(used.flatMap((r) => r.times)),
     cold: spread(used.map((r) => r.load + r.calls[0])),
     load: of((r) => r.load),

@@ -38,6 +38,7 @@ const plan = (host) => ({
   threads: [1],
   flags: [[]],
   rounds: 2,
+  patience: 0,
   seconds: 1,
   log: () => {},
 });
@@ -55,15 +56,22 @@ test("a peer that fails or answers something else is shown so and never timed", 
   );
 });
 
-test("runs on a busy machine are left out where there are quiet ones, and marked where not", async () => {
+test("disturbed runs are left out where every peer has others, and marked where not", async () => {
   const right = output(1);
   const result = (peer, turns) =>
-    turns.filter((p) => p === peer).length === 1 ? { times: [10] } : { times: [50], idle: 0.2 };
+    turns.filter((p) => p === peer).length === 1 ? { times: [10] } : { times: [50], cpu: 0.6 };
   const host = fake({ minnow: right, "ort-node": right }, result);
   const [quiet] = (await collect({ ...plan(host), names: ["minnow", "ort-node"] })).map((c) => summarise(c));
   assert.deepEqual(quiet.time, { median: 10, min: 10, max: 10, n: 1 });
   assert.equal(quiet.busy, false);
-  const loud = fake({ minnow: right, "ort-node": right }, () => ({ times: [50], idle: 0 }));
+  const unlucky = fake({ minnow: right, "ort-node": right }, (peer, turns) =>
+    peer === "minnow" ? result(peer, turns) : { times: [50], cpu: 0.5 },
+  );
+  const [ours] = (await collect({ ...plan(unlucky), names: ["minnow", "ort-node"] })).map((c) =>
+    summarise(c),
+  );
+  assert.deepEqual(ours.time, { median: 30, min: 10, max: 50, n: 2 }); // nobody is compared with worse luck
+  const loud = fake({ minnow: right, "ort-node": right }, () => ({ times: [50], cpu: 0.5 }));
   const rows = (await collect({ ...plan(loud), names: ["minnow", "ort-node"] })).map((c) => summarise(c));
   assert.ok(rows.every((r) => r.busy && r.time.n === 2));
   assert.match(markdown(rows, "steady"), /50\.0 \(50\.0–50\.0\) \\\*/);

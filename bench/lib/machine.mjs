@@ -39,8 +39,12 @@ export async function idleShare(ms = 200, pid = "self") {
   }
 }
 
-/** Below this a row is marked. */
-export const quiet = 0.85;
+/**
+ * Was something else in the way of a run? On one thread the processor it had while it was timed tells;
+ * with more, waiting is part of the work, and how idle the machine was before must do.
+ * @param {{ cpu?: number, idle: number | null }} run
+ */
+export const disturbed = ({ cpu, idle }, threads) => (threads === 1 && cpu ? cpu < 0.95 : (idle ?? 1) < 0.85);
 
 /** Bytes of resident memory of a process: now and at most; zeros where /proc is not there. */
 export function resident(pid = "self") {
@@ -51,6 +55,12 @@ export function resident(pid = "self") {
   } catch {
     return { now: 0, peak: 0 };
   }
+}
+
+/** Milliseconds of processor time that all threads of a process have had. */
+export function cpuTime(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 export const cpu = () => `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} processors`;

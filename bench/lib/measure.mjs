@@ -6,14 +6,16 @@ const now = () => performance.now();
 
 /**
  * @param {(o: object) => Promise<object>} open imports the adapter and calls its load: all start-up is inside the clock
- * @param {{ seconds: number, input?: object }} options `input.quantization` of a quantised model
- * @returns times in ms: `load`, `calls` (the first three), `times` (steady, each the mean of `batch` calls)
+ * @param {{ seconds: number }} options
+ * @param {() => Promise<number>} cpuTime ms of processor time this process has had
+ * @returns times in ms: `load`, `calls` (the first three), `times` (steady, each the mean of `batch` calls);
+ *   `cpu`: processors that the process had while it was timed, 1 for one thread that nobody disturbs
  */
-export async function measure(open, { seconds, input }) {
+export async function measure(open, { seconds }, cpuTime) {
   const t0 = now();
   const session = await open();
   const load = now() - t0;
-  const x = session.inputs.map((spec) => picture({ ...spec, ...input }));
+  const x = session.inputs.map(picture);
   const calls = [];
   let first;
   let out;
@@ -27,11 +29,13 @@ export async function measure(open, { seconds, input }) {
   if (seconds) {
     const ms = await warmUp(session, x, seconds);
     result.batch = Math.max(1, Math.ceil(2 / ms)); // a batch outlasts the clock's grain
-    for (const end = now() + seconds * 1000; now() < end || result.times.length < 5; ) {
+    const [used, start] = [await cpuTime(), now()];
+    while (now() < start + seconds * 1000 || result.times.length < 5) {
       const t = now();
       for (let i = 0; i < result.batch; i++) out = await session.run(x);
       result.times.push((now() - t) / result.batch);
     }
+    result.cpu = ((await cpuTime()) - used) / (now() - start);
   }
   result.stable = first.every((a, i) => a.every((v, j) => Object.is(v, out[i][j])));
   result.outputs = first.map((a) => ({ type: a.constructor.name, base64: encode(a) }));

@@ -27,14 +27,12 @@ try {
   const wasmBytes = watchMemories();
   const before = resident().now;
   const files = paths.map(bytesOf);
-  const used = process.cpuUsage();
-  const start = performance.now();
-  const result = await measure(async () => (await import(adapter)).load({ ...config, files }), config);
-  const { user, system } = process.cpuUsage(used);
+  const cpuTime = async () => process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000;
+  const open = async () => (await import(adapter)).load({ ...config, files });
+  const result = await measure(open, config, cpuTime);
   send({
     ...result,
     idle,
-    cpu: (user + system) / 1000 / (performance.now() - start),
     rss: resident().peak - before,
     wasm: wasmBytes(),
   });

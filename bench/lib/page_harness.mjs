@@ -7,6 +7,7 @@ self.bench = async ({ adapter, urls, ...config }) => {
   const fetched = urls.map(async (u) => new Uint8Array(await (await fetch(u)).arrayBuffer()));
   const files = await Promise.all(fetched);
   fetched.length = 0;
-  const result = await measure(async () => (await import(adapter)).load({ ...config, files }), config);
+  const open = async () => (await import(adapter)).load({ ...config, files });
+  const result = await measure(open, config, self.cpuTime);
   return { ...result, wasm: wasmBytes(), isolated: crossOriginIsolated };
 };

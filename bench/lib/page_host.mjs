@@ -6,7 +6,7 @@ import { extname, join, resolve } from "node:path";
 import { launch } from "../../tests/browser/chromium.mjs";
 import { benchDir, peers } from "../peers/index.mjs";
 import { bundle } from "./bundle.mjs";
-import { idleShare, resident } from "./machine.mjs";
+import { cpuTime, idleShare, resident } from "./machine.mjs";
 
 const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 const html =
@@ -37,9 +37,11 @@ export async function pageHost({ isolated, timeout, wrap, names }) {
         page.on("crash", () => reject(new Error("the page crashed")));
         timer = setTimeout(() => reject(new Error(`nothing after ${timeout} s`)), timeout * 1000);
       });
+      let pid;
+      await page.exposeFunction("cpuTime", () => cpuTime(pid));
       await page.goto(base);
       await page.waitForFunction("self.bench");
-      const pid = await renderer(browser);
+      pid = await renderer(browser);
       const idle = await idleShare(200, pid);
       const before = resident(pid).now;
       const { assets } = peers[peer];

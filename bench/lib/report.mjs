@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { benchDir, peers, version } from "../peers/index.mjs";
-import { cpu, quiet } from "./machine.mjs";
+import { cpu } from "./machine.mjs";
 import { svg } from "./plot.mjs";
 import { charts, markdown, views } from "./views.mjs";
 
@@ -40,7 +40,7 @@ export function text(run, rows) {
   lines.push(views[run.view].legend);
   if (run.busy)
     lines.push(
-      `\\* busy machine: less than ${quiet * 100} % idle before, or the processor was lost while measuring.`,
+      "\\* disturbed: another process took the processor while it was timed, or (more threads) the machine was not idle before.",
     );
   return `## ${run.title}\n\n\`${run.command}\`\n\n${lines.join("\n")}\n\n${markdown(rows, run.view)}\n`;
 }
