@@ -45,13 +45,14 @@ const hosts = [];
 for (const h of list(o.hosts, table.hosts))
   hosts.push(h === "node" ? node : await pageHost({ ...common, isolated: h === "isolated" }));
 
-const peak = await node.child("peak.mjs", {});
+const flags = (o.flags ?? table.flags).map((f) => (f === "none" ? [] : f.split(" ")));
+const peak = await node.child("peak.mjs", {}, hosts.includes(node) ? flags.at(-1) : []);
 const cells = await collect({
   hosts,
   names,
   threads: list(o.threads)?.map(Number) ?? table.threads,
   models: list(o.models, table.models),
-  flags: (o.flags ?? table.flags).map((f) => (f === "none" ? [] : f.split(" "))),
+  flags,
   rounds,
   patience: rounds && Number(o.patience),
   seconds,

@@ -9,7 +9,7 @@ import { charts, markdown, views } from "./views.mjs";
 
 const git = (...args) => execFileSync("git", args, { cwd: benchDir, encoding: "utf8" }).trim();
 
-/** @param {{ name, title, view, rounds, seconds, peak: { gflops, fused } }} about */
+/** @param {{ name, title, view, rounds, seconds, peak: object }} about */
 export function describeRun(about, rows) {
   const used = [...new Set(rows.map((r) => r.peer))].filter((p) => !peers[p].float);
   return {
@@ -27,10 +27,10 @@ export function describeRun(about, rows) {
 const quoted = (argument) => (/[^\w.,:/=@-]/.test(argument) ? `"${argument}"` : argument);
 
 export function text(run, rows) {
-  const { gflops, fused } = run.peak;
+  const { narrow, wide, fused } = run.peak;
   const versions = Object.entries(run.versions).map(([p, v]) => `${peers[p].title} ${v}`);
   const lines = [
-    `${run.cpu}; 128-bit ${fused ? "fused multiply-add" : "multiply + add"} peak, measured: ${gflops.toFixed(1)} GFLOPS.`,
+    `${run.cpu}; measured ${fused ? "fused multiply-add" : "multiply + add"} peak of a core: ${narrow.toFixed(1)} GFLOPS with 128-bit vectors${wide ? `, ${wide.toFixed(1)} with 256-bit` : ""}.`,
     `${versions.join(", ")}. ${run.date} UTC, commit ${run.commit}.`,
   ];
   if (run.rounds)
