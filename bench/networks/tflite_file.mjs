@@ -46,7 +46,7 @@ const optionFields = {
 /** Enumerations by the words the networks use. */
 const words = { same: 0, valid: 1, relu: 1, relu6: 3 };
 
-/** A table whose fields are added by `fill(add)`; add.offset, add.int8, add.int32, add.float32. */
+/** A table of `count` fields; `fill` adds those that are there, all they point at being written already. */
 function table(b, count, fill) {
   b.startObject(count);
   fill();
@@ -110,14 +110,14 @@ function tensor(b, { name, shape, type, quantised }, buffer) {
 function operator(b, { op, inputs, outputs, values }, code) {
   const [from, to] = [ints(b, inputs), ints(b, outputs)];
   const { options: number } = operators[op];
-  const table_ = number ? options(b, op, values) : 0;
+  const chosen = number ? options(b, op, values) : 0;
   return table(b, 5, () => {
     b.addFieldInt32(0, code, 0);
     b.addFieldOffset(1, from, 0);
     b.addFieldOffset(2, to, 0);
     if (!number) return;
     b.addFieldInt8(3, number, 0);
-    b.addFieldOffset(4, table_, 0);
+    b.addFieldOffset(4, chosen, 0);
   });
 }
 
