@@ -1,5 +1,5 @@
 // GB/s (bytes read and written once) and µs of generated loop nests on one thread. Build first
-// (npm run build), then:  node bench/nest.mjs [name…] [--ms 150] [--fma]
+// (npm run build), then:  node bench/nest.mjs [name…] [--ms 150] [--fma] [--wide]
 import { parseArgs } from "node:util";
 import * as e from "../packages/minnow/dist/compiler/expr.js";
 import { along, at, fromTable } from "../packages/minnow/dist/compiler/nest.js";
@@ -11,7 +11,11 @@ import { planNest } from "../packages/minnow/dist/targets/wasm/nest.js";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { ms: { type: "string", default: "150" }, fma: { type: "boolean", default: false } },
+  options: {
+    ms: { type: "string", default: "150" },
+    fma: { type: "boolean", default: false },
+    wide: { type: "boolean", default: false },
+  },
 });
 
 const tensor = (dtype, shape) => {
@@ -321,7 +325,7 @@ console.log(`node ${process.version}${flags.fma ? " fma" : ""}`);
 for (const [name, make] of Object.entries(cases)) {
   if (positionals.length > 0 && !positionals.some((p) => name.includes(p))) continue;
   const [nest, values] = make();
-  const planned = planNest(stepOf(nest, values), { ...baseline, fma: flags.fma });
+  const planned = planNest(stepOf(nest, values), { ...baseline, fma: flags.fma, wide: flags.wide });
   const running = start(planned, values);
   const until = performance.now() + Number(flags.ms);
   let best = Infinity;

@@ -127,12 +127,12 @@ export function storeVectors(
   fits = false,
 ): void {
   if (t === "float32" || t === "int32") {
-    values.forEach((v, i) =>
-      f
-        .get(address)
-        .get(v)
-        .vstore(offset + 16 * i),
-    );
+    // High half of a pair first: V8 then joins the two into one 256-bit store.
+    for (let v = 0; v < values.length; v += 2)
+      for (const x of v + 1 < values.length ? [v + 1, v] : [v])
+        f.get(address)
+          .get(values[x] as Local)
+          .vstore(offset + 16 * x);
     return;
   }
   if (t === "int64" || t === "int4" || t === "string") throw new TypeError(`no vector stores of ${t}`);

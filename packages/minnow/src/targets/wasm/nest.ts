@@ -114,6 +114,7 @@ class Planner {
     const structure: Structure = {
       mode: how.mode,
       fma: engine.fma && how.mode === "vector",
+      ...(engine.wide && how.mode === "vector" && { wide: true }),
       unroll: this.#unroll(),
       outer: this.outer.map((l) => this.#word(this.#extents[l] as number)),
       lane: { extent: this.#word(laneExtent), reduce: how.laneReduce },

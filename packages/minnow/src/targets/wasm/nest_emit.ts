@@ -216,8 +216,10 @@ class NestEmitter extends NestAccess {
       this.#finish(vectors, 0, accs);
       return;
     }
-    if (vectors < 2 || this.grouped) this.#finish(vectors, 0, []);
-    else for (let u = 0; u < vectors; u++) this.#finish(1, u, []);
+    if (vectors < 2 || this.grouped) return this.#finish(vectors, 0, []);
+    // Pairs are loaded and stored together where V8 makes one operation of two.
+    const size = this.s.wide ? 2 : 1;
+    for (let u = 0; u < vectors; u += size) this.#finish(size, u, []);
   }
 
   /** result(acc, operands) → memory. */

@@ -60,6 +60,8 @@ export interface Clip {
 export interface Structure {
   readonly mode: "vector" | "scalar";
   readonly fma: boolean;
+  /** V8 joins pairs of vectors. */
+  readonly wide?: boolean;
   /** Vectors per pass. */
   readonly unroll: number;
   /** Extents, outermost first. */

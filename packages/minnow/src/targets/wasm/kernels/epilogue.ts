@@ -383,14 +383,7 @@ export class EpilogueCode {
   storeAt(acc: readonly Local[], channels: number, address: Local, offset: number): void {
     const { f, e } = this;
     const whole = acc.slice(0, Math.floor(channels / 4));
-    if (e.outBytes === 4)
-      // High half of a pair first: V8 then joins the two into one 256-bit store.
-      for (let v = 0; v < whole.length; v += 2)
-        for (const x of v + 1 < whole.length ? [v + 1, v] : [v])
-          f.get(address)
-            .get(whole[x] as Local)
-            .vstore(offset + 16 * x);
-    else storeVectors(f, e.outType, address, whole, offset, e.outType !== "float16");
+    storeVectors(f, e.outType, address, whole, offset, e.outType !== "float16");
     const rest = acc[whole.length];
     if (rest === undefined) return;
     if (e.outBytes === 1) return this.#storeBytes(rest, channels % 4, address, offset + 4 * whole.length);
