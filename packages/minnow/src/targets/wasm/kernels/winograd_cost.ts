@@ -76,15 +76,20 @@ export function chooseCut(
   engine: Engine,
   always: boolean,
 ): Cut | null {
-  let best: Cut | null = null;
-  let least = always ? Number.POSITIVE_INFINITY : directTime(kernel, size, engine);
+  // Where sizes are free one judgement serves all: another form would be more code, the weights once more,
+  // and other bits.
+  const judged = size.dynamic ? { ...size, images: 1, oh: usual, ow: usual } : size;
+  let best: Form | null = null;
+  let least = always ? Number.POSITIVE_INFINITY : directTime(kernel, judged, engine);
   for (const form of forms) {
-    const cut = cutOf(form, size, engine);
-    const time = cut ? timeOf(cut, size, engine) : Number.POSITIVE_INFINITY;
-    if (time < least) [best, least] = [cut, time];
+    const cut = cutOf(form, judged, engine);
+    const time = cut ? timeOf(cut, judged, engine) : Number.POSITIVE_INFINITY;
+    if (time < least) [best, least] = [form, time];
   }
-  return best;
+  return best && cutOf(best, size, engine);
 }
+
+const usual = 32;
 
 /** GFLOPS of the matrix product: 43–48, 38–40 where product and sum are two instructions; wide twice that. */
 const rate = (engine: Engine): number => (engine.fma ? 46 : 38) * (engine.wide ? 2 : 1);
