@@ -143,6 +143,8 @@ function shareInPlace(
   roots: ReadonlyMap<number, Buffer>,
 ): Map<number, Buffer> {
   const owner = new Map(roots);
+  const owned = new Map<Buffer, number[]>();
+  for (const [root, b] of roots) owned.set(b, [root]);
   kernels.forEach((k, step) => {
     const nest = k.nest;
     if (!nest || !inPlaceKernels.has(k.name)) return;
@@ -162,7 +164,9 @@ function shareInPlace(
         continue;
       if (!walkedAlike(o, nest, s, out, lowered) || readTwice(nest, o, storage, s.root)) continue;
       from.last = outBuffer.last;
-      for (const [root, b] of owner) if (b === outBuffer) owner.set(root, from);
+      const moved = owned.get(outBuffer) as number[];
+      for (const root of moved) owner.set(root, from);
+      owned.get(from)?.push(...moved);
       note(lowered.fusions, "in place");
       return;
     }

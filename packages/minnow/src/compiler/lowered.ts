@@ -42,7 +42,10 @@ export interface Lowered {
 /** Values that a kernel reads, each once. */
 export function readsOf(k: LoweredKernel): number[] {
   if (k.alias) return [k.alias.from];
-  return [...new Set(k.nest ? k.nest.operands.map((o) => o.value) : (k.reads ?? []))];
+  const reads: number[] = [];
+  for (const o of k.nest?.operands ?? []) if (!reads.includes(o.value)) reads.push(o.value);
+  for (const v of k.nest ? [] : (k.reads ?? [])) if (!reads.includes(v)) reads.push(v);
+  return reads;
 }
 
 export function writesOf(k: LoweredKernel): readonly number[] {

@@ -43,12 +43,14 @@ export class FunctionBuilder {
   }
 
   op(...names: Op[]): this {
-    for (const name of names) {
-      const code = opcodes[name];
-      if (code < 0x100) this.code.byte(code);
-      else this.code.byte(code >> 16).u32(code & 0xffff);
-    }
+    for (let i = 0; i < names.length; i++) this.#code(names[i] as Op);
     return this;
+  }
+
+  #code(name: Op): void {
+    const code = opcodes[name];
+    if (code < 0x100) this.code.byte(code);
+    else this.code.byte(code >> 16).u32(code & 0xffff);
   }
 
   get(l: Local): this {
@@ -94,7 +96,7 @@ export class FunctionBuilder {
 
   /** A load or store; the address (and value) are on the stack. Alignment is a hint: 1 byte. */
   mem(name: Op, offset = 0): this {
-    this.op(name);
+    this.#code(name);
     this.code.byte(0).u32(offset);
     return this;
   }

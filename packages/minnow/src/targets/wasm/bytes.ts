@@ -27,7 +27,7 @@ class Sink implements ByteSink {
     this.#data = grown;
   }
   byte(b: number): this {
-    this.#room(1);
+    if (this.length === this.#data.length) this.#room(1);
     this.#data[this.length++] = b;
     return this;
   }

@@ -2,7 +2,7 @@
 // of the epilogue are one number, one per channel, or a full tensor. Kernels decide by strides alone,
 // so that views into a concat or a split need no copy.
 import { operandsOf } from "../../../compiler/expr.js";
-import type { LoopNest } from "../../../compiler/nest.js";
+import type { Access, LoopNest } from "../../../compiler/nest.js";
 import type { Program, Step, View } from "../../../compiler/program.js";
 import { type DType, elementBytes, halfArrayToFloat, type TypedArray } from "../../../graph/dtype.js";
 
@@ -20,11 +20,23 @@ export interface Walk {
   readonly guarded: boolean;
 }
 
+const walks = new WeakMap<Access, { readonly view: View; readonly walk: Walk | null }>();
+
 /** @returns null where an index is driven by a table */
 export function walkOf(step: Step, nest: LoopNest, operand: number | "out"): Walk | null {
   const access = operand === "out" ? nest.out : nest.operands[operand];
   const view = access && step.values[access.value];
   if (!access || !view) return null;
+  // Several kernels are asked about a step, and each asks again.
+  let known = walks.get(access);
+  if (known?.view !== view) {
+    known = { view, walk: walkOver(nest, access, view) };
+    walks.set(access, known);
+  }
+  return known.walk;
+}
+
+function walkOver(nest: LoopNest, access: Access, view: View): Walk | null {
   const strides = new Array<number>(nest.loops.length + nest.reduce.length).fill(0);
   let offset = 0;
   let guarded = false;
