@@ -22,10 +22,11 @@ export const tileCandidates: readonly Tile[] = [
 export const plainTile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
 
 /**
- * How much faster the 16-wide tile must be, on x86, to be believed: with 128-bit vectors it takes 2.6 times as
- * long as the others, which spill nothing; with 256-bit ones 0.85 (they are joined too, but wait for their sums).
+ * The 16-wide tile's time, times this, must be less than the best other's, on x86, for pairs of vectors to be
+ * one: with 128-bit vectors it spills and takes 2.4 to 2.6 times as long; with 256-bit ones 0.85, to 1.1 when
+ * the machine is busy (the others are joined too, but wait for their sums).
  */
-export const wideGain = 1.02;
+export const wideGain = 0.65;
 
 /** dot_i16x8: 4×8 and 5×8 are level, 6×8 spills; with 256-bit vectors 4×16. */
 export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 4, nr: 16 } : { mr: 4, nr: 8 });
