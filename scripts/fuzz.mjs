@@ -1,6 +1,7 @@
 // Fuzzes every reader:  node scripts/fuzz.mjs [--mutants 200000] [--reader tflite,onnx,minnow] [--seed 0] [--jobs 2]
 // Batches run in child processes, so that a hang or a crash is seen and memory is measured a batch.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import os from "node:os";
 
 const args = process.argv.slice(2);
@@ -12,19 +13,33 @@ const jobs = Number(option("--jobs", os.cpus().length));
 const size = Math.min(2000, mutants);
 const memoryLimit = 512; // MB above the idle process
 
-/** Runs one batch; a child silent for 20 s has hung. */
+/** Processor seconds of a process, where /proc tells them: a starved child has not hung, a busy one has. */
+function processorTime(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
+  }
+}
+
+const silence = { processor: 20, wall: 300 }; // seconds
+
+/** Runs one batch; a child that is silent for 20 s of work (or 5 minutes) has hung. */
 export function batch(reader, first, count) {
   return new Promise((done) => {
     const child = spawn(process.execPath, ["tests/fuzz/batch.mjs", reader, String(first), String(count)], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     let [out, err, last] = ["", "", first];
-    let timer;
-    const alive = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => child.kill("SIGKILL"), 20000);
-    };
+    let heard;
+    const alive = () => (heard = { wall: performance.now(), processor: processorTime(child.pid) });
     alive();
+    const timer = setInterval(() => {
+      const worked = processorTime(child.pid) - heard.processor;
+      if (worked > silence.processor || performance.now() - heard.wall > 1000 * silence.wall)
+        child.kill("SIGKILL");
+    }, 2000);
     child.on("message", (m) => {
       last = m.seed;
       alive();
@@ -32,7 +47,7 @@ export function batch(reader, first, count) {
     child.stdout.on("data", (d) => (out += d));
     child.stderr.on("data", (d) => (err += d));
     child.on("close", (code, signal) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       try {
         done(JSON.parse(out));
       } catch {
