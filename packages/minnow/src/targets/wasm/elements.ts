@@ -150,19 +150,25 @@ export function storeVectors(
     const [a, b, c, d] = values.slice(i, i + 4) as [Local, Local, Local, Local];
     f.get(address);
     value(a);
+    if (bytes === 1 && left >= 4) {
+      // Neighbours as the halves of what V8 pairs into 256 bits, put in order at the end.
+      value(c);
+      f.op(narrow16);
+      value(b);
+      value(d);
+      f.op(narrow16, narrow8);
+      const v = f.local("v128");
+      f.tee(v).get(v).shuffle([0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15]).vstore(at);
+      f.free("v128", v);
+      i += 4;
+      continue;
+    }
     value(left > 1 ? b : a);
     f.op(narrow16);
     if (bytes === 2) {
       if (left > 1) f.vstore(at);
       else f.memLane("v128.store64_lane", 0, at);
       i += Math.min(left, 2);
-      continue;
-    }
-    if (left >= 4) {
-      value(c);
-      value(d);
-      f.op(narrow16, narrow8).vstore(at);
-      i += 4;
       continue;
     }
     const packed = f.local("v128");

@@ -20,7 +20,7 @@ import { type Matrix, pairBytes, packPairs } from "./pack.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
 import { packQuads, type QuadMatrix, quadPanelBytes, repeatedQuads } from "./quads.js";
 import { fillByte } from "./rows.js";
-import { mostRepeated, quadUnroll, unrollOf, wholeQuads } from "./tiles.js";
+import { mostRepeated, quadTile, quadUnroll, unrollOf, wholeQuads } from "./tiles.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };
 export const denseInt8: TunedKernel = { kernels: ["dense", "matmul"], plan: planDense };
@@ -152,7 +152,7 @@ function planQuads(
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
-  const tile: Tile = p.channels <= 8 ? { mr: engine.i8.mr, nr: 8 } : engine.i8;
+  const tile = quadTile(engine.i8, p.channels);
   const quads = Math.ceil(p.k / 4);
   const d =
     quads <= wholeQuads
