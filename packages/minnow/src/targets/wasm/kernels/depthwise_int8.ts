@@ -103,17 +103,11 @@ class Int8Taps {
     const { f, a, b } = this;
     first();
     f.get(this.#zero).op("i16x8.sub").set(a);
-    if (!second) {
-      f.get(a)
-        .op("i32x4.extend_low_i16x8_s")
-        .set(this.#lo)
-        .get(a)
-        .op("i32x4.extend_high_i16x8_s")
-        .set(this.#hi);
-      return;
-    }
-    second();
-    f.get(this.#zero).op("i16x8.sub").set(b);
+    if (second) {
+      second();
+      f.get(this.#zero).op("i16x8.sub");
+    } else f.i32x4(0);
+    f.set(b);
     f.get(a).get(b).shuffle(low).set(this.#lo).get(a).get(b).shuffle(high).set(this.#hi);
   }
 

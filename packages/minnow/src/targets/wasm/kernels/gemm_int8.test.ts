@@ -27,6 +27,9 @@ const cases: Record<string, QuantOptions> = {
   },
   "3x3 from a concat": { h: 5, w: 6, c: 5, o: 7, kernel: [3, 3], pads: [1, 1, 1, 1], xPitch: 9 },
   "3x3 dilated": { h: 9, w: 9, c: 20, o: 8, kernel: [3, 3], dilation: [2, 3], pads: [2, 3, 2, 3] },
+  "one row": { h: 1, w: 1, c: 40, o: 37, perChannel: true },
+  "two rows, trained": { h: 2, w: 1, c: 50, o: 37, perChannel: true, weights: "trained" },
+  "1x1, deep": { h: 2, w: 3, c: 131, o: 20, perChannel: true },
   "1x1, trained": { h: 5, w: 7, c: 48, o: 24, weights: "trained", perChannel: true },
   "1x1, trained, uint8": { h: 4, w: 5, c: 61, o: 13, weights: "trained", dtype: "uint8", zx: 255, zw: 128 },
   "1x1, trained, uint8, weights of 9 bits": {
@@ -110,7 +113,13 @@ describe("int8 convolution is exact against the loop nest", () => {
       for (const mr of [4, 5])
         for (const nr of [8, 16] as const)
           for (const dot of dots) {
-            const engine: Engine = { ...baseline, i8: { mr, nr }, dot, wide: nr === 16 };
+            const engine: Engine = {
+              ...baseline,
+              fma: dot === "relaxed",
+              i8: { mr, nr },
+              dot,
+              wide: nr === 16,
+            };
             const label = convInt8.plan(c.step, engine, c)?.label ?? "";
             assert.match(label, dot === "relaxed" && o.weights === "trained" ? /^[su]8_/ : /^i16_|^[su]8_/);
             const got = actual(c, convInt8, engine);

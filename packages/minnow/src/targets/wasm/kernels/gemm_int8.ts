@@ -6,28 +6,38 @@
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
 import type { FunctionBuilder, ModuleBuilder } from "../assembler.js";
-import type { Engine, Tile } from "../engine.js";
-import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
+import type { Engine } from "../engine.js";
+import { isReleased } from "../../../graph/released.js";
+import type { ArgWord, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
 import type { Layout } from "./arguments.js";
 import { convGeometry, convRows } from "./conv.js";
 import { constantProduct } from "./dense.js";
 import { filled } from "./depthwise_plan.js";
 import { type Epilogue, epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
-import { depthKey, depthOf, emitGemm, gemmLayout, type GemmPlan, scratchOf, windowArgs } from "./gemm.js";
+import {
+  type Depth,
+  depthKey,
+  depthOf,
+  emitGemm,
+  gemmLayout,
+  type GemmPlan,
+  scratchOf,
+  windowArgs,
+} from "./gemm.js";
 import type { TileSpec } from "./gemm_tile.js";
-import { type Buffers, roundUp } from "./operands.js";
+import { roundUp } from "./operands.js";
 import { type Matrix, pairBytes, packPairs } from "./pack.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
-import { packQuads, type QuadMatrix, quadPanelBytes, repeatedQuads } from "./quads.js";
+import { packQuads, type QuadMatrix, quadPanelBytes, quadsKey, quadsPay } from "./quads.js";
 import { fillByte } from "./rows.js";
-import { mostRepeated, quadTile, quadUnroll, unrollOf, wholeQuads } from "./tiles.js";
+import { integerTile, wholeSteps } from "./tiles.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };
 export const denseInt8: TunedKernel = { kernels: ["dense", "matmul"], plan: planDense };
 
 type Rows = Omit<GemmPlan, "epilogue" | "outValue" | "weights">;
 
-function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
+function planConv(step: Step, engine: Engine, program: Planning): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
   if (!g || !nest) return null;
@@ -37,10 +47,10 @@ function planConv(step: Step, engine: Engine, program: Buffers): PlannedKernel |
   const weights = weightMatrix(program, g.w, rows.channels, rows.taps * rows.k);
   const epilogue = epilogueOf(step, nest, program, { channelLoop: 3, hoist: true });
   if (!product || !weights || !epilogue) return null;
-  return planInteger(nest, engine, rows, product, weights, epilogue, g.x.dtype === "int8");
+  return planInteger(nest, engine, program, rows, product, weights, epilogue, g.x.dtype === "int8");
 }
 
-function planDense(step: Step, engine: Engine, program: Buffers): PlannedKernel | null {
+function planDense(step: Step, engine: Engine, program: Planning): PlannedKernel | null {
   const nest = step.nest;
   if (!nest || nest.loops.some((n) => n === 0)) return null;
   const p = constantProduct(step, nest, program);
@@ -61,26 +71,32 @@ function planDense(step: Step, engine: Engine, program: Buffers): PlannedKernel 
     k: p.weights.k,
     rowInput: p.weights.k,
   };
-  return planInteger(nest, engine, rows, product, p.weights, epilogue, p.x.dtype === "int8");
+  return planInteger(nest, engine, program, rows, product, p.weights, epilogue, p.x.dtype === "int8");
 }
 
 function planInteger(
   nest: LoopNest,
   engine: Engine,
-  p: Rows,
+  program: Planning,
+  { dynamic = !!program.dynamic, ...p }: Rows,
   product: IntegerProduct,
   weights: Matrix,
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
   if (engine.dot === "relaxed" && p.groups === 1) {
-    const m = { ...weights, taps: p.taps, zero: product.zw };
-    const repeated = repeatedQuads(m, mostRepeated);
-    if (repeated <= (mostRepeated * weights.n * weights.k) / 32)
-      return planQuads(nest, engine, p, product, m, repeated, epilogue, signed);
+    const quads: QuadMatrix = {
+      ...weights,
+      taps: p.taps,
+      zero: product.zw,
+      above: product.zx + (signed ? 128 : 0),
+    };
+    // Weights given back are used as they were packed.
+    const there = isReleased(weights.data) ? program.has?.(quadsKey(quads)) : quadsPay(quads);
+    if (there) return planQuads(nest, engine, { ...p, dynamic }, product.zx, quads, epilogue, signed);
   }
   const each = p.channels / p.groups;
-  const tile: Tile = each <= 8 ? { mr: engine.i8.mr, nr: 8 } : engine.i8;
+  const tile = integerTile(engine.i8, dynamic ? 3 : p.rows, each);
   const depth = p.taps * p.k;
   const pairs = Math.ceil(depth / 2);
   const layout = gemmLayout(epilogue);
@@ -90,7 +106,7 @@ function planInteger(
   const wide = roundUp(bytes, 64);
   const tileTable = wide + roundUp(rowWide * (chunk + tile.mr) + 64, 64);
   const name = `i16_${p.name}_${tile.mr}x${tile.nr}`;
-  const d = depthOf(pairs, 1, unrollOf("i16", engine.fma));
+  const d = integerDepth(pairs, 1, engine.fma ? 2 : 1);
   const spec = (channels: number): TileSpec => ({
     kind: "i16",
     fma: engine.fma,
@@ -141,23 +157,23 @@ function planInteger(
   };
 }
 
+/** Short loops are unrolled whole: what ends them costs as much as some steps. */
+const integerDepth = (steps: number, taps: number, unroll: number): Depth =>
+  unroll > 1 && steps <= wholeSteps ? { unroll, blocks: false, rest: steps } : depthOf(steps, taps, unroll);
+
 /** Bytes straight from the image (quad_code.ts). */
 function planQuads(
   nest: LoopNest,
   engine: Engine,
   p: Rows,
-  product: IntegerProduct,
+  zx: number,
   weights: QuadMatrix,
-  repeated: number,
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
-  const tile = quadTile(engine.i8, p.channels);
+  const tile = integerTile(engine.i8, p.dynamic ? 3 : p.rows, p.channels, true);
   const quads = Math.ceil(p.k / 4);
-  const d =
-    quads <= wholeQuads
-      ? { unroll: quadUnroll, blocks: false, rest: quads }
-      : depthOf(quads, p.taps, quadUnroll);
+  const d = integerDepth(quads, p.taps, engine.fma ? 2 : 1);
   const layout = gemmLayout(epilogue);
   const { words, packed } = epilogueWords(epilogue, 1, p.channels);
   const written = epilogue.outBytes * p.channels;
@@ -173,6 +189,7 @@ function planQuads(
     emit: (m) => emitGemm(m, { layout, rowKind, tile, each, groups: false, spec, fill: fillByte }),
     extent: p.rows,
     grain: chunk,
+    unit: tile.mr,
     args: layout.words({
       x: p.x,
       weights: { kind: "packed", index: 0 },
@@ -181,7 +198,7 @@ function planQuads(
       scratch: { kind: "scratch" },
       // Outside the image lie zero points.
       zero: { kind: "packed", index: 1 + packed.length },
-      fill: product.zx & 255,
+      fill: zx & 255,
       steps: Math.floor(quads / d.unroll),
       taps: p.taps,
       panelBytes: quadPanelBytes(weights),
@@ -190,11 +207,7 @@ function planQuads(
       ...windowArgs(p, patches),
       ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, words[i] as ArgWord])),
     }),
-    packed: [
-      packQuads(weights, product.zx + (signed ? 128 : 0), repeated),
-      ...packed,
-      filled(product.zx, p.k + 64, 1),
-    ],
+    packed: [packQuads(weights), ...packed, filled(zx, p.k + 64, 1)],
     scratchBytes: bytes,
   };
 }

@@ -4,19 +4,23 @@
 // beyond goes, quad by quad, to the list of the panel, as often as it takes (uint8 weights less their
 // zero point may need three entries).
 import type { TypedArray } from "../../../graph/dtype.js";
+import { isReleased } from "../../../graph/released.js";
 import type { Packed } from "../kernel.js";
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { quadEntry, quadHeader } from "./quad_code.js";
+import { mostRepeated } from "./tiles.js";
 
 /** A weight matrix of taps × k, and its zero points: one, or one a channel. */
 export interface QuadMatrix extends Matrix {
   readonly taps: number;
   readonly zero: readonly number[];
+  /** How much the unsigned bytes of x are greater than its numbers less their zero point. */
+  readonly above: number;
 }
 
-const key = (m: QuadMatrix): string =>
-  `${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}`;
+export const quadsKey = (m: QuadMatrix): string =>
+  `quads:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.above}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}`;
 
 /** Quads of one panel. */
 const quadsOf = (m: QuadMatrix): number => m.taps * Math.ceil(m.k / m.taps / 4);
@@ -50,13 +54,18 @@ function eachPair(
   }
 }
 
-const known = new WeakMap<TypedArray, Map<string, number>>();
+const counts = new WeakMap<TypedArray, Map<string, number>>();
 
-/** Entries of all lists; +∞ where the first panels already have more than `most` times their quads. */
-export function repeatedQuads(m: QuadMatrix, most: number): number {
-  const results = known.get(m.data) ?? new Map<string, number>();
-  known.set(m.data, results);
-  let total = results.get(key(m));
+/** Whether lists are short enough for 8-bit products to be the faster ones. */
+export const quadsPay = (m: QuadMatrix): boolean =>
+  repeatedQuads(m) <= mostRepeated * Math.ceil(m.n / 8) * quadsOf(m);
+
+/** Entries of all lists; +∞ where the first panels have far too many. */
+function repeatedQuads(m: QuadMatrix): number {
+  const known = counts.get(m.data) ?? new Map<string, number>();
+  counts.set(m.data, known);
+  const key = quadsKey(m);
+  let total = known.get(key);
   if (total !== undefined) return total;
   const quads = quadsOf(m);
   const times = new Uint8Array(quads);
@@ -74,24 +83,22 @@ export function repeatedQuads(m: QuadMatrix, most: number): number {
     if (n % 8 < 7 && n < m.n - 1) continue;
     total += times.reduce((a, b) => a + b, 0);
     times.fill(0);
-    if (n === 31 && total > 2 * most * quads * 4) total = Number.POSITIVE_INFINITY;
+    if (n === 31 && total > 2 * mostRepeated * quads * 4) total = Number.POSITIVE_INFINITY;
     if (total === Number.POSITIVE_INFINITY) break;
   }
-  results.set(key(m), total);
+  known.set(key, total);
   return total;
 }
 
-/**
- * @param above how much the unsigned bytes of x are greater than its numbers less their zero point
- * @param repeated entries of the lists
- */
-export function packQuads(m: QuadMatrix, above: number, repeated: number): Packed {
+export function packQuads(m: QuadMatrix): Packed {
   const panels = Math.ceil(m.n / 8);
   const panelBytes = quadPanelBytes(m);
+  const repeated = isReleased(m.data) ? 0 : repeatedQuads(m);
   const bytes = panels * (panelBytes + 16) + repeated * quadEntry;
   return {
-    key: `quads:${dataId(m.data)}:${key(m)}:${above}`,
+    key: quadsKey(m),
     bytes,
+    source: m.data,
     fill(memory, start) {
       const out = new Int8Array(memory as ArrayBuffer, start, bytes).fill(0);
       const words = new Int32Array(memory as ArrayBuffer, start, bytes / 4);
@@ -102,7 +109,7 @@ export function packQuads(m: QuadMatrix, above: number, repeated: number): Packe
         words[(panel + 32) / 4] = list - panel;
         const entries = new Map<number, Int8Array[]>();
         for (let c = 0; c < Math.min(8, m.n - n); c++)
-          words[panel / 4 + c] = -above * packChannel(m, n + c, out, panel + quadHeader, entries);
+          words[panel / 4 + c] = -m.above * packChannel(m, n + c, out, panel + quadHeader, entries);
         for (const [quad, rests] of entries)
           for (const rest of rests) {
             words[list / 4] = m.taps - Math.floor(quad / perTap);

@@ -31,9 +31,15 @@ export const wideGain = 0.65;
 /** dot_i16x8: 4×8 and 5×8 are level (33 GMAC/s on Zen 3), 6×8 spills; 256 bits 5×16 60, 4×16 48. */
 export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 5, nr: 16 } : { mr: 4, nr: 8 });
 
-/** 8-bit products: 4×8 42 GMAC/s; 256 bits 4×16 79, 5×16 74. */
-export const quadTile = ({ mr, nr }: Tile, channels: number): Tile =>
-  channels <= 8 || nr === 8 ? { mr, nr: 8 } : { mr: 4, nr };
+/**
+ * The tile of an integer product. Few rows: as high as they are, and wide; few channels: as wide as they are.
+ * @param quads 8-bit products: 4×8 42 GMAC/s; 256 bits 4×16 79, 5×16 74
+ */
+export function integerTile({ mr, nr }: Tile, rows: number, channels: number, quads = false): Tile {
+  if (rows < 3) return { mr: rows, nr: channels <= 8 ? 8 : 16 };
+  if (channels <= 8) return { mr, nr: 8 };
+  return { mr: quads && nr === 16 ? 4 : mr, nr };
+}
 
 /**
  * Quads that come again in lists (see quads.ts), per quad: beyond this share 8-bit products cost what 16-bit ones
@@ -111,9 +117,8 @@ export const depthwiseGrain = (macs: number): number => Math.max(1, Math.round(4
  */
 export const unrollOf = (kind: "f32" | "i16", fma: boolean): number => (kind === "f32" && fma ? 4 : 1);
 
-/** Quads of k in the inner loop; so many are unrolled whole: what ends short loops costs as much as some quads. */
-export const quadUnroll = 2;
-export const wholeQuads = 8;
+/** Integer kernels unroll so many steps of k whole. */
+export const wholeSteps = 12;
 
 /** Work, in µs, that a thread alone does sooner than two with a barrier: 0.2 µs of spinning, 5–20 of waking. */
 const leastWork = 15;
