@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { baseline } from "./engine.js";
 import { fusesMultiplyAdd, probeEngine } from "./probe.js";
 
 test("the probe finds an engine that this one can run", () => {
@@ -10,7 +11,6 @@ test("the probe finds an engine that this one can run", () => {
   assert.equal(probeEngine(), e, "found once per process");
 });
 
-test("deterministic: no fused multiply-add, whatever the engine has", () => {
-  const e = probeEngine({ deterministic: true });
-  assert.equal(e.fma, false);
+test("deterministic: the baseline, whatever the engine has and the clock says", () => {
+  assert.deepEqual(probeEngine({ deterministic: true }), baseline);
 });

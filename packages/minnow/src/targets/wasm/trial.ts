@@ -59,8 +59,8 @@ function time(run: Trial, budget: number): number[] | null {
   const start = performance.now();
   let tick = start;
   while (tick === start) tick = performance.now();
-  // Pages that are not isolated see 0.1 ms: a trial is to last ten of a fine clock's ticks, two of a coarse one's.
-  const turns = tick - start > 0.02 ? 300 : 30;
+  // Pages that are not isolated see 0.1 ms: a trial is to last ten of a fine clock's ticks, five of a coarse one's.
+  const turns = tick - start > 0.02 ? 600 : 30;
   const trial = (mode: number): number => {
     const t = tileCandidates[mode] as Tile;
     const before = performance.now();
