@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from "../graph/index.js";
 import { ModelError } from "../error.js";
-import { inferGraph } from "../ops/infer.js";
+import { inferGraph, type Known } from "../ops/infer.js";
 import { constantTensor, evaluateNode, toArray, type RefTensor } from "../targets/reference/index.js";
 import { constantOf } from "./constants.js";
 import { Editor, type Pass } from "./pass.js";
@@ -28,18 +28,17 @@ const maxElements = 1 << 22;
 
 export const foldConstants: Pass = {
   name: "constants",
-  run(graph) {
+  run(graph, known = inferGraph(graph)) {
     const e = new Editor(graph);
-    let rewrites = foldKnown(e);
+    let rewrites = foldKnown(e, known);
     for (const n of [...graph.nodes]) if (foldNode(e, n)) rewrites++;
     return rewrites;
   },
 };
 
 /** Integer tensors that shape inference knows element by element. */
-function foldKnown(e: Editor): number {
+function foldKnown(e: Editor, known: Known): number {
   let rewrites = 0;
-  const known = inferGraph(e.graph);
   for (const n of [...e.graph.nodes]) {
     const y = n.outputs[0];
     if (!y || n.outputs.length !== 1 || n.graphs?.length || y.quant || e.isOutput(y)) continue;

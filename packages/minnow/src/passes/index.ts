@@ -1,7 +1,7 @@
 // The optimiser: every rewrite in an order in which each prepares the next, round after round until
 // nothing changes. Fusion is not here: the compiler does it for each target.
 import type { Graph } from "../graph/index.js";
-import { annotate } from "../ops/infer.js";
+import { annotate, type Known } from "../ops/infer.js";
 import { affine, biases } from "./affine.js";
 import { batchNorm } from "./batch_norm.js";
 import { commonSubexpressions } from "./common_subexpressions.js";
@@ -56,23 +56,25 @@ const maxRounds = 12;
  */
 export function optimize(graph: Graph, options: OptimizeOptions = {}): Record<string, number> {
   const counts: Record<string, number> = {};
-  annotate(graph);
+  let known: Known | undefined = annotate(graph);
   let version = 0;
   const seen = new Map<Pass, number>(); // the version that each pass left
   for (let round = 0; round < maxRounds; round++) {
     const before = version;
     for (const pass of passes) {
       if (seen.get(pass) === version || (pass.inferenceOnly && options.training)) continue;
-      const n = applies(pass, graph) ? pass.run(graph) : 0;
+      const n = applies(pass, graph) ? pass.run(graph, known) : 0;
       if (n > 0) {
         version++;
+        if (pass !== deadNodes) known = undefined; // what is left is known as before
+
         counts[pass.name] = (counts[pass.name] ?? 0) + n;
         options.onPass?.(pass.name, n);
       }
       seen.set(pass, n > 0 ? -1 : version); // what it did may give it more to do
     }
     if (version === before) break;
-    annotate(graph); // passes give new tensors their shapes; this finds what became known
+    known = annotate(graph); // passes give new tensors their shapes; this finds what became known
   }
   deadNodes.run(graph);
   return counts;

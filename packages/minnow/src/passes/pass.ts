@@ -11,6 +11,7 @@ import {
   type Shape,
   type Tensor,
 } from "../graph/index.js";
+import type { Known } from "../ops/infer.js";
 import { type Attrs, constant, type Quantization, value } from "../graph/graph.js";
 
 export interface Pass {
@@ -22,9 +23,10 @@ export interface Pass {
   readonly ops?: readonly string[];
   /**
    * Rewrites the graph in place. Tensors have their shapes and types before, and must have them after.
+   * @param known what inference says of the graph as it is, where that is at hand
    * @returns number of rewrites; 0 = the graph is as it was
    */
-  run(graph: Graph): number;
+  run(graph: Graph, known?: Known): number;
 }
 
 /** A node to be made: its output's name comes from `like` where given. */
