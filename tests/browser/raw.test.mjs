@@ -123,8 +123,35 @@ test("without isolation, in a worker, converted first: the same answers", { skip
         `${g.name} with ${JSON.stringify(options)}`,
       );
     }
-    if (small) assert.match((await run(page, g, { threads: 2 })).report, /thread/i);
+    if (small)
+      assert.match((await run(page, g, { threads: 2 })).report, /threads +1 \(no shared memory here/);
   }
+  await page.close();
+});
+
+test("threads in an isolated page: the bits of one, under a strict policy", {
+  skip,
+}, async () => {
+  const page = await open(isolation);
+  let shared = 0;
+  for (const g of all.filter((x) =>
+    /yunet|squeezenet_v1.1|v1_0.25_224_quant|vww_96_int8|ad01/.test(x.name),
+  )) {
+    const one = await run(page, g, {});
+    for (const threads of [2, 3]) {
+      const r = await run(page, g, { threads, runs: 3 });
+      assert.deepEqual(r.results, one.results, `${g.name} on ${threads} threads`);
+      if (new RegExp(`threads +${threads}`).test(r.report)) shared++;
+      else assert.match(r.report, /threads +1 \((its steps are too small|\d threads gain)/);
+    }
+  }
+  assert.ok(shared >= 4, `${shared} ran on threads`);
+  const r = await run(
+    page,
+    all.find((x) => /yunet/.test(x.name)),
+    { threads: 2, worker: false },
+  );
+  assert.match(r.report, /threads +1 \(a page's main thread must not wait/);
   await page.close();
 });
 

@@ -37,7 +37,7 @@ const bytes = async (url) => {
   return response.arrayBuffer();
 };
 
-/** Runs one golden: { url, folder, meta }. */
+/** Runs one golden, { url, folder, meta }, `options.runs` times. */
 export async function runGolden({ url, folder, meta }, options) {
   const read = async (t) => new arrays[t.dtype ?? t.dt](await bytes(`${folder}/${t.file}`));
   const source = options.converted ? await convert(new Uint8Array(await bytes(url))) : url;
@@ -48,6 +48,7 @@ export async function runGolden({ url, folder, meta }, options) {
       const name = model.inputs.some((x) => x.name === t.name) ? t.name : model.inputs[i].name;
       feed[name] = { data: await read(t), shape: t.shape };
     }
+    for (let i = 1; i < (options.runs ?? 1); i++) await model.run(feed);
     const out = await model.run(feed);
     const order = Object.values(out);
     const results = [];
