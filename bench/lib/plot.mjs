@@ -33,7 +33,7 @@ export function svg(title, charts) {
         color: colours[names.indexOf(s.name) % colours.length],
         xAxisIndex: i,
         yAxisIndex: i,
-        data: s.values.map((v) => (v === null ? "-" : Number(v.toPrecision(3)))),
+        data: s.values.map((v) => (typeof v !== "number" ? "-" : Number(v.toPrecision(3)))),
         label: { show: true, position: "top", fontSize: 9 },
       })),
     ),
