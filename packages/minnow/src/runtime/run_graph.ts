@@ -3,7 +3,8 @@ import { compile, type CompileOptions } from "../compiler/compile.js";
 import type { TypedArray } from "../graph/dtype.js";
 import type { DType } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
-import { WasmModel, type WasmOptions } from "../targets/wasm/instance.js";
+import type { WasmOptions } from "../targets/wasm/bound.js";
+import { WasmModel } from "../targets/wasm/instance.js";
 
 export interface RunValue {
   data: TypedArray;

@@ -3,12 +3,12 @@
 // tables; arena and scratch are as large as the largest program needs.
 import type { Program, Step, View } from "../../compiler/program.js";
 import { count } from "../../graph/dim.js";
-import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../graph/dtype.js";
+import { byteSize, bytesOf, type TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
-import { dataId, isReleased, released, shrink } from "../../graph/released.js";
+import { isReleased, released, shrink } from "../../graph/released.js";
 import type { HostKernel } from "../host/index.js";
 import { ModuleBuilder, moduleImports } from "./assembler.js";
-import type { Crew, Trial } from "./crew.js";
+import type { Crew } from "./crew.js";
 import { baseline, type Engine } from "./engine.js";
 import { Heap } from "./heap.js";
 import type { ArgWord, Pack, PlannedKernel } from "./kernel.js";
@@ -23,74 +23,16 @@ import {
   grainWord,
   stepBytes,
 } from "./driver.js";
+import { BoundProgram, type Call, type MemoryUse, type Shared, type WasmOptions } from "./bound.js";
+import { arrayOver, constantBuffers, costs, givenBack, indexError, rawKey } from "./views.js";
 import { kernelsFor } from "./kernels/index.js";
 import { planStep } from "./plan_step.js";
 
 type KernelFunction = (args: number, begin: number, end: number) => void;
 
-export interface WasmOptions {
-  /** What the engine can do; default: what every engine can. See probe.ts. */
-  engine?: Engine;
-  /** Bytes that the model's memory may take. */
-  maxMemory?: number;
-  /** More threads, and the memory shared with them. */
-  crew?: Crew | undefined;
-}
-
-export interface MemoryUse {
-  /** Size of the WebAssembly.Memory. */
-  total: number;
-  /** Weights as kernels want them, and constants as they are. */
-  weights: number;
-  /** Bytes by which weights are larger than the model stores them, by what was made of them. */
-  growth: Record<string, number>;
-  /** Planned activations of the largest bound program. */
-  arena: number;
-  scratch: number;
-  /** Argument blocks, zeros. */
-  other: number;
-}
-
 /** The error word lives at the start; address 0 is never handed out. */
 const reserved = 64;
 const minimumZeros = 4096;
-
-interface Shared {
-  at: number;
-  bytes: number;
-  /** Bytes of the constant as the model stores it. */
-  stored: number;
-  users: number;
-}
-
-/** A program ready to run. */
-export class BoundProgram {
-  /** @internal */ calls: Call[] = [];
-  /** @internal */ constants: string[] = [];
-  /** @internal The driver's steps, then their argument blocks. */ stepsAt = -1;
-  /** @internal */ written = -1;
-  /** @internal Whether threads pay; none where there are none. */ trial: Trial | undefined;
-  /** @internal */ ports: { version: number; inputs: TypedArray[]; outputs: TypedArray[] } | null = null;
-  constructor(
-    readonly program: Program,
-    /** Kernels as people read them, one a step. */
-    readonly labels: readonly string[],
-  ) {}
-}
-
-interface Call {
-  /** Number in the table. */
-  readonly kernel: number;
-  readonly host: HostKernel | null;
-  readonly step: number;
-  /** Offset of the argument block from stepsAt. */
-  readonly args: number;
-  readonly words: readonly ArgWord[];
-  readonly extent: number;
-  readonly grain: number;
-  readonly chunks: number;
-  readonly packed: readonly string[];
-}
 
 export class WasmModel {
   private readonly engine: Engine;
@@ -177,7 +119,7 @@ export class WasmModel {
     const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p.bytes]));
     let weights = 0;
     for (const [key, bytes] of packed) if (!this.#shared.has(key)) weights += bytes;
-    for (const b of this.#constantBuffers(program, planned)) {
+    for (const b of constantBuffers(program, planned)) {
       if (this.#shared.has(rawKey(b))) continue;
       if (isReleased(b)) throw givenBack(program, b);
       weights += b.byteLength;
@@ -192,22 +134,6 @@ export class WasmModel {
         `the model needs ${mb(total)}, maxMemory is ${mb(this.maxMemory)}: weights ${mb(weights)}, activations ${mb(program.arenaBytes)}`,
         { hint: "raise maxMemory, bind smaller dimensions, or quantise the model" },
       );
-  }
-
-  /** Constants that kernels read as the model stores them. */
-  #constantBuffers(program: Program, planned: readonly (PlannedKernel | null)[]): Set<TypedArray> {
-    const found = new Set<TypedArray>();
-    const add = (v: View | undefined): void => {
-      const data = v && program.buffers[v.buffer]?.data;
-      if (data) found.add(data);
-    };
-    planned.forEach((p, i) => {
-      const values = program.steps[i]?.values ?? [];
-      if (!p) values.forEach(add);
-      else for (const w of p.args) if (w.kind === "view") add(values[w.value]);
-    });
-    for (const port of [...program.inputs, ...program.outputs]) add(port.view);
-    return found;
   }
 
   async #compile(planned: readonly (PlannedKernel | null)[]): Promise<void> {
@@ -251,7 +177,7 @@ export class WasmModel {
       else this.#shared.set(key, { at: this.#heap.allocate(bytes), bytes, stored, users: last ? 2 : 1 });
       return known ? null : (this.#shared.get(key)?.at as number);
     };
-    for (const data of this.#constantBuffers(program, planned)) {
+    for (const data of constantBuffers(program, planned)) {
       const at = share(rawKey(data), data.byteLength);
       if (at === null) continue;
       fills.push(() => this.#u8().set(bytesOf(data), at));
@@ -501,7 +427,7 @@ export class WasmModel {
       while (i < to && !bound.calls[i]?.host) i++;
       const last = bound.stepsAt + i * stepBytes;
       const at = drive?.(bound.stepsAt + c.step * stepBytes, last);
-      if (at !== last) this.#indexError(bound, ((at as number) - bound.stepsAt) / stepBytes);
+      if (at !== last) indexError(bound.program.steps[((at as number) - bound.stepsAt) / stepBytes]);
     }
   }
 
@@ -512,18 +438,6 @@ export class WasmModel {
       (target as Int32Array).set(o as Int32Array);
       return target;
     });
-  }
-
-  #indexError(bound: BoundProgram, at: number): never {
-    const step = bound.program.steps[at];
-    throw new ModelError(
-      "index_out_of_range",
-      `${step?.op} ${step?.node}: an index lies outside its tensor`,
-      {
-        ...(step && { op: step.op }),
-        hint: "check the indices that the model is given or computes",
-      },
-    );
   }
 
   #runHost(bound: BoundProgram, c: Call): void {
@@ -572,30 +486,3 @@ export class WasmModel {
 }
 
 const sum = (a: readonly number[]): number => a.reduce((x, y) => x + y, 0);
-
-/** What tells how long a step takes. */
-export function costs(s: Step): { macs: number; bytes: number; reads: number[]; writes: number[] } {
-  const reads = s.nest ? s.nest.operands.map((o) => o.value) : [...(s.reads ?? [])];
-  const writes = s.nest ? [s.nest.out.value] : [...(s.writes ?? [])];
-  const size = (i: number): number =>
-    byteSize((s.values[i] as View).dtype, count((s.values[i] as View).shape));
-  const bytes = [...new Set([...reads, ...writes])].reduce((sum, i) => sum + size(i), 0);
-  return { macs: s.macs, bytes, reads, writes };
-}
-
-/** A typed array over linear memory; an empty one where there is nothing. */
-function arrayOver(buffer: ArrayBuffer, dtype: DType, at: number, n: number): TypedArray {
-  const proto = newArray(dtype, 0).constructor as new (b: ArrayBuffer, at: number, n: number) => TypedArray;
-  return n === 0 ? newArray(dtype, 0) : new proto(buffer, at, dtype === "int4" ? Math.ceil(n / 2) : n);
-}
-
-/** Constants that kernels read as the model stores them. */
-const rawKey = (data: TypedArray): string => `raw:${dataId(data)}`;
-
-function givenBack(program: Program, data: TypedArray): ModelError {
-  const tensor = program.buffers.find((b) => b.data === data)?.label ?? "";
-  return new ModelError("unsupported", `for these shapes ${tensor} would be read as it was stored`, {
-    tensor,
-    hint: "weights are given back once packed for the model's own shapes: load with `shapes`",
-  });
-}
