@@ -1,7 +1,7 @@
 // Whether threads pay: decided by the shortest runs with and without them, once, and told.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cutStep, trialRuns } from "../targets/wasm/kernels/tiles.js";
+import { cutStep, trialRuns } from "../targets/wasm/kernels/shares.js";
 import { ThreadTrial } from "./threads.js";
 
 /** Runs with these ms; how each was run, and what was told. */
@@ -51,4 +51,11 @@ test("steps are cut in whole units, fine enough to share, and not at all when sm
   assert.ok(heavy.chunks < chunks && heavy.chunks >= 2, "weights are not read anew for little work");
   assert.equal(cutStep({ ...step, macs: 1e5, bytes: 1e4 }, 2).chunks, 0);
   assert.equal(cutStep({ ...step, unit: 3136 }, 2).chunks, 0);
+  const uneven = cutStep({ ...step, extent: 17, grain: 17, unit: 1 }, 2);
+  assert.equal(uneven.chunks, 17, "two shares of 9 and 8, not of 10 and 7");
+  for (const extent of [784, 196, 100, 49]) {
+    const c = cutStep({ ...step, extent, grain: extent, unit: 4 }, 2);
+    const first = Math.floor(c.chunks / 2) * c.grain;
+    assert.ok(Math.abs(first - (extent - first)) <= extent / 12 + 4, `${extent} rows: ${first} for one`);
+  }
 });

@@ -6,7 +6,7 @@ import { ModelError } from "../error.js";
 import type { Crew, Cut, CutStep, Trial } from "../targets/wasm/crew.js";
 import { shared, sharedBytes, sharedLimits, threadDriver } from "../targets/wasm/driver_threads.js";
 import type { ThreadExports } from "../targets/wasm/driver_threads.js";
-import { cutStep, leastGain, leastParallel, spinTime, trialRuns } from "../targets/wasm/kernels/tiles.js";
+import { cutStep, leastGain, leastParallel, spinTime, trialRuns } from "../targets/wasm/kernels/shares.js";
 import { isNode, startThread } from "./node.js";
 import { type Channel, channelOf, type Transport } from "./protocol.js";
 import { type FromThread, seat, type ToThread } from "./thread.js";

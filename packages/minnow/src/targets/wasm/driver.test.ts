@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ModuleBuilder, moduleImports } from "./assembler.js";
-import { driver, errorAddress, stepBytes } from "./driver.js";
+import { driver, errorAddress, markAt, stepBytes } from "./driver.js";
 
 const logAt = 4096;
 const stepsAt = 1024;
@@ -81,4 +81,29 @@ test("an error ends the run behind its step", () => {
     h.log().map((l) => l[1]),
     [1, 13, 13],
   );
+});
+
+test("what a kernel marks in its scratch lasts to the end of the step", () => {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const scratch = 8192;
+  const imports = moduleImports(memory, scratch);
+  const words = new Int32Array(memory.buffer);
+  // Counts in the word at `args` the chunks that find a mark, and marks.
+  const m = new ModuleBuilder();
+  m.func(
+    ["i32", "i32", "i32"],
+    [],
+    (f) => {
+      f.get(0).get(0).load().scratch().load(markAt).op("i32.add").store();
+      f.scratch().i32(1).store(markAt);
+    },
+    "k0",
+  );
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), imports);
+  imports.env.table.set(imports.env.table.grow(1), exports.k0);
+  words[(scratch + markAt) >> 2] = 7;
+  words.set([0, logAt, 5, 2, 0], stepsAt >> 2);
+  words.set([0, logAt + 4, 4, 1, 0], (stepsAt + stepBytes) >> 2);
+  driver(imports)(stepsAt, stepsAt + 2 * stepBytes);
+  assert.deepEqual([...words.slice(logAt >> 2, (logAt >> 2) + 2)], [2, 3]);
 });

@@ -7,6 +7,12 @@ import { ModuleBuilder } from "./assembler.js";
 /** The error word: kernels store what is not zero there. */
 export const errorAddress = 16;
 
+/**
+ * Byte of a thread's scratch that holds zero when a step begins: a kernel may leave a word there that says what
+ * the scratch holds for its next chunk.
+ */
+export const markAt = 60;
+
 /** A step: number in the table, argument block, extent, grain, and chunks for threads (0: for one thread). */
 export const stepBytes = 20;
 export const [argsWord, extentWord, grainWord, chunksWord] = [4, 8, 12, 16] as const;
@@ -23,7 +29,7 @@ export function emitDriver(m: ModuleBuilder): number {
     (f) => {
       const [at, last, begin, end] = [0, 1, f.local(), f.local()];
       f.block().get(at).get(last).op("i32.ge_u").brIf(0).loop();
-      f.i32(0).set(begin);
+      f.i32(0).set(begin).scratch().i32(0).store(markAt);
       f.block().loop().get(begin).get(at).load(extentWord).op("i32.ge_u").brIf(1);
       f.get(at).load(argsWord).get(begin);
       f.get(begin).get(at).load(grainWord).op("i32.add").tee(end).get(at).load(extentWord);

@@ -15,6 +15,7 @@ import {
   errorAddress,
   extentWord,
   grainWord,
+  markAt,
   stepBytes,
 } from "./driver.js";
 
@@ -160,7 +161,7 @@ function emitTake(m: ModuleBuilder, advance: number, finish: number): number {
     ];
     const ticket = f.local("i64");
     f.i32(0).load(shared.scratch).get(thread).i32(0).load(shared.stride).op("i32.mul", "i32.add");
-    f.setScratch();
+    f.setScratch().scratch().i32(0).store(markAt);
     f.get(thread).set(share).i32(0).load(shared.threads).set(left);
     f.repeat(left, () => {
       f.get(share).i32(1).op("i32.add").set(next); // the share behind, and the end of this one

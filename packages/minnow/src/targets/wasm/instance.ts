@@ -248,7 +248,7 @@ export class WasmModel {
   }
 
   #scratchBytes(planned: readonly (PlannedKernel | null)[]): number {
-    const each = Math.max(0, ...planned.map((p) => p?.scratchBytes ?? 0));
+    const each = Math.max(64, ...planned.map((p) => p?.scratchBytes ?? 0)); // the mark, at least
     const { crew } = this;
     return crew ? crew.size * 128 * Math.ceil(each / 128 + 2) : each; // cache lines of its own for each thread
   }

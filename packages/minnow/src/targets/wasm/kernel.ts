@@ -72,7 +72,7 @@ export interface PlannedKernel {
   readonly unit?: number;
   readonly args: readonly ArgWord[];
   readonly packed: readonly Packed[];
-  /** Scratch bytes per thread; shared by all steps. */
+  /** Scratch bytes per thread; shared by all steps (but see markAt in driver.ts). */
   readonly scratchBytes: number;
   /** Bytes of zeros needed behind `zero`, default 0. */
   readonly zeroBytes?: number;

@@ -67,11 +67,14 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   const each = p.channels / p.groups;
   const layout = gemmLayout(p.epilogue);
   const tail = each % tile.nr;
+  const panels = Math.floor(each / tile.nr);
+  const rowsAndScratch = scratchOf(p, tile);
+  // Rows that stay in the cache: shares are panels, so that threads read other weights.
+  const byPanels = p.rows <= rowsAndScratch.chunk && p.groups === 1 && !p.dynamic && panels > 1;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const kEnd = depthKey(depth);
-  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}_${p.epilogue.key}`;
+  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
-  const rowsAndScratch = scratchOf(p, tile);
   const panel = 32 * p.k * p.taps;
   const args = layout.words({
     x: p.x,
@@ -83,8 +86,8 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     steps: Math.floor(p.k / depth.unroll),
     taps: p.taps,
     panelBytes: panel,
-    panels: Math.floor(each / tile.nr),
-    chunk: rowsAndScratch.chunk,
+    panels,
+    chunk: byPanels ? p.rows : rowsAndScratch.chunk,
     ...windowArgs(p, rowsAndScratch.patches),
     groups: p.groups,
     groupBytes: p.groupBytes,
@@ -93,10 +96,11 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   return {
     key,
     label: `${name}${step.fused.length ? `_${step.fused.join("_").toLowerCase()}` : ""}`,
-    emit: (m) => emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups: p.groups > 1, spec }),
-    extent: p.rows,
-    grain: rowsAndScratch.chunk,
-    unit: tile.mr,
+    emit: (m) =>
+      emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups: p.groups > 1, byPanels, spec }),
+    ...(byPanels
+      ? { extent: panels + Math.sign(tail), grain: panels + 1, unit: 1 }
+      : { extent: p.rows, grain: rowsAndScratch.chunk, unit: tile.mr }),
     args,
     packed: [p.weights, ...packed],
     scratchBytes: rowsAndScratch.bytes,
@@ -212,6 +216,8 @@ export interface Body {
   /** Channels of a group. */
   readonly each: number;
   readonly groups: boolean;
+  /** The extent is panels of the tile's channels, all over the rows of one chunk; default: it is rows. */
+  readonly byPanels?: boolean;
   readonly spec: (channels: number) => TileSpec;
   /** How the outside of the image reads where rows are copied; default zeros. */
   readonly fill?: Fill;
@@ -227,6 +233,7 @@ export function emitGemm(m: ModuleBuilder, b: Body): number {
   const last = tail ? gemmTile(m, b.spec(tail), layout) : -1;
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const rows = f.local();
+    if (b.byPanels) return somePanels(f, b, { fill, whole, last, rows });
     chunks(f, layout, rows, () => {
       const w = layout.local(f, 0, "weights");
       const slot = f.local();
@@ -249,6 +256,36 @@ export function emitGemm(m: ModuleBuilder, b: Body): number {
   });
 }
 
+/** Panels begin…end−1 (locals 1, 2) over all rows. */
+function somePanels(
+  f: FunctionBuilder,
+  b: Body,
+  l: Pick<PanelLocals, "whole" | "last" | "rows"> & { readonly fill: number },
+): void {
+  const { layout, tile } = b;
+  const [slot, start, w, n] = [f.local(), f.local(), f.local(), f.local()];
+  layout.push(f, 0, "chunk").set(l.rows);
+  f.get(0).i32(0).get(l.rows).i32(0).call(l.fill);
+  f.get(1).i32(tile.nr).op("i32.mul").tee(slot).set(start);
+  layout
+    .push(f, 0, "weights")
+    .get(1)
+    .i32(tile.nr / 8)
+    .op("i32.mul");
+  layout.push(f, 0, "panelBytes").op("i32.mul", "i32.add").set(w);
+  layout
+    .push(f, 0, "panels")
+    .tee(n)
+    .get(2)
+    .get(n)
+    .get(2)
+    .op("i32.lt_u", "select")
+    .get(1)
+    .op("i32.sub")
+    .set(n);
+  panels(f, b, { ...l, w, slot, start, n });
+}
+
 /** begin (local 1) walks to end (local 2) by "chunk"; `rows` holds the rows of the chunk. */
 export function chunks(f: FunctionBuilder, layout: Layout<string>, rows: number, body: () => void): void {
   f.block().get(1).get(2).op("i32.ge_u").brIf(0).loop();
@@ -259,6 +296,8 @@ export function chunks(f: FunctionBuilder, layout: Layout<string>, rows: number,
 }
 
 interface PanelLocals {
+  /** Whole tiles, perhaps none, and the tail where `end` (local 2) is beyond them; default: all. */
+  readonly n?: number;
   /** Address of the words that the tile reads; default: the kernel's own. */
   readonly args?: number;
   readonly whole: number;
@@ -294,14 +333,18 @@ export function panels(
     f.inc(l.slot, channels).inc(l.start, channels);
   };
   if (l.whole >= 0) {
-    const n = layout.local(f, 0, "panels");
+    const n = l.n ?? layout.local(f, 0, "panels");
+    if (l.n !== undefined) f.get(n).if();
     f.repeat(n, () => {
       call(l.whole);
       advance(tile.nr);
     });
+    if (l.n !== undefined) f.end();
   }
   if (l.last >= 0) {
+    if (l.n !== undefined) layout.push(f, 0, "panels").get(2).op("i32.lt_u").if();
     call(l.last);
     advance(tail);
+    if (l.n !== undefined) f.end();
   }
 }

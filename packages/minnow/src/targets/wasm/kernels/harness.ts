@@ -7,6 +7,7 @@ import { type Buffer, contiguousStrides, type Step, type View } from "../../../c
 import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../../graph/dtype.js";
 import { interpretNest } from "../../reference/nest_reference.js";
 import { ModuleBuilder, moduleImports } from "../assembler.js";
+import { markAt } from "../driver.js";
 import type { Engine } from "../engine.js";
 import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
 import { fillPacked } from "../pack_harness.js";
@@ -98,7 +99,7 @@ export class Bench {
     const zero = allocate(zeros);
     for (const d of c.data) this.at.push(allocate(d.byteLength + 64));
     const packed = planned.packed.map((p) => allocate(p.bytes));
-    const scratch = allocate(planned.scratchBytes);
+    const scratch = allocate(Math.max(64, planned.scratchBytes));
     const staging = allocate(stagingBytes(planned.packed.flatMap((p) => p.pack ?? [])));
     const guard = allocate(64);
     const args = allocate(planned.args.length * 4);
@@ -135,6 +136,7 @@ export class Bench {
     const module = new WebAssembly.Module(make(planned.emit));
     const { k } = new WebAssembly.Instance(module, moduleImports(this.memory, scratch)).exports;
     this.run = (begin, end) => {
+      if (begin === 0) new Int32Array(buffer, scratch + markAt, 1)[0] = 0;
       (k as (a: number, b: number, e: number) => void)(args, begin, end);
     };
     this.check = () => {

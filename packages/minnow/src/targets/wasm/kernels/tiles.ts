@@ -1,7 +1,6 @@
 // The policy table: which tile, how many rows at a time. Everything that is a judgement about speed is
 // here, with the measurement it rests on; nothing here changes results.
 import type { Engine, Tile } from "../engine.js";
-import type { Cut, CutStep } from "../crew.js";
 import type { Window } from "./gemm.js";
 
 /** Bytes of the left side that stay in the second-level cache while all panels pass over it. */
@@ -116,40 +115,3 @@ export const unrollOf = (kind: "f32" | "i16", fma: boolean): number => (kind ===
 
 /** Integer kernels unroll so many steps of k whole. */
 export const wholeSteps = 12;
-
-/** Work, in µs, that a thread alone does sooner than two with a barrier: 0.2 µs of spinning, 5–20 of waking. */
-const leastWork = 15;
-
-/** A chunk: long beside the 0.1 µs of taking it, short beside a step. */
-const chunkWork = 12;
-
-/** Where a kernel's grain is longer: chunks a thread, so that the last one is waited for a few % of the step. */
-const chunksEach = 8;
-
-/** Bytes of weights that a µs of a chunk may cost: at 20 GB/s, a third of its time. */
-const weightsRate = 20_000 / 3;
-
-/** µs, at what one thread of a recent machine does without 256-bit vectors: 25 GMAC/s, 8 GB/s. */
-const microseconds = ({ macs, bytes }: CutStep): number => Math.max(macs / 25_000, bytes / 8_000);
-
-/** How a step is cut for threads. */
-export function cutStep(step: CutStep, threads: number): Cut {
-  const work = microseconds(step);
-  const { extent } = step;
-  const small = Math.min(step.unit, step.grain);
-  const fine = (extent * Math.max(chunkWork, step.weights / weightsRate)) / work;
-  const most = Math.max(fine, Math.min(step.grain, extent / (threads * chunksEach)));
-  const grain = Math.max(small, Math.floor(most / small) * small);
-  const chunks = Math.ceil(extent / grain);
-  return work < leastWork || chunks < 2 ? { chunks: 0, grain: step.grain, work: 0 } : { chunks, grain, work };
-}
-
-/** Waking a thread takes 33–50 µs: µs of work that must be there to be shared. */
-export const leastParallel = 100;
-
-/** What threads must gain to be kept, the runs before it is measured, and the pairs of runs that measure it. */
-export const leastGain = 1.1;
-export const trialRuns = { warm: 3, pairs: 3 } as const;
-
-/** ms that a thread spins before it sleeps: between steps it is woken by neither. */
-export const spinTime = 0.02;

@@ -94,7 +94,8 @@ function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
         epilogue,
       }),
     extent: cut.blocks * cut.slices,
-    grain: cut.grain,
+    grain: cut.slices,
+    unit: 1,
     args: layout.words({
       x: { kind: "view", value: g.x.value },
       weights: { kind: "packed", index: 0 },

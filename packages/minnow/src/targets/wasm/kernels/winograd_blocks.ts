@@ -1,5 +1,6 @@
 // The functions around the transforms and the product of winograd.ts: which tile reads and writes where.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
+import { markAt } from "../driver.js";
 import { Layout } from "./arguments.js";
 import type { Epilogue } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
@@ -174,7 +175,10 @@ class Blocks {
     );
     f.get(this.#rows).get(filled).op("i32.ne").if();
     f.get(0).get(this.#rows).call(this.fn.table).get(this.#rows).set(filled).end();
+    // V is there when the chunk before was of the same block.
+    f.get(this.#tile).i32(1).op("i32.add").get(this.#scratch).load(markAt).op("i32.ne").if();
     this.#input();
+    f.get(this.#scratch).get(this.#tile).i32(1).op("i32.add").store(markAt).end();
     least(
       f,
       slices,
