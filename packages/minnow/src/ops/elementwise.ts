@@ -2,7 +2,7 @@
 // A quantised operand counts as float32 here: the compiler dequantises before and requantises after.
 import { isFloat, type DType } from "../graph/dtype.js";
 import { broadcast, type Dim } from "../graph/dim.js";
-import type { Attrs } from "../graph/graph.js";
+import type { Attrs, Quantization } from "../graph/graph.js";
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import {
@@ -88,9 +88,9 @@ function checkTypes(c: InferContext, ins: readonly TensorInfo[], { types = "numb
     if (!ok) reject(c, `takes no ${t.dtype}`, "unsupported");
   }
   // Constants are dequantised when the graph is lowered; nothing else knows its channel inside an Expr.
-  for (const q of [...ins.filter((t) => !t.data), ...c.outputs])
-    if ((q.quant?.scale.length ?? 1) !== 1)
-      reject(c, "takes no activations quantised per channel", "unsupported");
+  const perChannel = ({ quant }: { quant?: Quantization }): boolean => (quant?.scale.length ?? 1) !== 1;
+  if (ins.some((t) => !t.data && perChannel(t)) || c.outputs.some(perChannel))
+    reject(c, "takes no activations quantised per channel", "unsupported");
   const first = ins[0] as TensorInfo;
   if (!mixed && ins.some((t) => computeType(t) !== computeType(first)))
     reject(c, `inputs are ${ins.map((x) => x.dtype).join(" and ")}`);

@@ -9,22 +9,19 @@
 // Chains (· + ÷ −) are gathered first, so weights are computed once and rounded once.
 import type { Node, Tensor } from "../graph/index.js";
 import { append, type Affine, layerOf, noAffine, scaleInputs, scaleOutputs, setLayer } from "./linear.js";
-import { Editor, flag, type Pass } from "./pass.js";
+import { type Editor, flag, type Pass } from "./pass.js";
 
 export const biases: Pass = {
   name: "biases",
   ops: ["Add", "Sub"],
-  run: (graph) => foldFollowing(new Editor(graph), "shift"),
+  run: (e) => foldFollowing(e, "shift"),
 };
 
 export const affine: Pass = {
   name: "affine",
   ops: ["Add", "Sub", "Mul", "Div"],
   inferenceOnly: true,
-  run(graph) {
-    const e = new Editor(graph);
-    return foldFollowing(e, "any") + foldPreceding(e);
-  },
+  run: (e) => foldFollowing(e, "any") + foldPreceding(e),
 };
 
 function foldFollowing(e: Editor, only: "shift" | "any"): number {

@@ -4,16 +4,15 @@
 //   scale · (x − mean) / √(var + ε) + b  =  x · s + (b − mean · s),   s = scale / √(var + ε)
 import type { Tensor } from "../graph/index.js";
 import { floatsOf } from "./constants.js";
-import { Editor, type Pass } from "./pass.js";
+import type { Pass } from "./pass.js";
 
 export const batchNorm: Pass = {
   name: "batch_norm",
   ops: ["BatchNorm"],
   inferenceOnly: true,
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) {
+    for (const n of [...e.graph.nodes]) {
       const [x, y] = [n.inputs[0], n.outputs[0]];
       if (n.op !== "BatchNorm" || !x || !y || x.quant || x.dtype !== "float32" || n.outputs.length !== 1)
         continue;

@@ -5,7 +5,7 @@ import { type Graph, newArray, type Tensor } from "../graph/index.js";
 import { parse, print } from "../graph/text.js";
 import { annotate } from "../ops/infer.js";
 import { evaluate, type ReferenceInput, type RefTensor } from "../targets/reference/index.js";
-import type { Pass } from "./pass.js";
+import { Editor, type Pass } from "./pass.js";
 
 export interface CheckOptions {
   /** Sizes for symbolic dimensions; default 3. */
@@ -26,13 +26,13 @@ export function read(text: string): Graph {
 export function checkPass(pass: Pass, before: string, after: string, options: CheckOptions = {}): void {
   const graph = read(before);
   const source = read(before);
-  const rewrites = pass.run(graph);
+  const rewrites = pass.run(new Editor(graph));
   const given = print(graph);
   annotate(graph);
   assert.equal(given, print(graph), "it gives every tensor the shape that inference finds");
   assert.equal(show(graph), show(read(after)));
   assert.ok(rewrites > 0, "it says that it did something");
-  assert.equal(pass.run(graph), 0, "a second run finds nothing to do");
+  assert.equal(pass.run(new Editor(graph)), 0, "a second run finds nothing to do");
   if (!options.textOnly) sameNumbers(source, graph, options);
 }
 
@@ -40,7 +40,7 @@ export function checkPass(pass: Pass, before: string, after: string, options: Ch
 export function checkUnchanged(pass: Pass, text: string): void {
   const graph = read(text);
   const before = show(graph);
-  assert.equal(pass.run(graph), 0);
+  assert.equal(pass.run(new Editor(graph)), 0);
   assert.equal(show(graph), before);
 }
 

@@ -9,6 +9,7 @@ import { flattenWeights } from "./flatten_weights.js";
 import { foldConstants } from "./fold_constants.js";
 import { identities } from "./identities.js";
 import { matmulDense } from "./matmul_dense.js";
+import { Editor } from "./pass.js";
 import { powers } from "./powers.js";
 import { reshapes } from "./reshapes.js";
 
@@ -58,7 +59,7 @@ test("two outputs with equal values both keep their names", () => {
     %b = Relu(%x)
     %z = Neg(%b)
   }`);
-  commonSubexpressions.run(g);
+  commonSubexpressions.run(new Editor(g));
   assert.deepEqual(
     g.outputs.map((t) => t.name),
     ["y", "z"],
@@ -119,7 +120,7 @@ test("names of outputs win over names of what they merge with", () => {
     %a = Relu(%x)
     %y = Identity(%a)
   }`);
-  identities.run(g);
+  identities.run(new Editor(g));
   assert.equal(
     print(g, { names: false }),
     "graph g(%x: float32[2]) -> (%y) {\n  %y: float32[2] aka (%a) = Relu(%x)\n}\n",

@@ -1,12 +1,11 @@
 // Computes equal things once:   y = f(a), z = f(a)  ⇒  y = f(a), z read as y.
 // Constants count as equal by content, and equal constants become one.
 import { type Data, dataOf, type Node, sameData, sampleOf, type Tensor } from "../graph/index.js";
-import { Editor, type Pass, sameQuant } from "./pass.js";
+import { type Editor, type Pass, sameQuant } from "./pass.js";
 
 export const commonSubexpressions: Pass = {
   name: "common_subexpressions",
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = mergeConstants(e);
     const ids = new Map<Tensor, number>();
     const id = (t: Tensor | null): number => {
@@ -19,7 +18,7 @@ export const commonSubexpressions: Pass = {
       return n;
     };
     const seen = new Map<string, Node>();
-    for (const n of [...graph.nodes]) {
+    for (const n of [...e.graph.nodes]) {
       if (
         n.graphs?.length ||
         n.outputs.length === 0 ||

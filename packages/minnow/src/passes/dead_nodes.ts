@@ -5,17 +5,18 @@ import type { Pass } from "./pass.js";
 
 export const deadNodes: Pass = {
   name: "dead_nodes",
-  run(graph) {
+  run(e) {
+    const { graph } = e;
     const live = new Set<Tensor>(graph.outputs);
     const before = graph.nodes.length;
-    const kept = [...graph.nodes].reverse().filter((n) => {
+    const kept = [...e.graph.nodes].reverse().filter((n) => {
       const needed = n.outputs.length === 0 || n.outputs.some((t) => live.has(t) || t.kind === "variable");
       if (!needed) return false;
       for (const t of n.inputs) if (t) live.add(t);
       for (const g of n.graphs ?? []) markCaptured(g, live);
       return true;
     });
-    graph.nodes = kept.reverse();
+    if (kept.length < before) e.setNodes(kept.reverse());
     return before - kept.length;
   },
 };

@@ -7,15 +7,14 @@
 import { dim, type Node, type Shape, type Tensor } from "../graph/index.js";
 import { registry } from "../ops/registry.js";
 import { intsOf } from "./constants.js";
-import { Editor, type Pass } from "./pass.js";
+import type { Editor, Pass } from "./pass.js";
 
 export const dilations: Pass = {
   name: "dilations",
   ops: ["BatchToSpace"],
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) if (n.op === "BatchToSpace" && fold(e, n)) rewrites++;
+    for (const n of [...e.graph.nodes]) if (n.op === "BatchToSpace" && fold(e, n)) rewrites++;
     return rewrites;
   },
 };

@@ -6,17 +6,16 @@
 // is left of NCHW between the last feature map of a classic network and its classifier.
 import { type Data, dataOf, dim, type Node, permuteData, type Tensor } from "../graph/index.js";
 import { constantOf } from "./constants.js";
-import { Editor, type Pass, reshapeAttr } from "./pass.js";
+import { type Editor, type Pass, reshapeAttr } from "./pass.js";
 import { inverse, type Perm, permOf, rankOf } from "./perm.js";
 
 export const flattenWeights: Pass = {
   name: "flatten_weights",
   ops: ["Transpose"],
   inferenceOnly: true,
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) if (n.op === "Dense" && reorder(e, n)) rewrites++;
+    for (const n of [...e.graph.nodes]) if (n.op === "Dense" && reorder(e, n)) rewrites++;
     return rewrites;
   },
 };

@@ -18,7 +18,7 @@ import { ModelError } from "../error.js";
 import { inferGraph, type Known } from "../ops/infer.js";
 import { constantTensor, evaluateNode, toArray, type RefTensor } from "../targets/reference/index.js";
 import { constantOf } from "./constants.js";
-import { Editor, type Pass } from "./pass.js";
+import type { Editor, Pass } from "./pass.js";
 import { permOf } from "./perm.js";
 
 const smallBytes = 1 << 10;
@@ -28,10 +28,9 @@ const maxElements = 1 << 22;
 
 export const foldConstants: Pass = {
   name: "constants",
-  run(graph, known = inferGraph(graph)) {
-    const e = new Editor(graph);
+  run(e, known = inferGraph(e.graph)) {
     let rewrites = foldKnown(e, known);
-    for (const n of [...graph.nodes]) if (foldNode(e, n)) rewrites++;
+    for (const n of [...e.graph.nodes]) if (foldNode(e, n)) rewrites++;
     return rewrites;
   },
 };

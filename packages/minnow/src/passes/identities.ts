@@ -7,15 +7,14 @@
 // (−0 + 0 is +0; that sign of zero is the one thing that may change.)
 import type { Node, Tensor } from "../graph/index.js";
 import { listOf, padsOf, uniformOf } from "./constants.js";
-import { Editor, isOpenSqueeze, type Pass, sameQuant, sameShape } from "./pass.js";
+import { type Editor, isOpenSqueeze, type Pass, sameQuant, sameShape } from "./pass.js";
 import { isIdentity, permOf, rankOf } from "./perm.js";
 
 export const identities: Pass = {
   name: "identities",
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) {
+    for (const n of [...e.graph.nodes]) {
       const x = unchanged(e, n);
       const y = n.outputs[0];
       if (!x || !y || x.dtype !== y.dtype || !sameQuant(x.quant, y.quant) || !e.replace(y, x)) continue;

@@ -12,7 +12,7 @@ import { foldConstants } from "./fold_constants.js";
 import { identities } from "./identities.js";
 import { matmulDense } from "./matmul_dense.js";
 import { pads } from "./pads.js";
-import type { Pass } from "./pass.js";
+import { Editor, type Pass } from "./pass.js";
 import { powers } from "./powers.js";
 import { quantizeOperators } from "./quantize_operators.js";
 import { quantizePairs } from "./quantize_pairs.js";
@@ -56,6 +56,7 @@ const maxRounds = 12;
  */
 export function optimize(graph: Graph, options: OptimizeOptions = {}): Record<string, number> {
   const counts: Record<string, number> = {};
+  const editor = new Editor(graph);
   let known: Known | undefined = annotate(graph);
   let version = 0;
   const seen = new Map<Pass, number>(); // the version that each pass left
@@ -63,7 +64,7 @@ export function optimize(graph: Graph, options: OptimizeOptions = {}): Record<st
     const before = version;
     for (const pass of passes) {
       if (seen.get(pass) === version || (pass.inferenceOnly && options.training)) continue;
-      const n = applies(pass, graph) ? pass.run(graph, known) : 0;
+      const n = applies(pass, graph) ? pass.run(editor, known) : 0;
       if (n > 0) {
         version++;
         if (pass !== deadNodes) known = undefined; // what is left is known as before
@@ -76,7 +77,7 @@ export function optimize(graph: Graph, options: OptimizeOptions = {}): Record<st
     if (version === before) break;
     known = annotate(graph); // passes give new tensors their shapes; this finds what became known
   }
-  deadNodes.run(graph);
+  deadNodes.run(editor);
   return counts;
 }
 

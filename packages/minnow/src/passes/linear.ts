@@ -201,26 +201,47 @@ export function append(e: Editor, a: Affine, n: Node, x: Tensor, only: "shift" |
   if (!c || (!["Add", "Sub"].includes(n.op) && only === "shift")) return false;
   switch (n.op) {
     case "Add":
-      combine(a.shift, c, (d, v) => d + v);
+      plus(a.shift, c, 1);
       return true;
     case "Sub":
       if (swapped && only === "shift") return false;
-      if (swapped) combine(a.scale, c, (s) => -s);
-      combine(a.shift, c, swapped ? (d, v) => v - d : (d, v) => d - v);
+      if (swapped) for (const list of [a.scale, a.shift]) negate(list);
+      plus(a.shift, c, swapped ? 1 : -1);
       return true;
     case "Mul":
-      if (!c.every(Number.isFinite)) return false;
-      for (const list of [a.scale, a.shift]) combine(list, c, (s, v) => s * v);
+      if (!allFinite(c, false)) return false;
+      for (const list of [a.scale, a.shift]) times(list, c);
       return true;
     case "Div":
-      if (swapped || !c.every((v) => Number.isFinite(1 / v))) return false;
-      for (const list of [a.scale, a.shift]) combine(list, c, (s, v) => s / v);
+      if (swapped || !allFinite(c, true)) return false;
+      for (const list of [a.scale, a.shift]) over(list, c);
       return true;
     default:
       return false;
   }
 }
 
-function combine(list: Float64Array, c: Float32Array, f: (own: number, other: number) => number): void {
-  for (let i = 0; i < list.length; i++) list[i] = f(list[i] as number, c[i] as number);
+// Plain loops: one that calls a function an element makes garbage of every number.
+
+function plus(list: Float64Array, c: Float32Array, sign: number): void {
+  for (let i = 0; i < list.length; i++) list[i] = (list[i] as number) + sign * (c[i] as number);
+}
+
+function times(list: Float64Array, c: Float32Array): void {
+  for (let i = 0; i < list.length; i++) list[i] = (list[i] as number) * (c[i] as number);
+}
+
+function over(list: Float64Array, c: Float32Array): void {
+  for (let i = 0; i < list.length; i++) list[i] = (list[i] as number) / (c[i] as number);
+}
+
+function negate(list: Float64Array): void {
+  for (let i = 0; i < list.length; i++) list[i] = -(list[i] as number);
+}
+
+/** Every value, or what divides by it, is a finite number. */
+function allFinite(c: Float32Array, inverted: boolean): boolean {
+  for (let i = 0; i < c.length; i++)
+    if (!Number.isFinite(inverted ? 1 / (c[i] as number) : c[i])) return false;
+  return true;
 }

@@ -3,15 +3,14 @@
 //   MatMul(a[…, M, K], b[K, N]) = Dense(a, bᵀ[N, K])          b constant, of rank 2
 import { type Data, dataOf, type Node, permuteData, type Tensor } from "../graph/index.js";
 import { constantOf } from "./constants.js";
-import { Editor, type Pass } from "./pass.js";
+import type { Editor, Pass } from "./pass.js";
 
 export const matmulDense: Pass = {
   name: "matmul_dense",
   ops: ["MatMul"],
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) if (n.op === "MatMul" && toDense(e, n)) rewrites++;
+    for (const n of [...e.graph.nodes]) if (n.op === "MatMul" && toDense(e, n)) rewrites++;
     return rewrites;
   },
 };

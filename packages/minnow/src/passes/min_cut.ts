@@ -25,29 +25,33 @@ export class MinCut {
   solve(): Set<number> {
     for (;;) {
       const level = this.#levels();
-      if (level[this.sink] === -1) return new Set(level.flatMap((l, v) => (l >= 0 ? [v] : [])));
-      const next = this.#edges.map(() => 0);
+      if (level[this.sink] === -1) return reached(level);
+      const next = new Int32Array(this.#edges.length);
       while (this.#augment(level, next));
     }
   }
 
-  #levels(): number[] {
-    const level = this.#edges.map(() => -1);
+  #levels(): Int32Array {
+    const level = new Int32Array(this.#edges.length).fill(-1);
     level[this.source] = 0;
     const queue = [this.source];
-    for (const v of queue)
-      for (const e of this.#edges[v] as number[]) {
+    for (let head = 0; head < queue.length; head++) {
+      const v = queue[head] as number;
+      const list = this.#edges[v] as number[];
+      for (let i = 0; i < list.length; i++) {
+        const e = list[i] as number;
         const w = this.#to[e] as number;
         if ((this.#room[e] as number) > 0 && level[w] === -1) {
           level[w] = (level[v] as number) + 1;
           queue.push(w);
         }
       }
+    }
     return level;
   }
 
   /** Pushes flow along one path of the level graph; walks without recursion, for long chains. */
-  #augment(level: readonly number[], next: number[]): boolean {
+  #augment(level: Int32Array, next: Int32Array): boolean {
     const path: number[] = [];
     let v = this.source;
     while (v !== this.sink) {
@@ -76,4 +80,10 @@ export class MinCut {
     }
     return true;
   }
+}
+
+function reached(level: Int32Array): Set<number> {
+  const out = new Set<number>();
+  for (let v = 0; v < level.length; v++) if ((level[v] as number) >= 0) out.add(v);
+  return out;
 }

@@ -8,15 +8,14 @@
 // for pads of H and W only. Quantised tensors pad with their zero point, which is real 0.
 import { dim, type Node, type Tensor } from "../graph/index.js";
 import { constantOf, padsOf, uniformOf } from "./constants.js";
-import { Editor, type Pass, sameQuant } from "./pass.js";
+import { type Editor, type Pass, sameQuant } from "./pass.js";
 
 export const pads: Pass = {
   name: "pads",
   ops: ["Pad"],
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) {
+    for (const n of [...e.graph.nodes]) {
       const pad = e.producerOf(n.inputs[0], "Pad");
       if (pad && fold(e, n, pad)) rewrites++;
     }

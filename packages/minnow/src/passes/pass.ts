@@ -22,11 +22,12 @@ export interface Pass {
   /** It has nothing to do where none of these operators is. */
   readonly ops?: readonly string[];
   /**
-   * Rewrites the graph in place. Tensors have their shapes and types before, and must have them after.
+   * Rewrites the editor's graph in place. Tensors have their shapes and types before, and must have them
+   * after. Nodes come, go and change inputs through the editor only, which the next pass goes on with.
    * @param known what inference says of the graph as it is, where that is at hand
    * @returns number of rewrites; 0 = the graph is as it was
    */
-  run(graph: Graph, known?: Known): number;
+  run(e: Editor, known?: Known): number;
 }
 
 /** A node to be made: its output's name comes from `like` where given. */
@@ -44,8 +45,21 @@ export class Editor {
   #names: Set<string> | null = null;
 
   constructor(readonly graph: Graph) {
-    for (const n of graph.nodes) this.#link(n);
-    for (const n of graph.nodes) for (const g of n.graphs ?? []) this.#pinCaptured(g);
+    this.#linkAll();
+  }
+
+  #linkAll(): void {
+    for (const map of [this.#made, this.#read, this.#pinned]) map.clear();
+    for (const n of this.graph.nodes) {
+      this.#link(n);
+      for (const g of n.graphs ?? []) this.#pinCaptured(g);
+    }
+  }
+
+  /** Other nodes in place of all there are. */
+  setNodes(nodes: Node[]): void {
+    this.graph.nodes = nodes;
+    this.#linkAll();
   }
 
   /** Tensors of this graph that sub-graphs read must stay as they are. */

@@ -30,14 +30,10 @@ export function key(shape: Shape, p: Perm): string {
 export function permOf(perm: unknown, rank: number): Perm | null {
   const p = (perm as readonly number[] | undefined) ?? [];
   if (p.length === 0) return [...identity(rank)].reverse();
+  if (p.length !== rank) return null;
   const positive = p.map((a) => (a < 0 ? a + rank : a));
-  return p.length === rank &&
-    equal(
-      [...positive].sort((a, b) => a - b),
-      identity(rank),
-    )
-    ? positive
-    : null;
+  for (let axis = 0; axis < rank; axis++) if (!positive.includes(axis)) return null;
+  return positive;
 }
 
 /** A layout of fewer axes: those in `axes` are gone. */

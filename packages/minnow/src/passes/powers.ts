@@ -3,15 +3,14 @@
 //   x ^ 2 = x²      x ^ 0.5 = √x      x / c = x · (1/c) where c is a power of two, so that 1/c is exact
 import type { Node, Tensor } from "../graph/index.js";
 import { uniformOf } from "./constants.js";
-import { Editor, type Pass, sameShape } from "./pass.js";
+import { type Editor, type Pass, sameShape } from "./pass.js";
 
 export const powers: Pass = {
   name: "powers",
   ops: ["Pow", "Div"],
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) {
+    for (const n of [...e.graph.nodes]) {
       const [x, b] = n.inputs;
       if (!x || !b || x.dtype !== "float32" || x.quant || !sameShape(x.shape, (n.outputs[0] as Tensor).shape))
         continue;

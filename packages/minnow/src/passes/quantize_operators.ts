@@ -7,7 +7,7 @@
 // rounded to that. Results differ from the real computation by the rounding of one step at most.
 import { dim, type Node, type Quantization, type Tensor } from "../graph/index.js";
 import { floatsOf } from "./constants.js";
-import { Editor, type Pass, sameQuant } from "./pass.js";
+import { type Editor, type Pass, sameQuant } from "./pass.js";
 
 /** Operators with a quantised form; these take parameters of their own on every input. */
 const free: ReadonlySet<string> = new Set([
@@ -57,10 +57,9 @@ const activations: ReadonlySet<string> = new Set(["Relu", "Clip"]);
 export const quantizeOperators: Pass = {
   name: "quantize_operators",
   ops: ["Quantize"],
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const q of [...graph.nodes]) if (q.op === "Quantize" && fold(e, q)) rewrites++;
+    for (const q of [...e.graph.nodes]) if (q.op === "Quantize" && fold(e, q)) rewrites++;
     return rewrites;
   },
 };

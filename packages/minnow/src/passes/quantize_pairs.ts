@@ -4,15 +4,14 @@
 //   Quantize(Dequantize(x)) = Quantize(x)          other parameters: one requantisation
 //   Clip(x), Relu(x) = x                           bounds outside what x's type can store
 import type { Node, Tensor } from "../graph/index.js";
-import { Editor, type Pass, sameQuant, sameShape } from "./pass.js";
+import { type Editor, type Pass, sameQuant, sameShape } from "./pass.js";
 
 export const quantizePairs: Pass = {
   name: "quantize_pairs",
   ops: ["Quantize", "Relu", "Clip"],
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of [...graph.nodes]) {
+    for (const n of [...e.graph.nodes]) {
       if (n.op === "Quantize" && shorten(e, n)) rewrites++;
       else if (
         (n.op === "Clip" || n.op === "Relu") &&

@@ -4,16 +4,15 @@
 //
 // for Reshape, Flatten, Squeeze and Unsqueeze. A symbolic size is written 0 (same axis of x) or −1.
 import type { Node, Tensor } from "../graph/index.js";
-import { Editor, isOpenSqueeze, type Pass, reshapeAttr } from "./pass.js";
+import { type Editor, isOpenSqueeze, type Pass, reshapeAttr } from "./pass.js";
 
 const renames = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
 
 export const reshapes: Pass = {
   name: "reshapes",
-  run(graph) {
-    const e = new Editor(graph);
+  run(e) {
     let rewrites = 0;
-    for (const n of graph.nodes) if (renames.has(n.op) && !isOpenSqueeze(n) && simplify(e, n)) rewrites++;
+    for (const n of e.graph.nodes) if (renames.has(n.op) && !isOpenSqueeze(n) && simplify(e, n)) rewrites++;
     return rewrites;
   },
 };

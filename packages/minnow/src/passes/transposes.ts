@@ -17,7 +17,7 @@ import {
 import { constant, type Quantization, value } from "../graph/graph.js";
 import { Layouts, transposePerm } from "./layout_choice.js";
 import type { Plan } from "./layout_rules.js";
-import { Editor, mergeNames, type Pass, reshapeAttr, sameShape } from "./pass.js";
+import { type Editor, mergeNames, type Pass, reshapeAttr, sameShape } from "./pass.js";
 import {
   compose,
   equal,
@@ -34,10 +34,11 @@ import {
 export const transposes: Pass = {
   name: "transposes",
   ops: ["Transpose"],
-  run(graph) {
+  run(e) {
+    const { graph } = e;
     if (!graph.nodes.some((n) => n.op === "Transpose") || graph.nodes.some((n) => n.graphs?.length)) return 0;
     const layouts = new Layouts(graph);
-    const rebuilt = new Rebuild(graph, layouts, layouts.choose());
+    const rebuilt = new Rebuild(e, layouts, layouts.choose());
     return rebuilt.commit();
   },
 };
@@ -49,20 +50,20 @@ class Rebuild {
   /** Root + axis order → the tensor that has it. */
   readonly #made = new Map<Tensor, Map<string, Tensor>>();
   readonly #merged: [Tensor, Tensor][] = [];
-  readonly #editor: Editor;
+  private readonly graph: Graph;
 
   constructor(
-    private readonly graph: Graph,
+    readonly editor: Editor,
     private readonly layouts: Layouts,
     moved: ReadonlyMap<Node, Plan>,
   ) {
-    this.#editor = new Editor(graph);
-    for (const n of graph.nodes) {
+    this.graph = editor.graph;
+    for (const n of this.graph.nodes) {
       if (transposePerm(n)) continue;
       const plan = moved.get(n);
       this.#nodes.push(plan ? this.#move(n, plan) : this.#stay(n));
     }
-    for (const t of new Set(graph.outputs)) this.#finish(t);
+    for (const t of new Set(this.graph.outputs)) this.#finish(t);
   }
 
   /** Puts the new nodes in place, unless nothing but their order changed. */
@@ -70,7 +71,7 @@ class Rebuild {
     const before = new Set(this.graph.nodes);
     const kept = this.#nodes.filter((n) => before.has(n)).length;
     if (kept === this.#nodes.length && kept === before.size) return 0;
-    this.graph.nodes = this.#nodes;
+    this.editor.setNodes(this.#nodes);
     for (const [from, to] of this.#merged) mergeNames(this.graph, from, to);
     return Math.max(1, before.size - kept);
   }
@@ -85,7 +86,7 @@ class Rebuild {
       const list = plan.lists?.get(i);
       if (list)
         return constant(
-          this.#editor.fresh(`${n.name}/${i}`),
+          this.editor.fresh(`${n.name}/${i}`),
           "int64",
           [list.length],
           BigInt64Array.from(list, BigInt),
@@ -110,7 +111,7 @@ class Rebuild {
   }
 
   private name(t: Tensor, layout: Perm): string {
-    return this.#editor.fresh(movedName(t.name, layout));
+    return this.editor.fresh(movedName(t.name, layout));
   }
 
   /** The tensor that holds transpose(t, layout), made where it is first needed. */
@@ -169,7 +170,7 @@ class Rebuild {
     const shape = root.shape as readonly number[];
     const data = permuteData(dataOf(root) as Data, root.dtype, shape, need);
     const out = constant(
-      this.#editor.fresh(movedName(root.name, need)),
+      this.editor.fresh(movedName(root.name, need)),
       root.dtype,
       permute(shape, need),
       data,
@@ -183,7 +184,7 @@ class Rebuild {
   /** For broadcasting: axes of size 1 in front, then in order. */
   #raise(t: Tensor, layout: Perm): Tensor {
     const more = layout.length - rankOf(t);
-    const name = this.#editor.fresh(`${t.name}~raised`);
+    const name = this.editor.fresh(`${t.name}~raised`);
     const shape: Shape = [...identity(more).map(() => 1), ...t.shape];
     const quant = t.quant && { ...t.quant, axis: t.quant.axis + more };
     const data = dataOf(t);
@@ -210,7 +211,7 @@ class Rebuild {
 
   /** Adds out = transpose(from, perm), reusing the source's own node where it is the same. */
   #reorder(from: Tensor, perm: Perm, out: Tensor): void {
-    const original = this.#editor.producer(out);
+    const original = this.editor.producer(out);
     if (key(from.shape, perm) === key(from.shape, identity(perm.length))) {
       const shape = reshapeAttr(from.shape, permute(from.shape, perm));
       if (shape)
@@ -234,7 +235,7 @@ class Rebuild {
   #moveOnes(from: Tensor, perm: Perm, out: Tensor): void {
     const ones = (s: Shape): number[] => s.flatMap((d, i) => (d === 1 ? [i] : []));
     const shape = from.shape.filter((d) => d !== 1);
-    const solid = value(this.#editor.fresh(`${from.name}~solid`), from.dtype, shape, from.quant);
+    const solid = value(this.editor.fresh(`${from.name}~solid`), from.dtype, shape, from.quant);
     this.#nodes.push({
       op: "Squeeze",
       name: solid.name,
