@@ -10,7 +10,7 @@ import { about, matchNames, matchShapes, type Overrides } from "./inputs.js";
 import { Lru } from "./lru.js";
 import { suggestion } from "./names.js";
 import type { Profile } from "./profile.js";
-import { Queue } from "./queue.js";
+import { after, Queue } from "./queue.js";
 import { makeReport, operatorRows, type Report, type ReportData } from "./report.js";
 import { type Dims, matchShape, substitute } from "./shapes.js";
 import { Slot } from "./slot.js";
@@ -120,29 +120,41 @@ export class LocalModel implements Model {
   }
 
   /** In its turn; whatever is thrown becomes a ModelError and an event. */
-  async #call<T>(doing: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const start = performance.now();
-    try {
-      return await this.#queue.add(work, signal);
-    } catch (e) {
+  #call<T>(doing: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
+    const { emit } = this.parts;
+    const start = emit ? performance.now() : 0;
+    const fail = (e: unknown): never => {
       const error = asModelError(e, doing);
       const { code, message } = error;
       if (code !== "aborted" && code !== "disposed")
-        this.parts.emit?.({ type: "error", ms: performance.now() - start, bytes: 0, code, message });
+        emit?.({ type: "error", ms: performance.now() - start, bytes: 0, code, message });
       throw error;
+    };
+    try {
+      const result = this.#queue.add(work, signal);
+      return result instanceof Promise ? result.catch(fail) : Promise.resolve(result);
+    } catch (e) {
+      return Promise.reject(e).catch(fail);
     }
   }
 
-  async #runNow(given: ModelInputs, options: RunOptions, onStep?: StepHook): Promise<ModelOutputs> {
-    const start = performance.now();
+  /** Waits for nothing where the device does not and the shapes are known. */
+  #runNow(given: ModelInputs, options: RunOptions, onStep?: StepHook): ModelOutputs | Promise<ModelOutputs> {
+    const { emit } = this.parts;
+    const start = emit ? performance.now() : 0;
     const names = this.#names.of(options.signature);
     const values = matchNames(given, this.#tensors, names.wanted);
     const matched = matchShapes(values, this.#tensors, this.#overrides);
-    const slot = this.#find(matched.shapes) ?? (await this.#plan(matched.shapes, matched.dims));
-    const bytes = slot.setInputs(this.#tensors, matched.values);
-    const record = await slot.run(names, options.into, onStep, options.signal);
-    this.parts.emit?.({ type: "run", ms: performance.now() - start, bytes });
-    return record;
+    const slot = this.#find(matched.shapes) ?? this.#plan(matched.shapes, matched.dims);
+    return after(slot, (slot) => {
+      const bytes = slot.setInputs(this.#tensors, matched.values);
+      const record = slot.run(names, options.into, onStep, options.signal);
+      if (!emit) return record;
+      return after(record, (record) => {
+        emit({ type: "run", ms: performance.now() - start, bytes });
+        return record;
+      });
+    });
   }
 
   async #profileNow(inputs: ModelInputs, options: ProfileOptions): Promise<Profile> {

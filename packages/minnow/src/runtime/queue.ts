@@ -7,25 +7,52 @@ import { throwIfAborted } from "./source.js";
 export const breathEvery = 8; // ms
 
 export class Queue {
+  /** Calls that have not ended. */
+  #open = 0;
   #tail: Promise<unknown> = Promise.resolve();
   #closed = false;
   #breathed = 0;
 
-  /** Runs `work` when all earlier calls have ended. */
-  async add<T>(work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
+  /**
+   * Runs `work` when all earlier calls have ended. Where there are none it runs at once, and its result is no
+   * promise unless its own is one: each wait costs a small model a part of its time.
+   */
+  add<T>(work: () => T | Promise<T>, signal?: AbortSignal): T | Promise<T> {
+    if (this.#open || signal) return this.#wait(work, signal);
+    this.#check();
+    const result = this.#begin(work);
+    if (result instanceof Promise) this.#tail = result.catch(() => {});
+    return result;
+  }
+
+  async #wait<T>(work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
     this.#check(signal);
     const before = this.#tail;
     let end = (): void => {};
     this.#tail = new Promise<void>((resolve) => {
       end = resolve;
     });
+    this.#open++;
     try {
       await before;
       if (signal) await this.#breathe();
       this.#check(signal);
       return await work();
     } finally {
+      this.#open--;
       end();
+    }
+  }
+
+  #begin<T>(work: () => T | Promise<T>): T | Promise<T> {
+    const end = (): void => void this.#open--;
+    this.#open++;
+    let result: T | Promise<T> | undefined;
+    try {
+      result = work();
+      return result instanceof Promise ? result.finally(end) : result;
+    } finally {
+      if (!(result instanceof Promise)) end();
     }
   }
 
@@ -47,6 +74,10 @@ export class Queue {
     this.#breathed = performance.now();
   }
 }
+
+/** `f` of what `x` is, or will be. */
+export const after = <T, U>(x: T | Promise<T>, f: (x: T) => U | Promise<U>): U | Promise<U> =>
+  x instanceof Promise ? x.then(f) : f(x);
 
 /** Resolves after the event loop has had a turn. */
 export function macrotask(): Promise<void> {

@@ -51,25 +51,35 @@ export class Slot {
   }
 
   /** Runs on the inputs that were set. */
-  async run(
+  run(
     names: CallNames,
     into: Into | undefined,
     onStep?: StepHook,
     signal?: AbortSignal,
-  ): Promise<ModelOutputs> {
+  ): ModelOutputs | Promise<ModelOutputs> {
+    let running: Promise<void> | undefined;
     try {
       const record = this.#setOutputs(names, into);
-      await this.plan.run(this.#inputs, this.outputs, onStep, signal);
-      this.plan.outputs.forEach((p, i) => {
-        if (needsUnpack(p.dtype))
-          unpack(this.outputs[i] as RawArray, p.dtype, this.#results[i] as TensorData);
-      });
-      return record;
+      running = this.plan.run(this.#inputs, this.outputs, onStep, signal) || undefined;
+      if (running) return running.then(() => this.#unpack(record)).finally(() => this.#clear());
+      return this.#unpack(record);
     } finally {
-      this.#inputs.fill(nothing); // nobody's arrays are kept alive
-      this.outputs.fill(nothing);
-      this.#results.length = 0;
+      if (!running) this.#clear();
     }
+  }
+
+  #unpack(record: ModelOutputs): ModelOutputs {
+    this.plan.outputs.forEach((p, i) => {
+      if (needsUnpack(p.dtype)) unpack(this.outputs[i] as RawArray, p.dtype, this.#results[i] as TensorData);
+    });
+    return record;
+  }
+
+  /** Nobody's arrays are kept alive. */
+  #clear(): void {
+    this.#inputs.fill(nothing);
+    this.outputs.fill(nothing);
+    this.#results.length = 0;
   }
 
   /** Arrays for the outputs, the caller's own where given, and the record that holds them. */
