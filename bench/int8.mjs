@@ -11,7 +11,7 @@ import { Bench, convCase, quantCase } from "../packages/minnow/dist/targets/wasm
 import { tunedKernels } from "../packages/minnow/dist/targets/wasm/kernels/index.js";
 import { probeEngine } from "../packages/minnow/dist/targets/wasm/probe.js";
 import { nets } from "./lib/layers.mjs";
-import { peak } from "./lib/peak.mjs";
+import { peaks } from "./lib/peaks.mjs";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,7 +24,7 @@ const { values: flags, positionals } = parseArgs({
     "no-fma": { type: "boolean" },
   },
 });
-const top = peak().gflops;
+const top = peaks().narrow;
 const engine = probeEngine({ deterministic: flags["no-fma"] ?? false });
 console.log(`V8 ${process.versions.v8} ${process.execArgv.join(" ")}  engine ${JSON.stringify(engine)}`);
 console.log(`float32 peak ${(top / 2).toFixed(1)} GMAC/s`);

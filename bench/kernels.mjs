@@ -1,4 +1,4 @@
-// GFLOPS of the tuned float32 kernels, layer by layer, for MobileNet v1, v2 and SqueezeNet 1.0, beside this
+// GFLOPS of the tuned float32 kernels, layer by layer, for the five networks, beside this
 // core's measured multiply-add peak. Build first (npm run build), then with whichever engine to measure:
 //   node [--experimental-wasm-revectorize] bench/kernels.mjs [net…] [--ms 60] [--tile 6x8] [--no-fma] [--layers]
 // A layer's figure is its fastest of several batches on warm data; nets are the sum of their layers.
@@ -7,7 +7,7 @@ import { Bench, convCase } from "../packages/minnow/dist/targets/wasm/kernels/ha
 import { tunedKernels } from "../packages/minnow/dist/targets/wasm/kernels/index.js";
 import { probeEngine } from "../packages/minnow/dist/targets/wasm/probe.js";
 import { nets } from "./lib/layers.mjs";
-import { peak } from "./lib/peak.mjs";
+import { peaks } from "./lib/peaks.mjs";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -37,7 +37,7 @@ function fastest(run, budget) {
   return best;
 }
 
-const top = peak().gflops;
+const top = peaks().narrow;
 console.log(`V8 ${process.versions.v8} ${process.execArgv.join(" ")}  engine ${JSON.stringify(engine)}`);
 console.log(
   `${probed.fma ? "fused multiply-add" : "multiply + add"} peak, 128 bit: ${top.toFixed(1)} GFLOPS`,

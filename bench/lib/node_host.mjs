@@ -49,11 +49,11 @@ export function nodeHost({ node, wrap, timeout }) {
     engine,
     child,
     run({ peer, flags, ...config }) {
-      const { adapter, assets } = peers[peer];
-      const where = assets && peer !== "ort-web" ? join(benchDir, "node_modules", assets) : undefined;
+      const { adapter, nodeAdapter, assets } = peers[peer];
+      const where = assets && !nodeAdapter ? join(benchDir, "node_modules", assets) : undefined;
       return child(
         "node_child.mjs",
-        { ...config, adapter: join(benchDir, "peers", adapter), assets: where },
+        { ...config, adapter: join(benchDir, "peers", nodeAdapter ?? adapter), assets: where },
         flags,
       );
     },

@@ -29,6 +29,7 @@ export const peers = {
   "ort-web": {
     title: "ONNX Runtime Web",
     adapter: "ort_web.mjs",
+    nodeAdapter: "ort_web_node.mjs", // finds its own files
     format: "onnx",
     hosts: ["node", "page"],
     package: "onnxruntime-web",
