@@ -23,6 +23,7 @@ if (files.length === 0) {
   console.error("no test file matches");
   process.exit(1);
 }
+await import("./bundle.mjs"); // what `import "minnow"` means to Node
 // Once, before test files that use it start side by side.
 if (files.some((f) => f.includes("browser"))) await (await import("../tests/browser/chromium.mjs")).unpack();
 const reporter = process.env.CI ? ["--test-reporter=spec"] : [];

@@ -1,5 +1,5 @@
 // Minnow, from a converted .minnow file: what an app ships.
-import { load as loadModel } from "../../packages/minnow/dist/run.js";
+import { load as loadModel } from "minnow/run";
 
 export async function load({ files, threads, options }) {
   const model = await loadModel(files.pop(), { threads, ...options });

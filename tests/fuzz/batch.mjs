@@ -1,7 +1,7 @@
 // One batch of mutants in a process of its own: node batch.mjs READER FIRST COUNT
 // Each mutant is read, optimised, inferred and planned; plans of ≤ 64 MB and 2·10⁸ operations run. Each
 // must end in an answer or a ModelError within a second. Prints one JSON line.
-import { ModelError } from "minnow";
+import { ModelError } from "../../packages/minnow/dist/error.js";
 import { toGraph } from "../../packages/minnow/dist/convert.js";
 import { compile } from "../../packages/minnow/dist/compiler/compile.js";
 import { mutate, seededRng } from "../../packages/minnow/dist/formats/mutate.js";

@@ -23,10 +23,9 @@ export async function kernelsFor(steps: readonly Step[]): Promise<readonly Tuned
   return steps.some(mayFilter) ? [(await import("./winograd.js")).winograd, ...tunedKernels] : tunedKernels;
 }
 
-/** Float32, stride 1, more than a point: see winograd.ts. */
-function mayFilter({ kernel, nest, params: p }: Step): boolean {
-  const stride = (p.strideY as number) * (p.strideX as number);
-  return (
-    kernel === "conv2d" && nest?.body?.t === "f32" && stride === 1 && (p.kh as number) * (p.kw as number) > 1
-  );
+/** Float32, one group, stride 1, more than a point: see winograd.ts. */
+function mayFilter({ kernel, nest, params }: Step): boolean {
+  if (kernel !== "conv2d" || nest?.body?.t !== "f32") return false;
+  const { kh, kw, strideY, strideX, group } = params as Record<string, number>;
+  return group === 1 && strideY === 1 && strideX === 1 && (kh as number) * (kw as number) > 1;
 }
