@@ -4,38 +4,53 @@ import { test } from "node:test";
 import { cutStep, trialRuns } from "../targets/wasm/kernels/shares.js";
 import { ThreadTrial } from "./threads.js";
 
-/** Runs with these ms; how each was run, and what was told. */
-function played(together: number, alone: number, work = 1000) {
+/** Runs with these ms, the n-th with threads taking `together(n)`; how each was run, and what was told. */
+function played(runs: number, together: (n: number) => number, alone: number, work = 1000) {
   const trial = new ThreadTrial(2, work, () => {});
   const how: boolean[] = [];
   const told: string[] = [];
-  for (let i = 0; i < trialRuns.warm + 2 * trialRuns.pairs + 3; i++) {
+  for (let i = 0; i < runs; i++) {
     trial.begin();
     how.push(trial.threaded);
-    const noise = i < trialRuns.warm ? 50 : i % 3;
-    const why = trial.end((trial.threaded ? together : alone) + noise);
+    const why = trial.end((trial.threaded ? together(i) : alone) + (i % 3));
     if (why !== undefined) told.push(why);
   }
   return { how, told, trial };
 }
+const { pairs, most } = trialRuns;
 
-test("threads that gain stay", () => {
-  const { how, told, trial } = played(10, 18);
-  assert.deepEqual(how.slice(0, trialRuns.warm), Array(trialRuns.warm).fill(true));
-  assert.equal(how.filter((h) => !h).length, trialRuns.pairs);
-  assert.deepEqual(how.slice(-3), [true, true, true]);
+test("threads that gain stay, and are tried again much later", () => {
+  const { how, told, trial } = played(most, () => 100, 180);
+  assert.equal(how.filter((h) => !h).length, pairs);
   assert.deepEqual([told, trial.reason], [[], ""]);
+  const later = played(most + 100, () => 100, 180);
+  assert.equal(later.how.filter((h) => !h).length, 2 * pairs);
 });
 
-test("threads that gain less than a tenth are given up, once, with the reason", () => {
-  const { how, told, trial } = played(100, 105);
-  assert.deepEqual(how.slice(-3), [false, false, false]);
+test("the first runs are not compared: code is compiled meanwhile", () => {
+  const { how } = played(20, (n) => (n < 6 ? 900 : 1), 2);
+  assert.deepEqual(how.slice(0, 3), [true, true, true]);
+  const short = played(200, () => 1, 2);
+  assert.ok(short.how.indexOf(false) > 25, "some ms must have passed");
+});
+
+test("threads that gain less than a tenth are given up, told once, and tried more and more seldom", () => {
+  const { how, told, trial } = played(400, () => 100, 105);
+  assert.deepEqual(how.slice(12, 24), Array(12).fill(false));
   assert.equal(told.length, 1);
-  assert.match(trial.reason, /2 threads .* 1\.05/);
+  assert.match(trial.reason, /2 threads .* 1\.0/);
+  const tried = how.slice(3).filter((h) => h).length;
+  assert.ok(tried >= 3 * pairs && tried <= 5 * pairs, `${tried} runs with threads`);
+});
+
+test("threads that lost in a busy moment come back", () => {
+  const { how, told, trial } = played(60, (n) => (n < 20 ? 300 : 100), 180);
+  assert.deepEqual(how.slice(-10), Array(10).fill(true));
+  assert.deepEqual([told.length, trial.reason], [1, ""]);
 });
 
 test("a program of small steps is not tried", () => {
-  const { how, trial } = played(10, 100, 40);
+  const { how, trial } = played(100, () => 10, 100, 40);
   assert.ok(how.every((h) => !h));
   assert.match(trial.reason, /too small/);
 });

@@ -253,11 +253,15 @@ function spinsOf(e: ThreadExports): number {
   return Math.max(200, Math.min(100_000, Math.round((8 * n * spinTime) / Math.max(best, 1e-3))));
 }
 
-/** After some runs to warm up: runs with and without threads in turns; the shortest of each are compared. */
+/** Now and then, runs with and without threads in turns: the shortest of each are compared. */
 export class ThreadTrial implements Trial {
   threaded = true;
   reason = "";
+  /** Runs, and ms of runs, before the next trial; its runs so far. */
+  #left: number = trialRuns.warm;
+  #time: number = trialRuns.warmTime;
   #runs = 0;
+  #again: number = trialRuns.again;
   readonly #best: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
 
   constructor(
@@ -267,32 +271,41 @@ export class ThreadTrial implements Trial {
   ) {
     if (parallelWork >= leastParallel) return;
     this.reason = "its steps are too small for threads";
-    this.#decide(false);
+    this.threaded = false;
+    this.#left = Number.POSITIVE_INFINITY;
+  }
+
+  get #waits(): boolean {
+    return this.#left > 0 || this.#time > 0;
   }
 
   begin(): void {
     this.current(this);
-    const { warm, pairs } = trialRuns;
-    if (this.#runs < warm || this.#runs >= warm + 2 * pairs) return;
-    this.threaded = (this.#runs - warm) % 2 === 0;
+    if (!this.#waits) this.threaded = this.#runs % 2 === 0;
   }
 
+  /** @returns why there are no threads, when that is new */
   end(ms: number): string | undefined {
-    const { warm, pairs } = trialRuns;
-    const n = this.#runs++;
-    if (n < warm || n >= warm + 2 * pairs) return undefined;
-    const i = this.threaded ? 0 : 1;
+    if (this.#waits) {
+      this.#left--;
+      this.#time -= ms;
+      return undefined;
+    }
+    const i = this.#runs % 2;
     this.#best[i] = Math.min(this.#best[i] as number, ms);
-    if (n < warm + 2 * pairs - 1) return undefined;
+    if (++this.#runs < 2 * trialRuns.pairs) return undefined;
     const gain = this.#best[1] / Math.max(this.#best[0], 1e-3);
-    this.#decide(gain >= leastGain);
-    if (this.threaded) return undefined;
+    this.#runs = 0;
+    this.#best.fill(Number.POSITIVE_INFINITY);
+    this.threaded = gain >= leastGain;
+    this.#left = this.threaded ? trialRuns.most : this.#again;
+    if (this.threaded) {
+      this.reason = "";
+      return undefined;
+    }
+    this.#again = Math.min(2 * this.#again, trialRuns.most);
+    const told = this.reason !== "";
     this.reason = `${this.size} threads gain ${gain.toFixed(2)} × over one`;
-    return this.reason;
-  }
-
-  #decide(threaded: boolean): void {
-    this.threaded = threaded;
-    this.#runs = Number.POSITIVE_INFINITY;
+    return told ? undefined : this.reason;
   }
 }

@@ -48,9 +48,15 @@ function evenChunk(units: number, wanted: number, threads: number): number {
 /** Waking a thread takes 33–50 µs: µs of work that must be there to be shared. */
 export const leastParallel = 100;
 
-/** What threads must gain to be kept, the runs before it is measured, and the pairs of runs that measure it. */
+/** What threads must gain to be kept. */
 export const leastGain = 1.1;
-export const trialRuns = { warm: 3, pairs: 3 } as const;
+
+/**
+ * Runs, and ms of them, before threads are tried: V8 compiles meanwhile, on the second core. Pairs of runs, with
+ * threads and without, in a trial. A trial may meet a busy moment: threads that lost it are tried again, after
+ * `again` runs and then twice as many each time, threads that won it after `most`.
+ */
+export const trialRuns = { warm: 3, warmTime: 60, pairs: 3, again: 16, most: 1024 } as const;
 
 /** ms that a thread spins before it sleeps: between steps it is woken by neither. */
 export const spinTime = 0.02;
