@@ -63,6 +63,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     channels,
     ...depth,
     epilogue: p.epilogue,
+    ahead: byPanels && engine.fma,
   });
   const each = p.channels / p.groups;
   const layout = gemmLayout(p.epilogue);

@@ -43,10 +43,12 @@ export interface TileSpec {
   /** There are whole blocks. */
   readonly blocks: boolean;
   readonly epilogue: Epilogue;
+  /** Reads the next panel's lines while it works on this one: for weights that come from memory. */
+  readonly ahead?: boolean;
 }
 
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.ahead ? "_ahead" : ""}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -70,6 +72,8 @@ class Tile {
   readonly #wv: Local[];
   readonly #splat: Local;
   readonly #quads: QuadCode | undefined;
+  /** The next panel's line to read, its end, and the bytes to the next line: none behind the end. */
+  readonly #ahead: readonly [Local, Local, Local] | undefined;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -82,6 +86,7 @@ class Tile {
     this.#acc = Array.from({ length: s.mr }, () => f.someLocals(this.#vectors, "v128"));
     this.#wv = f.someLocals(this.#vectors, "v128");
     this.#splat = f.local("v128");
+    if (s.ahead) this.#ahead = [f.local(), f.local(), f.local()];
     if (s.kind === "u8" || s.kind === "s8") this.#quads = new QuadCode(f, s.kind === "s8", this.#w.length);
   }
 
@@ -101,6 +106,7 @@ class Tile {
       .i32(s.mr)
       .op("i32.div_u")
       .set(tiles);
+    this.#lookAhead(panelBytes);
     f.repeat(tiles, () => {
       epilogue.init(this.#acc);
       f.get(weightsParam).set(this.#w[0] as Local);
@@ -135,7 +141,22 @@ class Tile {
       this.#acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
       this.#acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
       f.inc(tableParam, 4 * s.mr);
+      if (this.#ahead) {
+        const [at, end, by] = this.#ahead;
+        f.i32(64).i32(0).get(at).get(end).op("i32.lt_u", "select").set(by);
+      }
     });
+  }
+
+  /** Behind the weights there may be no memory: then this panel is read again. */
+  #lookAhead(panelBytes: Local): void {
+    if (!this.#ahead) return;
+    const { f } = this;
+    const [at, end, by] = this.#ahead;
+    f.get(panelBytes).i32(this.#w.length).op("i32.mul").tee(end).get(weightsParam).op("i32.add").set(at);
+    f.get(at).get(weightsParam).get(at).get(end).op("i32.add").i32(16).op("i32.shr_u");
+    f.code.byte(0x3f).byte(0); // memory.size
+    f.op("i32.lt_u", "select").tee(at).get(end).op("i32.add").set(end).i32(64).set(by);
   }
 
   /** `n` steps of k. */
@@ -156,7 +177,9 @@ class Tile {
       });
     }
     for (const w of this.#w) f.inc(w, 32 * n);
-    if (advance) for (const p of this.#pointers) f.inc(p, 4 * n);
+    if (!advance) return;
+    for (const p of this.#pointers) f.inc(p, 4 * n);
+    if (this.#ahead) f.get(this.#ahead[0]).load().op("drop").incBy(this.#ahead[0], this.#ahead[2]);
   }
 
   #multiply(acc: Local, w: Local): void {

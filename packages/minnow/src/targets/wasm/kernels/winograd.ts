@@ -67,7 +67,7 @@ interface Plan {
 function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
   const { g, cut, epilogue, size } = p;
   const { window } = g;
-  const { form, tile, lanes } = cut;
+  const { form, tile, lanes, ahead } = cut;
   const layout = new Layout<string>([...winogradWords, ...epilogueNames(epilogue)]);
   const depth = depthOf(size.c, 1, unrollOf("f32", engine.fma));
   const bt = linear(form.toom.bt);
@@ -78,7 +78,7 @@ function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
   const scratch = scratchOf(cut, size.c);
   const xPitch = g.pitch * g.x.bytes;
   return {
-    key: `${name}_${lanes}_${depthKey(depth)}_${size.o < tile.nr ? 0 : 1}+${tail}_${epilogue.key}`,
+    key: `${name}_${lanes}_${depthKey(depth)}_${size.o < tile.nr ? 0 : 1}+${tail}${ahead ? "_ahead" : ""}_${epilogue.key}`,
     label: `${name}${step.fused.length ? `_${step.fused.join("_").toLowerCase()}` : ""}`,
     emit: (m) =>
       emitWinograd(m, {
@@ -91,6 +91,7 @@ function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
         fma: engine.fma,
         channels: size.o,
         depth,
+        ahead,
         epilogue,
       }),
     extent: cut.blocks * cut.slices,

@@ -77,6 +77,7 @@ export function emitWinograd(m: ModuleBuilder, c: Code): number {
     channels,
     ...c.depth,
     epilogue: bare,
+    ahead: c.ahead,
   });
   const whole = c.channels >= tile.nr ? gemmTile(m, spec(tile.nr), inner) : -1;
   const last = tail ? gemmTile(m, spec(roundUp(tail, 4 * c.lanes)), inner) : -1;

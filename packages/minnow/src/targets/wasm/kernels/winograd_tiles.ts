@@ -23,6 +23,7 @@ export interface Code {
   readonly fma: boolean;
   readonly channels: number;
   readonly depth: Depth;
+  readonly ahead: boolean;
   readonly epilogue: Epilogue;
 }
 
