@@ -33,7 +33,7 @@ function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKe
   if (!epilogue) return null;
   const far = depthwise && !product && !program.dynamic && isFar(window, 4 * channels);
   const math = product
-    ? int8Taps(weights, kernel, g.x.dtype === "int8", product)
+    ? int8Taps(weights, kernel, window.dilation[1], g.x.dtype === "int8", product)
     : floatTaps(weights, kernel, group, engine, far);
   return planWindow(
     {

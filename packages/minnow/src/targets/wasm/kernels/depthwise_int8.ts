@@ -1,56 +1,94 @@
-// Depth-wise taps of 8-bit tensors: eight channels widen to int16 minus the zero point; two kernel rows
-// are interleaved, so that one i32x4.dot_i16x8_s does two taps of four channels; a last odd row pairs
-// with nothing. The interleaved column serves every output of the tile that needs it. Outside the image
-// reads the zero point. Weights: [C/8][row pair][kx][8 channels][2].
+// Depth-wise taps of 8-bit tensors: eight channels widen to int16, two taps are interleaved, so that one
+// i32x4.dot_i16x8_s does both for four channels: kernel rows in pairs, and along x in a last odd row (nine
+// taps are five products). What is interleaved serves every output of the tile that needs it. The zero
+// point's share of the sum, −zx·Σw, is packed before a block's weights; outside the image reads zx.
+// Weights: [C/8] of −zx·Σw [8], then [row pair][kx][8 channels][2], then [pair of kx][8 channels][2].
 import { dataId } from "./operands.js";
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Op } from "../opcodes.js";
 import type { Packed } from "../kernel.js";
-import type { TapMath, TapTile } from "./depthwise_taps.js";
+import type { Tap, TapMath, TapTile } from "./depthwise_taps.js";
 import type { Matrix } from "./pack.js";
 import type { IntegerProduct } from "./products.js";
 
 export function int8Taps(
   m: Matrix,
   kernel: readonly [number, number],
+  dilation: number,
   signed: boolean,
   product: IntegerProduct,
 ): TapMath {
-  const [kh, kw] = kernel;
-  const pairs = Math.ceil(kh / 2);
+  const shape = tapPairs(kernel, dilation);
+  const packed = packTapPairs(m, kernel, shape, product);
   return {
     name: signed ? "s8_dw" : "u8_dw",
     lanes: 4,
     vectors: 2,
     inputStep: 8,
-    weightStep: 32 * pairs * kw,
+    weightStep: 32 * (1 + shape.count),
     outside: product.zx,
-    packed: packRowPairs(m, kernel, product.zw),
+    packed,
     begin(f, zeroPoint) {
-      const taps = new Int8Taps(f, kernel, signed, zeroPoint);
+      const taps = new Int8Taps(f, kernel, shape, signed, zeroPoint);
       return (t) => taps.tile(t);
     },
+    more: (f, row, w) =>
+      row.forEach((a, v) => {
+        f.get(a)
+          .get(w)
+          .vload(16 * v)
+          .op("i32x4.add")
+          .set(a);
+      }),
   };
 }
 
-function packRowPairs(m: Matrix, [kh, kw]: readonly [number, number], zero: readonly number[]): Packed {
-  const pairs = Math.ceil(kh / 2);
-  const blocks = Math.ceil(m.n / 8);
-  const size = blocks * pairs * kw * 16;
+/** How taps are multiplied two at a time. */
+interface TapPairs {
+  readonly count: number;
+  /** Taps of a pair in a last odd kernel row: 2, or 1 where the next column is not the next tap. */
+  readonly step: 1 | 2;
+  /** Pair and half of a tap. */
+  place(ky: number, kx: number): readonly [pair: number, half: number];
+}
+
+function tapPairs([kh, kw]: readonly [number, number], dilation: number): TapPairs {
+  const step = dilation === 1 ? 2 : 1;
+  const paired = kw * (kh >> 1);
   return {
-    key: `rowpairs:${dataId(m.data)}:${m.offset}:${m.n}x${kh}x${kw}:${zero.some((z) => z !== 0) ? zero.join() : ""}`,
+    count: paired + (kh & 1) * Math.ceil(kw / step),
+    step,
+    place: (ky, kx) =>
+      ky === kh - 1 && kh & 1 ? [paired + Math.floor(kx / step), kx % step] : [(ky >> 1) * kw + kx, ky & 1],
+  };
+}
+
+function packTapPairs(
+  m: Matrix,
+  [kh, kw]: readonly [number, number],
+  { count, step, place }: TapPairs,
+  { zx, zw }: IntegerProduct,
+): Packed {
+  const size = Math.ceil(m.n / 8) * 16 * (1 + count);
+  return {
+    key: `tappairs:${dataId(m.data)}:${m.offset}:${m.n}x${kh}x${kw}:${step}:${zx}:${zw.some((z) => z !== 0) ? zw.join() : ""}`,
     bytes: 2 * size,
     source: m.data,
     fill(memory, at) {
       const source = m.data as Int8Array | Uint8Array;
       const out = new Int16Array(memory as ArrayBuffer, at, size).fill(0);
-      for (let c = 0; c < m.n; c++)
+      const sums = new Int32Array(memory as ArrayBuffer, at, size / 2);
+      for (let c = 0; c < m.n; c++) {
+        const block = (c >> 3) * 16 * (1 + count);
+        const zero = zw[zw.length === 1 ? 0 : c] ?? 0;
         for (let y = 0; y < kh; y++)
           for (let x = 0; x < kw; x++) {
-            const w =
-              (source[m.offset + (c * kh + y) * kw + x] as number) - (zero[zero.length === 1 ? 0 : c] ?? 0);
-            out[(((c >> 3) * pairs + (y >> 1)) * kw + x) * 16 + (c & 7) * 2 + (y & 1)] = w;
+            const [pair, half] = place(y, x);
+            const w = (source[m.offset + (c * kh + y) * kw + x] as number) - zero;
+            out[block + 16 * (1 + pair) + 2 * (c & 7) + half] = w;
+            sums[block / 2 + (c & 7)] = (sums[block / 2 + (c & 7)] as number) - zx * w;
           }
+      }
     },
   };
 }
@@ -60,8 +98,8 @@ const high = low.map((b) => b + 8);
 
 class Int8Taps {
   readonly #zero: Local;
-  private readonly a: Local;
-  private readonly b: Local;
+  /** Widened inputs: of two rows, or of a column and the one before. */
+  readonly #x: readonly [Local, Local];
   readonly #lo: Local;
   readonly #hi: Local;
   readonly #load: Op;
@@ -69,55 +107,79 @@ class Int8Taps {
   constructor(
     private readonly f: FunctionBuilder,
     private readonly kernel: readonly [number, number],
+    private readonly pairs: TapPairs,
     signed: boolean,
     zeroPoint: () => void,
   ) {
     this.#load = signed ? "v128.load8x8_s" : "v128.load8x8_u";
-    [this.#zero, this.a, this.b, this.#lo, this.#hi] = f.someLocals(5, "v128") as [
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-    ];
+    const [zero, a, b, lo, hi] = f.someLocals(5, "v128") as [Local, Local, Local, Local, Local];
+    this.#x = [a, b];
+    [this.#zero, this.#lo, this.#hi] = [zero, lo, hi];
     zeroPoint();
-    f.op("i16x8.splat").set(this.#zero);
+    f.op("i16x8.splat").set(zero);
   }
 
   tile({ acc: [acc = []], w, walk }: TapTile): void {
-    const { f } = this;
+    const { pairs } = this;
     const [kh, kw] = this.kernel;
-    for (let y = 0; y < kh; y += 2)
-      walk(y + 1 < kh ? [y, y + 1] : [y], [0, kw], (users, [first, second]) => {
-        this.#column(
-          () => void f.get(first as Local).mem(this.#load),
-          second !== undefined && (() => void f.get(second).mem(this.#load)),
-        );
-        for (const { column, tap } of users)
-          this.#multiply(acc[column] as readonly Local[], w, (y >> 1) * kw + tap);
-      });
+    const multiply = (users: readonly Tap[], ky: number): void => {
+      for (const { column, tap } of users)
+        this.#multiply(acc[column] as readonly Local[], w, 1 + pairs.place(ky, tap)[0]);
+    };
+    const [a, b] = this.#x;
+    for (let y = 0; y + 1 < kh; y += 2)
+      walk(
+        [y, y + 1],
+        [0, kw],
+        (users, [first, second]) => {
+          this.#interleave(this.#widen(first, a), this.#widen(second, b));
+          multiply(users, y);
+        },
+        true,
+      );
+    if (kh % 2 === 0) return;
+    // Each column with the next.
+    let before: { x: Local; users: readonly Tap[] } | undefined;
+    let turn = 0;
+    const both = (next: Local): void => {
+      const users = before?.users.filter(({ tap }) => tap % pairs.step === 0) ?? [];
+      if (!before || users.length === 0) return;
+      this.#interleave(before.x, next);
+      multiply(users, kh - 1);
+    };
+    walk(
+      [kh - 1],
+      [0, kw],
+      (users, [at]) => {
+        const x = this.#widen(at, this.#x[turn++ & 1] as Local);
+        both(x);
+        before = { x, users };
+      },
+      true,
+    );
+    if (before) both(before.x);
   }
 
-  /** lo, hi = two rows of a column, channel by channel; `second` false: zeros. */
-  #column(first: () => void, second: (() => void) | false): void {
-    const { f, a, b } = this;
-    first();
-    f.get(this.#zero).op("i16x8.sub").set(a);
-    if (second) {
-      second();
-      f.get(this.#zero).op("i16x8.sub");
-    } else f.i32x4(0);
-    f.set(b);
+  /** Eight channels at an address, or of the outside. */
+  #widen(at: Local | undefined, to: Local): Local {
+    if (at === undefined) return this.#zero;
+    this.f.get(at).mem(this.#load).set(to);
+    return to;
+  }
+
+  /** lo, hi = a and b, channel by channel. */
+  #interleave(a: Local, b: Local): void {
+    const { f } = this;
     f.get(a).get(b).shuffle(low).set(this.#lo).get(a).get(b).shuffle(high).set(this.#hi);
   }
 
-  #multiply(acc: readonly Local[], w: Local, tap: number): void {
+  #multiply(acc: readonly Local[], w: Local, pair: number): void {
     const { f } = this;
     acc.forEach((a, v) => {
       f.get(a)
         .get(v ? this.#hi : this.#lo)
         .get(w)
-        .vload(32 * tap + 16 * v)
+        .vload(32 * pair + 16 * v)
         .op("i32x4.dot_i16x8_s", "i32x4.add")
         .set(a);
     });

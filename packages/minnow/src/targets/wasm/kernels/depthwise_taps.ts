@@ -7,6 +7,12 @@ import type { Engine } from "../engine.js";
 import type { Packed } from "../kernel.js";
 import { type Matrix, packTaps } from "./pack.js";
 
+/** Who needs a column: the output along x, and at which kx. */
+export interface Tap {
+  readonly column: number;
+  readonly tap: number;
+}
+
 /** A tile's outputs for one block of channels. */
 export interface TapTile {
   /** [output row][output along x][vector of channels] */
@@ -18,12 +24,14 @@ export interface TapTile {
   readonly w: Local;
   /**
    * Goes along some input rows of the tile, from left to right: for each column that the taps kx = from…to−1
-   * read, who needs it at which kx, and its address in each row.
+   * read, who needs it, and its address in each row.
+   * @param outside visits columns outside the image too, which have no address
    */
   walk(
     rows: readonly number[],
     taps: readonly [number, number],
-    visit: (users: readonly { column: number; tap: number }[], at: readonly Local[]) => void,
+    visit: (users: readonly Tap[], at: readonly Local[]) => void,
+    outside?: boolean,
   ): void;
   /** Moves all input rows on. */
   advance(bytes: number): void;
@@ -42,6 +50,8 @@ export interface TapMath {
   readonly packed?: Packed;
   /** What accumulators start from; absent: what the epilogue says. */
   readonly start?: (f: FunctionBuilder) => FunctionBuilder;
+  /** Adds to the first value of an output, which all outputs share. @param w address of the block's weights */
+  more?(f: FunctionBuilder, acc: readonly Local[], w: Local): void;
   /** Called once per function, before its loops; returns what emits a tile. */
   begin(f: FunctionBuilder, zeroPoint: () => void): (t: TapTile) => void;
 }

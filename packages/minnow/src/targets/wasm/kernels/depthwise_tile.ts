@@ -6,7 +6,7 @@
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import { type Epilogue, EpilogueCode } from "./epilogue.js";
-import type { TapMath, TapTile } from "./depthwise_taps.js";
+import type { Tap, TapMath, TapTile } from "./depthwise_taps.js";
 
 /** What the code of a kernel depends on; sizes of one tile are in `TileSize`. */
 export interface DepthSpec {
@@ -84,7 +84,7 @@ export class DepthTile {
       const vectors = Math.ceil(channels / math.lanes);
       const acc = this.#acc.map((row) => row.map((a) => a.slice(0, vectors)));
       if (math.start) for (const a of acc.flat(2)) math.start(f).set(a);
-      else code.init(acc.flat());
+      else code.init(acc.flat(), math.more && ((a) => math.more?.(f, a, w)));
       taps({ ...this.#tapTile(acc), w });
       if (math.lanes === 4) {
         code.load();
@@ -134,16 +134,21 @@ export class DepthTile {
   #tapTile(acc: Local[][][]): Omit<TapTile, "w"> {
     const { f, s, size } = this;
     const [stride, dilation] = [s.stride[1], s.dilation[1]];
-    const walk: TapTile["walk"] = (rows, [first, end], visit) => {
+    const walk: TapTile["walk"] = (rows, [first, end], visit, outside = false) => {
       const from = f.someLocals(rows.length, "i32");
       let at = -1;
-      for (let i = size.lo; i < size.hi; i++) {
-        const users: { column: number; tap: number }[] = [];
+      const [lo, hi] = outside ? [0, spanOf(s, size.columns)] : [size.lo, size.hi];
+      for (let i = lo; i < hi; i++) {
+        const users: Tap[] = [];
         for (let t = 0; t < size.columns; t++) {
           const tap = (i - t * stride) / dilation;
           if (Number.isInteger(tap) && tap >= first && tap < end) users.push({ column: t, tap });
         }
         if (users.length === 0) continue;
+        if (i < size.lo || i >= size.hi) {
+          visit(users, []);
+          continue;
+        }
         from.forEach((q, y) => {
           if (at < 0) f.get(this.#rows[rows[y] as number] as Local).set(q);
           const steps = i - Math.max(at, size.lo);

@@ -1,10 +1,10 @@
 // The tail of a tuned kernel: nest.result on accumulators in registers. Channel operands are packed,
 // padded to whole panels, so that full vectors may be read; full operands are read at their own pitch.
 // A bias that is added to the bare accumulator becomes the accumulator's first value instead.
-import { children, type Expr, operandsOf, print, substitute } from "../../../compiler/expr.js";
+import { children, type Expr, num, operandsOf, print, substitute } from "../../../compiler/expr.js";
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
-import type { DType } from "../../../graph/dtype.js";
+import { type DType, elementBytes } from "../../../graph/dtype.js";
 import type { FunctionBuilder, Local } from "../assembler.js";
 import { loadSplat, loadVectors, storeLane, storeVectors } from "../elements.js";
 import type { Engine } from "../engine.js";
@@ -20,7 +20,7 @@ import {
   roundUp,
   walkOf,
 } from "./operands.js";
-import { requantized } from "./requantize.js";
+import { requantized, sizeOf } from "./requantize.js";
 
 const stored: readonly DType[] = ["float32", "int8", "uint8", "int32", "int16", "float16", "bool"];
 
@@ -70,9 +70,9 @@ export function epilogueOf(
     ? takeBias(nest.result, operands)
     : { expr: nest.result, init: undefined };
   const numbers: { v: number; t: "f32" | "i32" }[] = [];
-  const finite = (i: number): boolean =>
-    !!operands.find((o) => o.operand === i && isFiniteOperand(o, nest, channelLoop));
-  const short = requantized(bare, out.dtype, finite, replaceChildren);
+  const size = (i: number): number => sizeOfOperand(operands, i, nest, channelLoop);
+  const sum = init === undefined ? sizeOfSum(step, nest) : sizeOfSum(step, nest) + size(init);
+  const short = requantized(bare, out.dtype, (i) => (i < 0 ? sum : size(i)), replaceChildren);
   const expr = hoist ? hoistNumbers(short, numbers) : short;
   const roles = operands.map((o) => `${o.operand}${o.role}:${o.walk.dtype}`);
   const classes = numbers.map((n) => (isSmall(n) ? "s" : "l")).join("");
@@ -81,14 +81,32 @@ export function epilogueOf(
   return { ...common, outType: out.dtype, outBytes: out.bytes };
 }
 
-/** A packed operand without infinities and NaN. */
-function isFiniteOperand(o: EpilogueOperand, nest: LoopNest, channelLoop: number): boolean {
-  if (o.role !== "channel" || !o.data) return false;
+/** The most that |operand| can be: of 8 bits, or of packed numbers. */
+function sizeOfOperand(
+  operands: readonly EpilogueOperand[],
+  operand: number,
+  nest: LoopNest,
+  channelLoop: number,
+): number {
+  const o = operands.find((x) => x.operand === operand);
+  if (o?.walk.bytes === 1) return 255;
+  if (o?.role !== "channel" || !o.data) return Number.POSITIVE_INFINITY;
   const channels = nest.loops.slice(channelLoop).reduce((a, b) => a * b, 1);
-  return constantNumbers(o.data, o.walk.dtype, o.walk.view.offset + o.walk.offset, channels).every(
-    Number.isFinite,
-  );
+  const numbers = constantNumbers(o.data, o.walk.dtype, o.walk.view.offset + o.walk.offset, channels);
+  let most = 0;
+  for (const v of numbers) most = Math.max(most, Math.abs(v));
+  return Number.isNaN(most) ? Number.POSITIVE_INFINITY : most;
 }
+
+/** The most that |accumulator| can be: a sum over numbers of 8 bits. */
+const sizeOfSum = (step: Step, { body, reduce, operands }: LoopNest): number =>
+  reduce.reduce(
+    (a, b) => a * b,
+    sizeOf(body ?? num(0), (i) => {
+      const view = step.values[operands[i]?.value as number];
+      return view && elementBytes(view.dtype) === 1 ? 255 : Number.POSITIVE_INFINITY;
+    }),
+  );
 
 /** acc + bias, used once → acc that starts as bias. */
 function takeBias(
@@ -295,8 +313,11 @@ export class EpilogueCode {
     });
   }
 
-  /** Sets each row's accumulators to the first value; `acc` is rows of `vectors` locals. */
-  init(acc: readonly (readonly Local[])[]): void {
+  /**
+   * Sets each row's accumulators to the first value; `acc` is rows of `vectors` locals.
+   * @param more adds to those of one row
+   */
+  init(acc: readonly (readonly Local[])[], more?: (row: readonly Local[]) => void): void {
     const { f } = this;
     const [first, ...rest] = acc;
     first?.forEach((a, v) => {
@@ -304,6 +325,7 @@ export class EpilogueCode {
       else f.get(this.#bases.get(this.e.init) as Local).vload(16 * v);
       f.set(a);
     });
+    if (first) more?.(first);
     for (const row of rest) row.forEach((a, v) => f.get(first?.[v] as Local).set(a));
   }
 

@@ -5,7 +5,7 @@
 // Versions: i16_{gemm|igemm}_{mr}x{nr}: 4×8 everywhere, 4×16 where V8 pairs vectors (6×8 spills).
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
-import type { FunctionBuilder, ModuleBuilder } from "../assembler.js";
+import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Engine } from "../engine.js";
 import { isReleased } from "../../../graph/released.js";
 import type { ArgWord, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
@@ -30,7 +30,7 @@ import { type Matrix, pairBytes, packPairs } from "./pack.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
 import { packQuads, type QuadMatrix, quadPanelBytes, quadsKey, quadsPay } from "./quads.js";
 import { fillByte } from "./rows.js";
-import { integerTile, wholeSteps } from "./tiles.js";
+import { integerTile, unrollOf, wholeSteps } from "./tiles.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };
 export const denseInt8: TunedKernel = { kernels: ["dense", "matmul"], plan: planDense };
@@ -101,26 +101,30 @@ function planInteger(
   const pairs = Math.ceil(depth / 2);
   const layout = gemmLayout(epilogue);
   const { words, packed } = epilogueWords(epilogue, 1, p.channels, p.groups);
-  const { chunk, patches, bytes } = scratchOf({ ...p, rowInput: Math.max(p.rowInput, 2 * depth) }, tile);
+  const { chunk, patches, bytes } = scratchOf(
+    { ...p, rowInput: p.rowInput + 2 * depth + epilogue.outBytes * each },
+    tile,
+  );
   const rowWide = 4 * pairs;
   const wide = roundUp(bytes, 64);
   const tileTable = wide + roundUp(rowWide * (chunk + tile.mr) + 64, 64);
   const name = `i16_${p.name}_${tile.mr}x${tile.nr}`;
-  const d = integerDepth(pairs, 1, engine.fma ? 2 : 1);
+  const d = integerDepth(pairs, 1, unrollOf(engine.fma));
   const spec = (channels: number): TileSpec => ({
     kind: "i16",
     fma: engine.fma,
     mr: tile.mr,
     channels,
     ...d,
+    single: true,
     epilogue,
   });
-  const shape = `${p.rowKind}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}${p.groups > 1 ? "_groups" : ""}`;
+  const shape = `${p.rowKind}${shortKey(p)}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}${p.groups > 1 ? "_groups" : ""}`;
   return {
     key: `${name}_${signed ? "s8" : "u8"}_${shape}_${engine.fma}_${epilogue.key}`,
     label: name,
     emit: (m) => {
-      const prepare = { fn: widenRows(m, layout, tile.mr, signed), tableWord: "tileTable" };
+      const prepare = { fn: widenRows(m, layout, tile.mr, signed, p), tableWord: "tileTable" };
       const groups = p.groups > 1;
       return emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups, spec, prepare, fill: fillByte });
     },
@@ -133,7 +137,8 @@ function planInteger(
       out: { kind: "view", value: nest.out.value, element: epilogue.outOffset },
       outPitch: epilogue.outPitch * epilogue.outBytes,
       scratch: { kind: "scratch" },
-      zero: { kind: "zero" },
+      // Outside the image lie zero points.
+      zero: { kind: "packed", index: 1 + packed.length },
       steps: Math.floor(pairs / d.unroll),
       taps: 1,
       panelBytes: pairBytes(depth),
@@ -151,9 +156,8 @@ function planInteger(
       tileTable,
       ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, words[i] as ArgWord])),
     }),
-    packed: [packPairs(weights, product.zw, p.groups), ...packed],
+    packed: [packPairs(weights, product.zw, p.groups), ...packed, filled(product.zx, p.k + 64, 1)],
     scratchBytes: tileTable + 8 * (chunk + 2 * tile.mr),
-    zeroBytes: p.k + 64,
   };
 }
 
@@ -173,7 +177,7 @@ function planQuads(
 ): PlannedKernel {
   const tile = integerTile(engine.i8, p.dynamic ? 3 : p.rows, p.channels, true);
   const quads = Math.ceil(p.k / 4);
-  const d = integerDepth(quads, p.taps, engine.fma ? 2 : 1);
+  const d = integerDepth(quads, p.taps, unrollOf(engine.fma));
   const layout = gemmLayout(epilogue);
   const { words, packed } = epilogueWords(epilogue, 1, p.channels);
   const written = epilogue.outBytes * p.channels;
@@ -181,8 +185,9 @@ function planQuads(
   const kind = signed ? "s8" : "u8";
   const name = `${kind}_${p.name}_${tile.mr}x${tile.nr}`;
   const { fma } = engine;
-  const spec = (channels: number): TileSpec => ({ kind, fma, mr: tile.mr, channels, ...d, epilogue });
   const [each, { rowKind }] = [p.channels, p];
+  const single = rowKind === "plain";
+  const spec = (channels: number): TileSpec => ({ kind, fma, mr: tile.mr, channels, ...d, single, epilogue });
   return {
     key: `${name}_${rowKind}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
     label: name,
@@ -212,29 +217,66 @@ function planQuads(
   };
 }
 
+/** Taps and k of a row that is so short that it is widened without loops. */
+const shortKey = ({ taps, k }: Rows): string => (taps * roundUp(k, 16) <= 64 ? `${taps}x${k}` : "");
+
 /**
  * (args, rows): the row table's bytes as int16 rows minus the zero point, and the tiles' own table of
  * one tap. Vectors overrun a tap's end; the next tap, row or padding is written after.
  */
-function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed: boolean): number {
-  return m.once(`widen_${mr}_${signed}`, () =>
+function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed: boolean, p: Rows): number {
+  const short = shortKey(p);
+  return m.once(`widen_${mr}_${signed}_${short}`, () =>
     m.func(["i32", "i32"], [], (f) => {
       const arg = (name: string) => layout.local(f, 0, name);
-      const taps = arg("rowTaps");
-      const [table, k, rowWide, zero] = [arg("scratch"), arg("tapK"), arg("rowWide"), arg("zero")];
-      const [row, out] = [arg("wide"), arg("tileTable")];
+      const [table, row, out] = [arg("scratch"), arg("wide"), arg("tileTable")];
+      const [taps, k, rowWide] = [arg("rowTaps"), arg("tapK"), arg("rowWide")];
       f.get(row).get(table).op("i32.add").set(row).get(out).get(table).op("i32.add").set(out);
-      const zeroPoint = f.local("v128");
-      layout.push(f, 0, "zeroPoint").op("i16x8.splat").set(zeroPoint);
+      const zero = f.local("v128");
+      layout.push(f, 0, "zeroPoint").op("i16x8.splat").set(zero);
       const [tiles, lane, tap, at, to, from, n] = f.someLocals(7, "i32") as [
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
       ];
+      const tapsOfRow = (): void => {
+        f.get(table).set(at).get(row).set(to).get(taps).set(tap);
+        f.repeat(tap, () => {
+          f.get(at).load().set(from);
+          f.get(k).i32(15).op("i32.add").i32(4).op("i32.shr_u").set(n);
+          f.repeat(n, () => {
+            widen(f, signed, zero, from, to, 0, 0);
+            f.inc(from, 16).inc(to, 32);
+          });
+          // Back from the overrun: the tap ends k elements after its start.
+          f.inc(at, 4 * mr)
+            .get(row)
+            .get(taps)
+            .get(tap)
+            .op("i32.sub")
+            .i32(1)
+            .op("i32.add")
+            .get(k)
+            .op("i32.mul");
+          f.i32(1).op("i32.shl", "i32.add").set(to);
+        });
+      };
+      const shortTaps = (): void => {
+        for (let t = 0; t < p.taps; t++) {
+          f.get(table)
+            .load(4 * mr * t)
+            .set(from);
+          for (let e = 0; e < p.k; e += 16) widen(f, signed, zero, from, row, e, 2 * (t * p.k + e));
+        }
+        f.get(table)
+          .i32(4 * mr * p.taps)
+          .op("i32.add")
+          .set(at);
+      };
       f.get(1)
         .i32(mr - 1)
         .op("i32.add")
@@ -244,23 +286,8 @@ function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed:
       f.repeat(tiles, () => {
         f.i32(mr).set(lane);
         f.repeat(lane, () => {
-          f.get(table).set(at).get(row).set(to).get(taps).set(tap);
-          f.repeat(tap, () => {
-            f.get(at).load().set(from);
-            f.get(k).i32(15).op("i32.add").i32(4).op("i32.shr_u").set(n);
-            widenTap(f, { from, to, n, zero, zeroPoint }, signed);
-            // Back from the overrun: the tap ends k elements after its start.
-            f.inc(at, 4 * mr)
-              .get(row)
-              .get(taps)
-              .get(tap)
-              .op("i32.sub")
-              .i32(1)
-              .op("i32.add")
-              .get(k)
-              .op("i32.mul");
-            f.i32(1).op("i32.shl", "i32.add").set(to);
-          });
+          if (short) shortTaps();
+          else tapsOfRow();
           f.get(out)
             .get(row)
             .store()
@@ -281,31 +308,22 @@ function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed:
   );
 }
 
-interface Tap {
-  readonly from: number;
-  readonly to: number;
-  readonly n: number;
-  readonly zero: number;
-  readonly zeroPoint: number;
-}
-
-/** n × 16 elements. */
-function widenTap(f: FunctionBuilder, t: Tap, signed: boolean): void {
-  f.get(t.from).get(t.zero).op("i32.eq").if();
-  f.repeat(t.n, () => {
-    f.get(t.to).i32x4(0).vstore().get(t.to).i32x4(0).vstore(16).inc(t.to, 32);
-  });
-  f.else();
-  f.repeat(t.n, () => {
-    for (const half of [0, 1]) {
-      f.get(t.to)
-        .get(t.from)
-        .mem(signed ? "v128.load8x8_s" : "v128.load8x8_u", 8 * half);
-      f.get(t.zeroPoint)
-        .op("i16x8.sub")
-        .vstore(16 * half);
-    }
-    f.inc(t.from, 16).inc(t.to, 32);
-  });
-  f.end();
+/** Sixteen elements. */
+function widen(
+  f: FunctionBuilder,
+  signed: boolean,
+  zero: Local,
+  from: Local,
+  to: Local,
+  fromAt: number,
+  toAt: number,
+): void {
+  for (const half of [0, 1]) {
+    f.get(to)
+      .get(from)
+      .mem(signed ? "v128.load8x8_s" : "v128.load8x8_u", fromAt + 8 * half);
+    f.get(zero)
+      .op("i16x8.sub")
+      .vstore(toAt + 16 * half);
+  }
 }

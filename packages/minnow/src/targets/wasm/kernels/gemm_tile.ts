@@ -42,13 +42,15 @@ export interface TileSpec {
   readonly rest: number;
   /** There are whole blocks. */
   readonly blocks: boolean;
+  /** Never more than one tap. */
+  readonly single?: boolean;
   readonly epilogue: Epilogue;
   /** Reads the next panel's lines while it works on this one: for weights that come from memory. */
   readonly ahead?: boolean;
 }
 
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.ahead ? "_ahead" : ""}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? "_ahead" : ""}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -95,7 +97,7 @@ class Tile {
     const arg = (name: string): FunctionBuilder => layout.push(f, argsParam, name);
     const epilogue = new EpilogueCode(f, s.epilogue, arg, s, this.#vectors, slotParam, startParam);
     const steps = layout.local(f, argsParam, "steps");
-    const taps = layout.local(f, argsParam, "taps");
+    const taps = s.single ? undefined : layout.local(f, argsParam, "taps");
     const panelBytes = layout.local(f, argsParam, "panelBytes");
     const tiles = f.local();
     const tap = f.local();
@@ -108,12 +110,11 @@ class Tile {
       .set(tiles);
     this.#lookAhead(panelBytes);
     f.repeat(tiles, () => {
-      epilogue.init(this.#acc);
       f.get(weightsParam).set(this.#w[0] as Local);
       if (this.#w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.#w[1]);
-      this.#quads?.start(this.#acc, this.#w);
-      f.get(taps).set(tap);
-      f.repeat(tap, () => {
+      const quads = this.#quads;
+      epilogue.init(this.#acc, quads && ((row) => quads.start(row, this.#w)));
+      const oneTap = (): void => {
         this.#pointers.forEach((p, i) =>
           f
             .get(tableParam)
@@ -126,7 +127,12 @@ class Tile {
           f.repeat(k, () => this.#block(this.s.unroll, true));
         }
         if (s.rest) this.#block(s.rest, false);
-      });
+      };
+      if (taps === undefined) oneTap();
+      else {
+        f.get(taps).set(tap);
+        f.repeat(tap, oneTap);
+      }
       this.#quads?.correct(this.#acc, (at) => {
         f.get(tableParam)
           .get(at)

@@ -34,17 +34,16 @@ export class QuadCode {
     if (signed) f.i32x4(0x80808080 | 0).set(this.#flip);
   }
 
-  /** Adds each panel's sums to its accumulators and steps over its header. */
-  start(acc: readonly (readonly Local[])[], panels: readonly Local[]): void {
+  /** Adds each panel's sums to a row of accumulators and steps over its header. */
+  start(row: readonly Local[], panels: readonly Local[]): void {
     const { f } = this;
-    for (const row of acc)
-      row.forEach((a, v) => {
-        f.get(a)
-          .get(panels[v >> 1] as Local)
-          .vload(16 * (v & 1))
-          .op("i32x4.add")
-          .set(a);
-      });
+    row.forEach((a, v) => {
+      f.get(a)
+        .get(panels[v >> 1] as Local)
+        .vload(16 * (v & 1))
+        .op("i32x4.add")
+        .set(a);
+    });
     panels.forEach((w, i) => {
       f.get(w)
         .load(32)

@@ -1,8 +1,8 @@
-// Requantisation in few instructions: clamp(nearest(r)) + zero, five operations for four numbers where the
+// Requantisation in few instructions: clamp(nearest(r)) + zero, four operations for four numbers where the
 // plain reading takes nine or more. Adding 1.5·2^23 to r leaves its nearest integer (half to even) in the
-// low bits, and the bits of positive floats rise with them, so both bounds hold as integers, for any r that
-// is not NaN: beyond ±2^22 the bits only go further out. Where the result is stored as 8 bits the narrowing
-// store saturates, which is the clamp to the whole range.
+// low bits while |r| < 2^22, which the sizes of the operands tell. Beyond, the bits of positive floats rise
+// with them, so the lower bound holds as an integer, one operation more, for any r that is not NaN. Where
+// the result is stored as 8 bits the narrowing store saturates, which is the clamp to the whole range.
 import { bits, type Expr, max, min, num, sub } from "../../../compiler/expr.js";
 import type { DType } from "../../../graph/dtype.js";
 import { rangeOfDType } from "../elements.js";
@@ -12,24 +12,25 @@ const magicBits = 0x4b400000;
 
 type Bin = Extract<Expr, { k: "bin" }>;
 const isBin = (x: Expr, op: Bin["op"]): x is Bin => x.k === "bin" && x.op === op;
+type Size = (operand: number) => number;
 const constant = (x: Expr): number | undefined => (x.k === "const" ? x.v : undefined);
 
 /**
  * An expression that stores the same, where the store of 8-bit types saturates.
- * @param finite operands that are known to hold finite numbers
+ * @param size the most that |operand| can be; ∞: not known, or NaN
  * @param rebuild x with changed children
  */
 export function requantized(
   x: Expr,
   type: DType,
-  finite: (operand: number) => boolean,
+  size: Size,
   rebuild: (x: Expr, change: (c: Expr) => Expr) => Expr,
 ): Expr {
   const memo = new Map<Expr, Expr>();
   const visit = (y: Expr): Expr => {
     let z = memo.get(y);
     if (!z) {
-      const r = matchRounding(y, finite);
+      const r = matchRounding(y, size);
       z = r ? min(rounded(r, rebuild(r.real, visit)), r.hi + r.zero) : rebuild(y, visit);
       memo.set(y, z);
     }
@@ -37,8 +38,11 @@ export function requantized(
   };
   if (type !== "int8" && type !== "uint8") return visit(x);
   const [least, most] = rangeOfDType(type);
-  const r = matchRounding(x, finite);
-  if (r && r.hi + r.zero >= most && r.lo + r.zero >= least) return rounded(r, rebuild(r.real, visit));
+  const r = matchRounding(x, size);
+  if (r && r.hi + r.zero >= most && r.lo + r.zero >= least) {
+    const real = rebuild(r.real, visit);
+    return r.small && r.lo + r.zero === least ? toInteger(real, r.zero) : rounded(r, real);
+  }
   if (x.t === "i32" && isBin(x, "min") && constant(x.b) === most)
     if (isBin(x.a, "max") && constant(x.a.b) === least) return visit(x.a.a);
   return visit(x);
@@ -49,10 +53,12 @@ interface Rounding {
   readonly lo: number;
   readonly hi: number;
   readonly zero: number;
+  /** |real| < 2^22. */
+  readonly small: boolean;
 }
 
 /** i32(nearest(min(max(real, lo), hi))) [+ zero], bounds integers. */
-function matchRounding(x: Expr, finite: (operand: number) => boolean): Rounding | undefined {
+function matchRounding(x: Expr, size: Size): Rounding | undefined {
   let zero = 0;
   let y = x;
   if (isBin(y, "add") && y.t === "i32" && y.b.k === "const") [zero, y] = [y.b.v, y.a];
@@ -63,18 +69,30 @@ function matchRounding(x: Expr, finite: (operand: number) => boolean): Rounding 
   const real = high.a.a;
   const small = (v: number | undefined): v is number =>
     Number.isInteger(v) && Math.abs(v as number) < 2 ** 22;
-  if (!small(lo) || !small(hi) || !small(zero) || !isNumber(real, finite)) return undefined;
-  return { real, lo, hi, zero };
+  if (!small(lo) || !small(hi) || !small(zero)) return undefined;
+  const most = sizeOf(real, size);
+  return Number.isFinite(most) ? { real, lo, hi, zero, small: most < 2 ** 21 } : undefined;
 }
 
-/** Never NaN: an integer times finite numbers. */
-function isNumber(x: Expr, finite: (operand: number) => boolean): boolean {
-  if (x.k === "cast") return x.a.t === "i32";
-  if (!isBin(x, "mul")) return false;
-  const factor = x.b.k === "const" ? Number.isFinite(x.b.v) : x.b.k === "in" && x.b.i >= 0 && finite(x.b.i);
-  return factor && x.b.t === "f32" && isNumber(x.a, finite) && x.a.k === "cast";
+/** The most that |x| can be, up to roundings; ∞: not known, or NaN. */
+export function sizeOf(x: Expr, size: Size): number {
+  const of = (y: Expr): number => sizeOf(y, size);
+  const most = ((): number => {
+    if (x.k === "const") return Math.abs(x.v);
+    if (x.k === "in") return size(x.i);
+    if (x.k === "cast" || (x.k === "un" && x.op === "nearest")) return of(x.a);
+    if (x.k !== "bin") return Number.POSITIVE_INFINITY;
+    if (x.op === "mul") return of(x.a) * of(x.b);
+    if (x.op === "add" || x.op === "sub") return of(x.a) + of(x.b);
+    return x.op === "min" || x.op === "max" ? Math.max(of(x.a), of(x.b)) : Number.POSITIVE_INFINITY;
+  })();
+  return x.t === "i32" ? Math.min(most, 2 ** 31) : Number.isNaN(most) ? Number.POSITIVE_INFINITY : most;
 }
 
-/** max(nearest(real), lo) + zero. Less −magic, not plus: a product plus a number might be contracted. */
+/** nearest(real) + zero. Less −magic, not plus: a product plus a number might be contracted. */
+const toInteger = (real: Expr, zero: number): Expr =>
+  sub(bits(sub(real, num(-magic)), "i32"), magicBits - zero);
+
+/** max(nearest(real), lo) + zero. */
 const rounded = ({ lo, zero }: Rounding, real: Expr): Expr =>
   sub(max(bits(sub(real, num(-magic)), "i32"), magicBits + lo), magicBits - zero);

@@ -69,7 +69,7 @@ function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
   const { window } = g;
   const { form, tile, lanes, ahead } = cut;
   const layout = new Layout<string>([...winogradWords, ...epilogueNames(epilogue)]);
-  const depth = depthOf(size.c, 1, unrollOf("f32", engine.fma));
+  const depth = depthOf(size.c, 1, unrollOf(engine.fma));
   const bt = linear(form.toom.bt);
   const at = linear(form.toom.at);
   const name = `f32_winograd_${form.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
