@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { load } from "../packages/minnow/dist/index.js";
 import { Bench, convCase, quantCase } from "../packages/minnow/dist/targets/wasm/kernels/harness.js";
 import { tunedKernels } from "../packages/minnow/dist/targets/wasm/kernels/index.js";
+import { int8Kernels } from "../packages/minnow/dist/targets/wasm/kernels/int8.js";
 import { probeEngine } from "../packages/minnow/dist/targets/wasm/probe.js";
 import { nets } from "./lib/layers.mjs";
 import { peaks } from "./lib/peaks.mjs";
@@ -72,7 +73,7 @@ async function compareModels(paths) {
 }
 
 function planned(c) {
-  for (const k of tunedKernels) {
+  for (const k of [...int8Kernels, ...tunedKernels]) {
     const p = k.kernels.includes("conv2d") ? k.plan(c.step, engine, c) : null;
     if (p) return p;
   }

@@ -36,7 +36,7 @@ export async function measure(code) {
     for (const i of result.metafile.outputs[name].imports)
       if (i.kind === "import-statement" && !i.external) follow(i.path);
   };
-  follow(Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint)[0]);
+  follow(Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint === "<stdin>")[0]);
   const contents = result.outputFiles.filter((f) => [...startup].some((n) => f.path.endsWith(n)));
   const text = Buffer.concat(contents.map((f) => f.contents));
   const size = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;

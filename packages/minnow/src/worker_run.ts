@@ -6,7 +6,8 @@ import { openCrew } from "./runtime/threads.js";
 import { withText } from "./runtime/strings.js";
 import { setup } from "./setup_run.js";
 import { hostKernels } from "./targets/host/index.js";
+import { int8Kernels } from "./targets/wasm/kernels/int8.js";
 import { winograd } from "./targets/wasm/kernels/winograd.js";
 
 // What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
-serve(setup, [makeProfile, hostKernels, withText, rare, winograd, openCrew]);
+serve(setup, [makeProfile, hostKernels, withText, rare, winograd, int8Kernels, openCrew]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { depthwise } from "./depthwise.js";
+import { depthwiseInt8 } from "./depthwise_int8.js";
 import { actual, expected, quantCase, type QuantOptions } from "./harness.js";
 
 const dw = (
@@ -48,7 +48,7 @@ describe("int8 depth-wise convolution is exact against the loop nest", () => {
       const want = Array.from(expected(c, true), Number);
       assert.ok(new Set(want).size > (o.unit ? 1 : 10), "the case does not saturate");
       for (const dynamic of [false, true]) {
-        const got = actual({ ...c, dynamic }, depthwise, {
+        const got = actual({ ...c, dynamic }, depthwiseInt8, {
           fma: false,
           f32: { mr: 4, nr: 8 },
           i8: { mr: 4, nr: 8 },

@@ -3,15 +3,41 @@
 // taps are five products). What is interleaved serves every output of the tile that needs it. The zero
 // point's share of the sum, −zx·Σw, is packed before a block's weights; outside the image reads zx.
 // Weights: [C/8] of −zx·Σw [8], then [row pair][kx][8 channels][2], then [pair of kx][8 channels][2].
-import { dataId } from "./operands.js";
+import type { Step } from "../../../compiler/program.js";
 import type { FunctionBuilder, Local } from "../assembler.js";
+import type { Engine } from "../engine.js";
+import type { Packed, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
 import type { Op } from "../opcodes.js";
-import type { Packed } from "../kernel.js";
+import { convGeometry } from "./conv.js";
+import { planWindow } from "./depthwise_plan.js";
 import type { Tap, TapMath, TapTile } from "./depthwise_taps.js";
+import { epilogueOf } from "./epilogue.js";
+import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
-import type { IntegerProduct } from "./products.js";
+import { type IntegerProduct, integerProduct, weightMatrix } from "./products.js";
+import { requantized } from "./requantize.js";
+import { depthwiseTile, mostTaps } from "./tiles.js";
 
-export function int8Taps(
+export const depthwiseInt8: TunedKernel = { kernels: ["conv2d"], plan: planDepthwise };
+
+function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKernel | null {
+  const g = convGeometry(step);
+  const nest = step.nest;
+  if (!g || !nest || g.group === 1) return null;
+  const { window, kernel } = g;
+  const [channels, inner] = [g.w.view.shape[0], g.w.view.shape[3]] as [number, number];
+  const work = kernel[0] * kernel[1];
+  if (work > mostTaps || inner !== 1 || channels !== g.group) return null;
+  const product = integerProduct(step, nest, program, channels);
+  const weights = weightMatrix(program, g.w, channels, work);
+  const epilogue = epilogueOf(step, nest, program, { hoist: true, channelLoop: 3, shorten: requantized });
+  if (!product || !weights || !epilogue) return null;
+  const math = int8Taps(weights, kernel, window.dilation[1], g.x.dtype === "int8", product);
+  const tile = depthwiseTile(window, engine, 2);
+  return planWindow({ geometry: g, nest, math, suffix: "", epilogue, channels, tile, work }, engine, program);
+}
+
+function int8Taps(
   m: Matrix,
   kernel: readonly [number, number],
   dilation: number,

@@ -1,10 +1,10 @@
 // The tail of a tuned kernel: nest.result on accumulators in registers. Channel operands are packed,
 // padded to whole panels, so that full vectors may be read; full operands are read at their own pitch.
 // A bias that is added to the bare accumulator becomes the accumulator's first value instead.
-import { children, type Expr, num, operandsOf, print, substitute } from "../../../compiler/expr.js";
+import { children, type Expr, operandsOf, print, substitute } from "../../../compiler/expr.js";
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
-import { type DType, elementBytes } from "../../../graph/dtype.js";
+import type { DType } from "../../../graph/dtype.js";
 import type { FunctionBuilder, Local } from "../assembler.js";
 import { loadSplat, loadVectors, storeLane, storeVectors } from "../elements.js";
 import type { Engine } from "../engine.js";
@@ -20,7 +20,6 @@ import {
   roundUp,
   walkOf,
 } from "./operands.js";
-import { requantized, sizeOf } from "./requantize.js";
 
 const stored: readonly DType[] = ["float32", "int8", "uint8", "int32", "int16", "float16", "bool"];
 
@@ -47,6 +46,18 @@ export interface EpilogueOptions {
   readonly bias?: boolean;
   /** First of the loops that walk channels; default: the last loop. */
   readonly channelLoop?: number;
+  /** An expression of fewer operations that stores the same: see requantize.ts. */
+  readonly shorten?: (e: Expr, type: DType, known: Known) => Expr;
+}
+
+/** What is known of an epilogue's operands. */
+export interface Known {
+  readonly step: Step;
+  readonly nest: LoopNest;
+  readonly operands: readonly EpilogueOperand[];
+  /** The accumulator starts from this operand. */
+  readonly init: number | undefined;
+  readonly channelLoop: number;
 }
 
 /**
@@ -58,7 +69,7 @@ export function epilogueOf(
   program: Buffers,
   options: EpilogueOptions = {},
 ): Epilogue | null {
-  const { hoist = false, bias = true, channelLoop = nest.loops.length - 1 } = options;
+  const { hoist = false, bias = true, channelLoop = nest.loops.length - 1, shorten } = options;
   const operands = epilogueOperands(step, nest, program, channelLoop);
   const out = walkOf(step, nest, "out");
   if (!operands || !out || out.guarded || !stored.includes(out.dtype) || !isVectorizable(nest.result))
@@ -70,9 +81,7 @@ export function epilogueOf(
     ? takeBias(nest.result, operands)
     : { expr: nest.result, init: undefined };
   const numbers: { v: number; t: "f32" | "i32" }[] = [];
-  const size = (i: number): number => sizeOfOperand(operands, i, nest, channelLoop);
-  const sum = init === undefined ? sizeOfSum(step, nest) : sizeOfSum(step, nest) + size(init);
-  const short = requantized(bare, out.dtype, (i) => (i < 0 ? sum : size(i)), replaceChildren);
+  const short = shorten?.(bare, out.dtype, { step, nest, operands, init, channelLoop }) ?? bare;
   const expr = hoist ? hoistNumbers(short, numbers) : short;
   const roles = operands.map((o) => `${o.operand}${o.role}:${o.walk.dtype}`);
   const classes = numbers.map((n) => (isSmall(n) ? "s" : "l")).join("");
@@ -80,33 +89,6 @@ export function epilogueOf(
   const common = { key, expr, operands, init, numbers, outPitch, outOffset: out.offset };
   return { ...common, outType: out.dtype, outBytes: out.bytes };
 }
-
-/** The most that |operand| can be: of 8 bits, or of packed numbers. */
-function sizeOfOperand(
-  operands: readonly EpilogueOperand[],
-  operand: number,
-  nest: LoopNest,
-  channelLoop: number,
-): number {
-  const o = operands.find((x) => x.operand === operand);
-  if (o?.walk.bytes === 1) return 255;
-  if (o?.role !== "channel" || !o.data) return Number.POSITIVE_INFINITY;
-  const channels = nest.loops.slice(channelLoop).reduce((a, b) => a * b, 1);
-  const numbers = constantNumbers(o.data, o.walk.dtype, o.walk.view.offset + o.walk.offset, channels);
-  let most = 0;
-  for (const v of numbers) most = Math.max(most, Math.abs(v));
-  return Number.isNaN(most) ? Number.POSITIVE_INFINITY : most;
-}
-
-/** The most that |accumulator| can be: a sum over numbers of 8 bits. */
-const sizeOfSum = (step: Step, { body, reduce, operands }: LoopNest): number =>
-  reduce.reduce(
-    (a, b) => a * b,
-    sizeOf(body ?? num(0), (i) => {
-      const view = step.values[operands[i]?.value as number];
-      return view && elementBytes(view.dtype) === 1 ? 255 : Number.POSITIVE_INFINITY;
-    }),
-  );
 
 /** acc + bias, used once → acc that starts as bias. */
 function takeBias(
@@ -144,7 +126,8 @@ function takeBias(
   return { expr: rebuild(result), init };
 }
 
-function replaceChildren(x: Expr, change: (c: Expr) => Expr): Expr {
+/** x with changed children. */
+export function replaceChildren(x: Expr, change: (c: Expr) => Expr): Expr {
   switch (x.k) {
     case "in":
     case "const":

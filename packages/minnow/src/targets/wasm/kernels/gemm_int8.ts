@@ -26,9 +26,12 @@ import {
 } from "./gemm.js";
 import type { TileSpec } from "./gemm_tile.js";
 import { roundUp } from "./operands.js";
-import { type Matrix, pairBytes, packPairs } from "./pack.js";
+import type { Matrix } from "./pack.js";
+import { packPairs, pairBytes } from "./pairs.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
+import { QuadCode } from "./quad_code.js";
 import { packQuads, type QuadMatrix, quadPanelBytes, quadsKey, quadsPay } from "./quads.js";
+import { requantized } from "./requantize.js";
 import { fillByte } from "./rows.js";
 import { integerTile, unrollOf, wholeSteps } from "./tiles.js";
 
@@ -45,7 +48,7 @@ function planConv(step: Step, engine: Engine, program: Planning): PlannedKernel 
   if (g.group > 1 && rows.inner < 4) return null;
   const product = integerProduct(step, nest, program, rows.channels);
   const weights = weightMatrix(program, g.w, rows.channels, rows.taps * rows.k);
-  const epilogue = epilogueOf(step, nest, program, { channelLoop: 3, hoist: true });
+  const epilogue = epilogueOf(step, nest, program, { channelLoop: 3, hoist: true, shorten: requantized });
   if (!product || !weights || !epilogue) return null;
   return planInteger(nest, engine, program, rows, product, weights, epilogue, g.x.dtype === "int8");
 }
@@ -56,7 +59,7 @@ function planDense(step: Step, engine: Engine, program: Planning): PlannedKernel
   const p = constantProduct(step, nest, program);
   if (!p) return null;
   const product = integerProduct(step, nest, program, p.weights.n);
-  const epilogue = epilogueOf(step, nest, program, { hoist: true });
+  const epilogue = epilogueOf(step, nest, program, { hoist: true, shorten: requantized });
   if (!product || !epilogue) return null;
   const rows: Rows = {
     name: "gemm",
@@ -187,7 +190,16 @@ function planQuads(
   const { fma } = engine;
   const [each, { rowKind }] = [p.channels, p];
   const single = rowKind === "plain";
-  const spec = (channels: number): TileSpec => ({ kind, fma, mr: tile.mr, channels, ...d, single, epilogue });
+  const spec = (channels: number): TileSpec => ({
+    kind,
+    fma,
+    mr: tile.mr,
+    channels,
+    ...d,
+    single,
+    epilogue,
+    quads: (f, panels) => new QuadCode(f, signed, panels),
+  });
   return {
     key: `${name}_${rowKind}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
     label: name,

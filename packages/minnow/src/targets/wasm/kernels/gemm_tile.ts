@@ -12,7 +12,7 @@
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import { type Epilogue, EpilogueCode } from "./epilogue.js";
-import { QuadCode } from "./quad_code.js";
+import type { QuadCode } from "./quad_code.js";
 
 /** Words that every matrix kernel has; the epilogue's follow. */
 export const gemmWords = [
@@ -30,7 +30,7 @@ export const gemmWords = [
 ] as const;
 
 export interface TileSpec {
-  /** i16: pairs of int16 by dot product into i32. u8, s8: four bytes by signed weights (gemm_quads.ts). */
+  /** i16: pairs of int16 by dot product into i32. u8, s8: four bytes by signed weights (quad_code.ts). */
   readonly kind: "f32" | "i16" | "u8" | "s8";
   readonly fma: boolean;
   readonly mr: number;
@@ -47,6 +47,8 @@ export interface TileSpec {
   readonly epilogue: Epilogue;
   /** Reads the next panel's lines while it works on this one: for weights that come from memory. */
   readonly ahead?: boolean;
+  /** Arithmetic of u8 and s8, for so many panels. */
+  readonly quads?: (f: FunctionBuilder, panels: number) => QuadCode;
 }
 
 export const tileKey = (s: TileSpec): string =>
@@ -89,7 +91,7 @@ class Tile {
     this.#wv = f.someLocals(this.#vectors, "v128");
     this.#splat = f.local("v128");
     if (s.ahead) this.#ahead = [f.local(), f.local(), f.local()];
-    if (s.kind === "u8" || s.kind === "s8") this.#quads = new QuadCode(f, s.kind === "s8", this.#w.length);
+    this.#quads = s.quads?.(f, this.#w.length);
   }
 
   emit(): void {

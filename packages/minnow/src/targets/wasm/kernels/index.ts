@@ -3,25 +3,23 @@ import type { Step } from "../../../compiler/program.js";
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
 import { dense } from "./dense.js";
-import { convInt8, denseInt8 } from "./gemm_int8.js";
 import { depthwise } from "./depthwise.js";
 import { matmul } from "./matmul.js";
 import { pool } from "./pool.js";
 
-export const tunedKernels: readonly TunedKernel[] = [
-  depthwise,
-  conv2d,
-  convInt8,
-  dense,
-  denseInt8,
-  matmul,
-  pool,
-];
+export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense, matmul, pool];
 
 /** Those, and before them what only some models need: loaded when one does. */
 export async function kernelsFor(steps: readonly Step[]): Promise<readonly TunedKernel[]> {
-  return steps.some(mayFilter) ? [(await import("./winograd.js")).winograd, ...tunedKernels] : tunedKernels;
+  const rare = await Promise.all([
+    steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
+    steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
+  ]);
+  return [...rare.flat(), ...tunedKernels];
 }
+
+/** Sums of integers. */
+const isInteger = ({ nest }: Step): boolean => nest?.combine === "sum" && nest.body?.t === "i32";
 
 /** Float32, one group, stride 1, more than a point: see winograd.ts. */
 function mayFilter({ kernel, nest, params }: Step): boolean {

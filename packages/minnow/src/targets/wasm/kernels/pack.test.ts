@@ -6,7 +6,8 @@ import { type DType, halfToFloat, newArray } from "../../../graph/dtype.js";
 import { fillPacked } from "../pack_harness.js";
 import { stagingBytes } from "../packing.js";
 import type { Packed } from "../kernel.js";
-import { type Matrix, packPairs, packPanels, packTaps } from "./pack.js";
+import { type Matrix, packPanels, packTaps } from "./pack.js";
+import { packPairs } from "./pairs.js";
 
 function matrix(dtype: DType, m: Omit<Matrix, "data" | "dtype">): Matrix {
   const length = m.offset + (m.n - 1) * m.nStride + (m.k - 1) * m.kStride + 1;

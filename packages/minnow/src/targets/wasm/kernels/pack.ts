@@ -1,6 +1,5 @@
 // Weights into panels of 8 output channels: [panel][tap·k][8], what is left of the last panel is not
-// read. Two panels side by side serve a 16-wide tile, so the layout does not depend on the tile. int16
-// weights of the dot kernels lie in pairs along k: [panel][pair][8][2]. Generated code packs what lies
+// read. Two panels side by side serve a 16-wide tile, so the layout does not depend on the tile. Generated code packs what lies
 // along k (convolutions) or along n (matrices); odd strides and zero points per channel go by script.
 import { byteSize, type DType, halfArrayToFloat, type TypedArray } from "../../../graph/dtype.js";
 import type { Pack, Packed } from "../kernel.js";
@@ -18,7 +17,7 @@ export interface Matrix {
   readonly kStride: number;
 }
 
-const matrixKey = (m: Matrix): string =>
+export const matrixKey = (m: Matrix): string =>
   `${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}`;
 
 export const panelBytes = (k: number): number => 32 * k;
@@ -53,7 +52,7 @@ export const packTaps = (m: Matrix, lanes: 4 | 8): Packed => ({
 });
 
 /** Calls back with every element's place in the source, its panel, its lane there, and k. */
-function eachElement(
+export function eachElement(
   m: Matrix,
   groups: number,
   visit: (from: number, panel: number, lane: number, k: number) => void,
@@ -112,36 +111,4 @@ function packColumns(m: Matrix, type: Source): Pack | null {
   };
 }
 
-/**
- * 8-bit weights minus their zero points as int16 pairs; k is padded to an even number per matrix.
- * @param zero zero point of channel n
- */
-export function packPairs(m: Matrix, zero: readonly number[], groups = 1): Packed {
-  const pairs = Math.ceil(m.k / 2);
-  const size = Math.ceil(m.n / groups / 8) * groups * pairs * 16;
-  const same = zero.every((z) => z === zero[0]);
-  const known = {
-    key: `pairs:${matrixKey(m)}:${groups}:${same ? zero[0] : zero.join()}`,
-    bytes: 2 * size,
-  };
-  const type = m.dtype as Source;
-  const pack = same && packRows(m, groups, { type, lanes: 8, words: pairs, zero: zero[0] as number });
-  if (pack) return { ...known, pack };
-  return {
-    ...known,
-    source: m.data,
-    fill(memory, at) {
-      const source = m.data as Int8Array | Uint8Array;
-      const out = new Int16Array(memory as ArrayBuffer, at, size).fill(0);
-      let n = 0;
-      eachElement(m, groups, (from, panel, lane, k) => {
-        const z = (zero.length === 1 ? zero[0] : zero[n]) as number;
-        out[((panel * pairs + (k >> 1)) * 8 + lane) * 2 + (k & 1)] = (source[from] as number) - z;
-        if (k === m.k - 1) n++;
-      });
-    },
-  };
-}
-
-export const pairBytes = (k: number): number => 32 * Math.ceil(k / 2);
 export { roundUp };

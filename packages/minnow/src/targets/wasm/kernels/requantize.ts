@@ -4,8 +4,10 @@
 // with them, so the lower bound holds as an integer, one operation more, for any r that is not NaN. Where
 // the result is stored as 8 bits the narrowing store saturates, which is the clamp to the whole range.
 import { bits, type Expr, max, min, num, sub } from "../../../compiler/expr.js";
-import type { DType } from "../../../graph/dtype.js";
+import { type DType, elementBytes } from "../../../graph/dtype.js";
 import { rangeOfDType } from "../elements.js";
+import { type Known, replaceChildren } from "./epilogue.js";
+import { constantNumbers } from "./operands.js";
 
 const magic = 12582912;
 const magicBits = 0x4b400000;
@@ -15,23 +17,15 @@ const isBin = (x: Expr, op: Bin["op"]): x is Bin => x.k === "bin" && x.op === op
 type Size = (operand: number) => number;
 const constant = (x: Expr): number | undefined => (x.k === "const" ? x.v : undefined);
 
-/**
- * An expression that stores the same, where the store of 8-bit types saturates.
- * @param size the most that |operand| can be; ∞: not known, or NaN
- * @param rebuild x with changed children
- */
-export function requantized(
-  x: Expr,
-  type: DType,
-  size: Size,
-  rebuild: (x: Expr, change: (c: Expr) => Expr) => Expr,
-): Expr {
+/** An expression that stores the same, where the store of 8-bit types saturates. */
+export function requantized(x: Expr, type: DType, known: Known): Expr {
+  const size = sizesOf(known);
   const memo = new Map<Expr, Expr>();
   const visit = (y: Expr): Expr => {
     let z = memo.get(y);
     if (!z) {
       const r = matchRounding(y, size);
-      z = r ? min(rounded(r, rebuild(r.real, visit)), r.hi + r.zero) : rebuild(y, visit);
+      z = r ? min(rounded(r, replaceChildren(r.real, visit)), r.hi + r.zero) : replaceChildren(y, visit);
       memo.set(y, z);
     }
     return z;
@@ -40,7 +34,7 @@ export function requantized(
   const [least, most] = rangeOfDType(type);
   const r = matchRounding(x, size);
   if (r && r.hi + r.zero >= most && r.lo + r.zero >= least) {
-    const real = rebuild(r.real, visit);
+    const real = replaceChildren(r.real, visit);
     return r.small && r.lo + r.zero === least ? toInteger(real, r.zero) : rounded(r, real);
   }
   if (x.t === "i32" && isBin(x, "min") && constant(x.b) === most)
@@ -74,8 +68,34 @@ function matchRounding(x: Expr, size: Size): Rounding | undefined {
   return Number.isFinite(most) ? { real, lo, hi, zero, small: most < 2 ** 21 } : undefined;
 }
 
+/** The most that |operand| can be, and the accumulator (−1): of 8 bits, packed numbers, sums of products of those. */
+function sizesOf({ step, nest, operands, init, channelLoop }: Known): Size {
+  const channels = nest.loops.slice(channelLoop).reduce((a, b) => a * b, 1);
+  const known = new Map<number, number>();
+  const isByte = (i: number): boolean => {
+    const view = step.values[nest.operands[i]?.value as number];
+    return !!view && elementBytes(view.dtype) === 1;
+  };
+  const size = (i: number): number => {
+    if (isByte(i)) return 255;
+    const o = operands.find((y) => y.operand === i);
+    if (o?.role !== "channel" || !o.data) return Number.POSITIVE_INFINITY;
+    let most = 0;
+    for (const v of constantNumbers(o.data, o.walk.dtype, o.walk.view.offset + o.walk.offset, channels))
+      most = Math.max(most, Math.abs(v));
+    return most;
+  };
+  const term = sizeOf(nest.body ?? num(0), (i) => (isByte(i) ? 255 : Number.POSITIVE_INFINITY));
+  known.set(-1, nest.reduce.reduce((a, b) => a * b, term) + (init === undefined ? 0 : size(init)));
+  return (i) => {
+    const most = known.get(i) ?? size(i);
+    known.set(i, most);
+    return most;
+  };
+}
+
 /** The most that |x| can be, up to roundings; ∞: not known, or NaN. */
-export function sizeOf(x: Expr, size: Size): number {
+function sizeOf(x: Expr, size: Size): number {
   const of = (y: Expr): number => sizeOf(y, size);
   const most = ((): number => {
     if (x.k === "const") return Math.abs(x.v);

@@ -69,6 +69,9 @@ export function tileFor(tile: Tile, channels: number, rows: number, fma: boolean
 /** Groups of 32 channels that make some 20 µs at 10 GB/s. @param bytes weights of a group */
 export const gemvGrain = (bytes: number): number => Math.max(1, Math.round(2e5 / bytes));
 
+/** Depth-wise taps are unrolled. */
+export const mostTaps = 169;
+
 /**
  * Rows × columns of outputs of a depth-wise tile: accumulators, the weights of a kernel row and an input in 15
  * registers. Two rows share inputs in the cache. Without fused multiply-add V8 11 keeps fewer values: 2×2 26
