@@ -106,7 +106,7 @@ class WasmDeviceModel implements DeviceModel {
     for (const port of [...program.inputs, ...program.outputs])
       if (port.view.dtype === "string")
         throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });
-    return new WasmPlan(this.wasm, program, await this.wasm.bind(program, last));
+    return new WasmPlan(this.wasm, await this.wasm.bind(program, last));
   }
 
   memory(): MemoryUse {
@@ -142,9 +142,9 @@ class WasmPlan implements Plan {
 
   constructor(
     private readonly wasm: WasmModel,
-    readonly program: Program,
     private readonly bound: BoundProgram,
   ) {
+    const { program } = bound;
     const ports = (list: Program["inputs"]) =>
       list.map(({ name, view }) => ({ name, dtype: view.dtype, shape: view.shape }));
     this.inputs = ports(program.inputs);

@@ -2,57 +2,35 @@
 // number of bound programs (one a shape) that share them. A bound program owns its argument blocks and
 // tables; arena and scratch are as large as the largest program needs.
 import type { Program, Step, View } from "../../compiler/program.js";
-import { count } from "../../graph/dim.js";
-import { byteSize, bytesOf, type TypedArray } from "../../graph/dtype.js";
+import { bytesOf, type TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
 import { isReleased, released, shrink } from "../../graph/released.js";
 import type { HostKernel } from "../host/index.js";
-import { ModuleBuilder, moduleImports } from "./assembler.js";
+import { ModuleBuilder } from "./assembler.js";
 import type { Crew } from "./crew.js";
 import { baseline, type Engine } from "./engine.js";
-import { Heap } from "./heap.js";
-import type { ArgWord, Pack, PlannedKernel } from "./kernel.js";
+import type { Pack, PlannedKernel } from "./kernel.js";
+import { ModelMemory } from "./memory.js";
 import { runPack, stagingBytes } from "./packing.js";
-import {
-  argsWord,
-  chunksWord,
-  type Driver,
-  driver,
-  errorAddress,
-  extentWord,
-  grainWord,
-  stepBytes,
-} from "./driver.js";
-import { BoundProgram, type Call, type MemoryUse, type Shared, type WasmOptions } from "./bound.js";
-import { arrayOver, constantBuffers, costs, givenBack, indexError, rawKey } from "./views.js";
+import { type Driver, driver, errorAddress, stepBytes } from "./driver.js";
+import { BoundProgram, type Call, type MemoryUse, type WasmOptions } from "./bound.js";
+import { constantBuffers, costs, givenBack, indexError, rawKey } from "./views.js";
 import { kernelsFor } from "./kernels/index.js";
 import { planStep } from "./plan_step.js";
+import { portArrays, writeSteps } from "./steps.js";
 
 type KernelFunction = (args: number, begin: number, end: number) => void;
 
-/** The error word lives at the start; address 0 is never handed out. */
-const reserved = 64;
 const minimumZeros = 4096;
 
 export class WasmModel {
   private readonly engine: Engine;
   private readonly maxMemory: number;
   private readonly crew: Crew | undefined;
-  private readonly reserved: number;
-  #heap: Heap;
-  /** The memory and this thread's scratch address; null once disposed. */
-  #imports: ReturnType<typeof moduleImports> | null;
+  readonly #memory: ModelMemory;
   #driver: Driver | null = null;
   /** Kernels by key: their numbers in the table. */
   readonly #kernels = new Map<string, number>();
-  readonly #shared = new Map<string, Shared>();
-  readonly #regions = {
-    arena: { at: 0, bytes: 0 },
-    scratch: { at: 0, bytes: 0 },
-    zeros: { at: 0, bytes: 0 },
-  };
-  /** Rises whenever an address changes that argument blocks hold. */
-  #version = 0;
   private other = 0;
   /** Modules compiled so far: rises only when a bind needed new kernels. */
   modulesCompiled = 0;
@@ -69,14 +47,12 @@ export class WasmModel {
     this.engine = options.engine ?? baseline;
     this.maxMemory = options.maxMemory ?? 2 ** 31;
     this.crew = options.crew;
-    this.reserved = this.crew?.reserved ?? reserved;
-    this.#heap = new Heap(this.reserved);
-    this.#imports = moduleImports(this.crew?.memory ?? new WebAssembly.Memory({ initial: 1 }));
+    this.#memory = new ModelMemory(this.crew);
   }
 
   /**
-   * Compiles what is missing, packs what is missing, places the rest. The program's large constants are
-   * given up once they are in memory.
+   * Compiles what is missing, packs what is missing, places the rest. The bound program holds no large
+   * constants: they are in memory.
    * @param last called when constants are read for the last time: what is packed now is kept for all
    * later programs, and buffers are shrunk as they are read
    */
@@ -86,30 +62,30 @@ export class WasmModel {
       ? {}
       : (await import("../host/index.js")).hostKernels;
     const kernels = await kernelsFor(program.steps);
-    const has = (key: string): boolean => this.#shared.has(key);
+    const has = (key: string): boolean => this.#memory.shared.has(key);
     const planning = { buffers: program.buffers, dynamic: program.dynamic, has };
     const planned = program.steps.map((s) =>
       s.nest || !host[s.kernel] ? planStep(s, this.engine, planning, kernels) : null,
     );
     const bound = new BoundProgram(
-      program,
+      withoutWeights(program),
       planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)),
     );
     this.#checkMemory(program, planned);
     await this.#compile(planned);
-    this.#allocate(bound, planned, host, last);
+    this.#allocate(program, bound, planned, host, last);
     return bound;
   }
 
   /** Gives back what only this program used. */
   unbind(bound: BoundProgram): void {
     for (const key of bound.constants) {
-      const s = this.#shared.get(key);
+      const s = this.#memory.shared.get(key);
       if (!s || --s.users > 0) continue;
-      this.#heap.release(s.at);
-      this.#shared.delete(key);
+      this.#memory.release(s.at);
+      this.#memory.shared.delete(key);
     }
-    if (bound.stepsAt >= 0) this.#heap.release(bound.stepsAt);
+    if (bound.stepsAt >= 0) this.#memory.release(bound.stepsAt);
     bound.constants = [];
     bound.calls = [];
     bound.ports = null;
@@ -118,15 +94,15 @@ export class WasmModel {
   #checkMemory(program: Program, planned: readonly (PlannedKernel | null)[]): void {
     const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p.bytes]));
     let weights = 0;
-    for (const [key, bytes] of packed) if (!this.#shared.has(key)) weights += bytes;
+    for (const [key, bytes] of packed) if (!this.#memory.shared.has(key)) weights += bytes;
     for (const b of constantBuffers(program, planned)) {
-      if (this.#shared.has(rawKey(b))) continue;
+      if (this.#memory.shared.has(rawKey(b))) continue;
       if (isReleased(b)) throw givenBack(program, b);
       weights += b.byteLength;
     }
     const scratch = this.#scratchBytes(planned);
-    const grown = Math.max(0, program.arenaBytes - this.#regions.arena.bytes);
-    const total = weights + grown + scratch + this.#buffer().byteLength;
+    const grown = Math.max(0, program.arenaBytes - this.#memory.regions.arena.bytes);
+    const total = weights + grown + scratch + this.#memory.buffer.byteLength;
     const mb = (n: number): string => `${(n / 1048576).toFixed(1)} MB`;
     if (total > this.maxMemory)
       throw new ModelError(
@@ -139,7 +115,8 @@ export class WasmModel {
   async #compile(planned: readonly (PlannedKernel | null)[]): Promise<void> {
     const missing = new Map<string, PlannedKernel | Pack>();
     for (const p of planned) {
-      const packs = p?.packed.flatMap((x) => (x.pack && !this.#shared.has(x.key) ? [x.pack] : [])) ?? [];
+      const packs =
+        p?.packed.flatMap((x) => (x.pack && !this.#memory.shared.has(x.key) ? [x.pack] : [])) ?? [];
       for (const x of p ? [p, ...packs] : packs) if (!this.#kernels.has(x.key)) missing.set(x.key, x);
     }
     if (missing.size === 0) return;
@@ -147,7 +124,7 @@ export class WasmModel {
     const keys = [...missing.keys()];
     keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as Pack).emit(m)));
     const bytes = m.build(this.crew?.limits);
-    const imports = this.#env();
+    const imports = this.#memory.imports;
     const { module, instance } = await WebAssembly.instantiate(bytes, imports);
     const first = imports.env.table.grow(keys.length);
     await this.crew?.add(module, imports, first);
@@ -161,32 +138,38 @@ export class WasmModel {
   }
 
   #allocate(
+    program: Program,
     bound: BoundProgram,
     planned: readonly (PlannedKernel | null)[],
     host: Readonly<Record<string, HostKernel>>,
     last: (() => void) | undefined,
   ): void {
-    const { program } = bound;
     const fills: (() => void)[] = [];
     const packs: { pack: Pack; at: number }[] = [];
     /** The address of what is not there yet. */
     const share = (key: string, bytes: number, stored = bytes): number | null => {
       bound.constants.push(key);
-      const known = this.#shared.get(key);
+      const known = this.#memory.shared.get(key);
       if (known) known.users++;
-      else this.#shared.set(key, { at: this.#heap.allocate(bytes), bytes, stored, users: last ? 2 : 1 });
-      return known ? null : (this.#shared.get(key)?.at as number);
+      else
+        this.#memory.shared.set(key, {
+          at: this.#memory.allocate(bytes),
+          bytes,
+          stored,
+          users: last ? 2 : 1,
+        });
+      return known ? null : (this.#memory.shared.get(key)?.at as number);
     };
     for (const data of constantBuffers(program, planned)) {
       const at = share(rawKey(data), data.byteLength);
       if (at === null) continue;
-      fills.push(() => this.#u8().set(bytesOf(data), at));
+      fills.push(() => this.#memory.u8.set(bytesOf(data), at));
     }
     for (const p of new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p])).values()) {
       const at = share(p.key, p.bytes, p.pack && p.pack.begins(p.pack.extent) - p.pack.begins(0));
       if (at === null) continue;
       if (p.pack) packs.push({ pack: p.pack, at });
-      else fills.push(() => p.fill(this.#buffer(), at));
+      else fills.push(() => p.fill(this.#memory.buffer, at));
     }
     let args = planned.length * stepBytes;
     let work = 0;
@@ -216,22 +199,21 @@ export class WasmModel {
         packed: p?.packed.map((x) => x.key) ?? [],
       };
     });
-    bound.stepsAt = this.#heap.allocate(args);
+    bound.stepsAt = this.#memory.allocate(args);
     this.other += args;
     bound.trial = this.crew?.trial(work);
-    this.#region("scratch", this.#scratchBytes(planned));
-    this.#region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
-    this.#region("arena", program.arenaBytes);
+    this.#memory.region("scratch", this.#scratchBytes(planned));
+    this.#memory.region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
+    this.#memory.region("arena", program.arenaBytes);
     // The arena is idle during a bind: where it is large enough, weights are staged there.
     const needed = stagingBytes(packs.map((p) => p.pack));
-    const { arena } = this.#regions;
-    const staging = arena.bytes < needed ? this.#heap.allocate(needed) : arena.at;
-    this.#grow();
-    for (const b of program.buffers) if (b.data) b.data = released(b.data);
+    const { arena } = this.#memory.regions;
+    const staging = arena.bytes < needed ? this.#memory.allocate(needed) : arena.at;
+    this.#memory.grow();
     last?.();
     for (const fill of fills) fill();
     this.#pack(packs, staging, !!last);
-    if (staging !== arena.at) this.#heap.release(staging);
+    if (staging !== arena.at) this.#memory.release(staging);
   }
 
   /** @param last sources are not needed again: their buffers are shrunk from the end */
@@ -241,8 +223,8 @@ export class WasmModel {
     for (const p of packs) {
       const { source, key } = p.pack;
       if (last) shrink(source.buffer, end(p));
-      const code = this.#env().env.table.get(this.#kernels.get(key) as number) as KernelFunction;
-      runPack(p.pack, code, this.#buffer(), p.at, staging);
+      const code = this.#memory.imports.env.table.get(this.#kernels.get(key) as number) as KernelFunction;
+      runPack(p.pack, code, this.#memory.buffer, p.at, staging);
     }
     if (last) for (const { pack } of packs) shrink(pack.source.buffer, 0);
   }
@@ -251,111 +233,6 @@ export class WasmModel {
     const each = Math.max(64, ...planned.map((p) => p?.scratchBytes ?? 0)); // the mark, at least
     const { crew } = this;
     return crew ? crew.size * 128 * Math.ceil(each / 128 + 2) : each; // cache lines of its own for each thread
-  }
-
-  #region(name: "arena" | "scratch" | "zeros", bytes: number): void {
-    const r = this.#regions[name];
-    if (r.bytes >= bytes) return;
-    if (r.bytes) this.#heap.release(r.at);
-    r.at = this.#heap.allocate(bytes);
-    r.bytes = bytes;
-    this.#version++;
-  }
-
-  #grow(): void {
-    const pages = Math.ceil(this.#heap.bytes / 65536);
-    const { memory, scratch } = this.#env().env;
-    const threads = this.#regions.scratch;
-    scratch.value = threads.at;
-    this.crew?.scratch(threads.at, threads.bytes / this.crew.size);
-    const have = memory.buffer.byteLength / 65536;
-    if (pages > have) {
-      try {
-        memory.grow(pages - have);
-      } catch (cause) {
-        throw new ModelError("out_of_memory", `the engine gives no ${pages * 64} KiB of memory`, { cause });
-      }
-      this.#version++;
-    }
-    // Zeros may lie where something else was: once a bind is cheap.
-    this.#u8().fill(0, this.#regions.zeros.at, this.#regions.zeros.at + this.#regions.zeros.bytes);
-  }
-
-  #env(): ReturnType<typeof moduleImports> {
-    if (!this.#imports) throw new ModelError("disposed", "the model was disposed");
-    return this.#imports;
-  }
-  #buffer(): ArrayBuffer {
-    return this.#env().env.memory.buffer;
-  }
-  #u8(): Uint8Array {
-    return new Uint8Array(this.#buffer());
-  }
-
-  #address(program: Program, v: View): number {
-    const b = program.buffers[v.buffer];
-    if (!b) throw new ModelError("internal", `no buffer ${v.buffer}`);
-    const base = b.data
-      ? (this.#shared.get(rawKey(b.data))?.at as number)
-      : this.#regions.arena.at + b.offset;
-    return base + v.offset * byteSize(v.dtype, 1);
-  }
-
-  /** Writes the driver's steps and the argument blocks; again whenever addresses have changed. */
-  #writeSteps(bound: BoundProgram): void {
-    if (bound.written === this.#version) return;
-    const words = new Int32Array(this.#buffer());
-    const floats = new Float32Array(this.#buffer());
-    for (const c of bound.calls) {
-      const step = bound.program.steps[c.step];
-      let at = bound.stepsAt + c.step * stepBytes;
-      words[at >> 2] = c.kernel;
-      words[(at + argsWord) >> 2] = bound.stepsAt + c.args;
-      words[(at + extentWord) >> 2] = c.extent;
-      words[(at + grainWord) >> 2] = c.grain;
-      words[(at + chunksWord) >> 2] = c.chunks;
-      at = (bound.stepsAt + c.args) >> 2;
-      for (const w of c.words) {
-        if (w.kind === "f32") floats[at++] = w.value;
-        else words[at++] = this.#word(bound, c, w, step?.values ?? []);
-      }
-    }
-    bound.written = this.#version;
-  }
-
-  #word(bound: BoundProgram, c: Call, w: Exclude<ArgWord, { kind: "f32" }>, values: readonly View[]): number {
-    switch (w.kind) {
-      case "i32":
-        return w.value;
-      case "view": {
-        const v = values[w.value] as View;
-        return this.#address(bound.program, v) + (w.element ?? 0) * byteSize(v.dtype, 1);
-      }
-      case "packed":
-        return (this.#shared.get(c.packed[w.index] as string)?.at as number) + (w.at ?? 0);
-      case "scratch":
-        return w.at ?? 0;
-      case "zero":
-        return this.#regions.zeros.at;
-      case "error":
-        return errorAddress;
-    }
-  }
-
-  #portArrays(bound: BoundProgram): { inputs: TypedArray[]; outputs: TypedArray[] } {
-    if (bound.ports?.version === this.#version) return bound.ports;
-    const arrays = (ports: Program["inputs"]): TypedArray[] =>
-      ports.map((p) => this.#array(bound.program, p.view));
-    bound.ports = {
-      version: this.#version,
-      inputs: arrays(bound.program.inputs),
-      outputs: arrays(bound.program.outputs),
-    };
-    return bound.ports;
-  }
-
-  #array(program: Program, v: View): TypedArray {
-    return arrayOver(this.#buffer(), v.dtype, this.#address(program, v), count(v.shape));
   }
 
   /**
@@ -408,10 +285,10 @@ export class WasmModel {
   }
 
   #begin(bound: BoundProgram, inputs: readonly TypedArray[]): void {
-    this.#writeSteps(bound);
-    const ports = this.#portArrays(bound);
+    writeSteps(this.#memory, bound);
+    const ports = portArrays(this.#memory, bound);
     inputs.forEach((x, i) => (ports.inputs[i] as Int32Array | undefined)?.set(x as Int32Array));
-    new Int32Array(this.#buffer(), errorAddress, 1)[0] = 0;
+    new Int32Array(this.#memory.buffer, errorAddress, 1)[0] = 0;
   }
 
   /** Steps from…to−1: those between host steps by one call. */
@@ -432,7 +309,7 @@ export class WasmModel {
   }
 
   #end(bound: BoundProgram, into: readonly (TypedArray | undefined)[]): TypedArray[] {
-    return this.#portArrays(bound).outputs.map((o, i) => {
+    return portArrays(this.#memory, bound).outputs.map((o, i) => {
       const target = into[i];
       if (!target) return o.slice();
       (target as Int32Array).set(o as Int32Array);
@@ -446,7 +323,7 @@ export class WasmModel {
     const tensor = (i: number) => {
       const v = step.values[i] as View;
       return {
-        data: this.#array(bound.program, v),
+        data: this.#memory.array(bound.program, v),
         shape: v.shape,
         dtype: v.dtype,
         ...(v.quant && { quant: v.quant }),
@@ -456,33 +333,23 @@ export class WasmModel {
   }
 
   memoryUse(): MemoryUse {
-    let weights = 0;
-    const growth: Record<string, number> = {};
-    for (const [key, { bytes, stored }] of this.#shared) {
-      weights += bytes;
-      const cause = key.slice(0, key.indexOf(":"));
-      if (bytes > stored) growth[cause] = (growth[cause] ?? 0) + bytes - stored;
-    }
-    const { arena, scratch, zeros } = this.#regions;
-    return {
-      total: this.#imports?.env.memory.buffer.byteLength ?? 0,
-      weights,
-      growth,
-      arena: arena.bytes,
-      scratch: scratch.bytes,
-      other: this.other + zeros.bytes + this.reserved,
-    };
+    const use = this.#memory.use();
+    return { ...use, other: use.other + this.other };
   }
 
   /** Drops the memory, all code, and the crew. */
   dispose(): Promise<void> | undefined {
-    this.#imports = null;
+    this.#memory.drop();
     this.#driver = null;
     this.#kernels.clear();
-    this.#shared.clear();
-    this.#heap = new Heap(this.reserved);
     return this.crew?.dispose();
   }
 }
+
+/** The program with large constants named only (see released.ts), so that their bytes can go. */
+const withoutWeights = (p: Program): Program => ({
+  ...p,
+  buffers: p.buffers.map((b) => (b.data ? { ...b, data: released(b.data) } : b)),
+});
 
 const sum = (a: readonly number[]): number => a.reduce((x, y) => x + y, 0);
