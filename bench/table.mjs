@@ -53,6 +53,7 @@ const cells = await collect({
   threads: list(o.threads)?.map(Number) ?? table.threads,
   models: list(o.models, table.models),
   flags,
+  byName: table.byName,
   rounds,
   patience: rounds && Number(o.patience),
   seconds,

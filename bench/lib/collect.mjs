@@ -54,15 +54,15 @@ export async function collect(plan) {
 
 const calm = (cell) => cell.error || cell.runs.some((r) => !r.busy);
 
-const measure = ({ host, peer, flags, threads, files }, seconds) =>
-  host.run({ peer, flags, threads, seconds, paths: files.paths });
+const measure = ({ host, peer, flags, threads, files }, { byName }, seconds) =>
+  host.run({ peer, flags, threads, seconds, paths: files.paths, byName: byName && peers[peer].byName });
 
 /** The first peer that is not Minnow is the reference; Minnow in float32 beside int8 has other numbers. */
 async function check(group, plan) {
   let reference;
   const order = [...group].sort((a, b) => (a.peer === "minnow") - (b.peer === "minnow"));
   for (const cell of order) {
-    const r = await measure(cell, 0);
+    const r = await measure(cell, plan, 0);
     const { title, float } = peers[cell.peer];
     try {
       if (r.error) throw new Error(r.error);
@@ -80,7 +80,7 @@ async function check(group, plan) {
 
 async function turn(cell, plan) {
   if (cell.error) return;
-  const r = await measure(cell, plan.seconds);
+  const r = await measure(cell, plan, plan.seconds);
   if (r.error) cell.error = r.error;
   else {
     const { outputs, fetched, ...rest } = r;

@@ -3,7 +3,7 @@ import { readFileSync, writeSync } from "node:fs";
 import { idleShare, resident } from "./machine.mjs";
 import { measure, watchMemories } from "./measure.mjs";
 
-const { adapter, paths, ...config } = JSON.parse(process.argv[2]);
+const { adapter, paths, byName, ...config } = JSON.parse(process.argv[2]);
 const send = (result) => {
   const bytes = Buffer.from(JSON.stringify(result));
   for (let at = 0; at < bytes.length; ) {
@@ -26,9 +26,9 @@ try {
   const idle = await idleShare();
   const wasmBytes = watchMemories();
   const before = resident().now;
-  const files = paths.map(bytesOf);
+  const given = byName ? { name: paths[0] } : { files: paths.map(bytesOf) };
   const cpuTime = async () => process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000;
-  const open = async () => (await import(adapter)).load({ ...config, files });
+  const open = async () => (await import(adapter)).load({ ...config, ...given });
   const result = await measure(open, config, cpuTime);
   send({
     ...result,

@@ -18,7 +18,12 @@ export const tables = {
     models: ["mobilenet_v2"],
     view: "cold",
   },
-  memory: { title: "Memory above an empty process or page", hosts: ["node", "isolated"], view: "memory" },
+  memory: {
+    title: "Memory above an empty process or page",
+    hosts: ["node", "isolated"],
+    view: "memory",
+    byName: true,
+  },
   download: {
     title: "Download: what a page fetches before MobileNet v2 answers",
     hosts: ["isolated"],
@@ -35,4 +40,11 @@ export const tables = {
   small: { title: "Small networks", hosts: ["isolated", "node"], models: smallNames },
 };
 
-export const defaults = { threads: [1], flags: ["none"], models: five, view: "steady", rounds: 3 };
+export const defaults = {
+  threads: [1],
+  flags: ["none"],
+  models: five,
+  view: "steady",
+  rounds: 3,
+  byName: false,
+};

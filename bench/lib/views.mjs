@@ -111,15 +111,24 @@ const memory = {
   pick: (c) => c.rss && { median: c.rss / 2 ** 20 },
   unit: "MB",
   legend:
-    "Peak RSS counts everything above the process or page before it read the model: the file's bytes, runtime, garbage.",
+    "Peak RSS counts everything above the process or page before it read the model: the file's bytes, runtime, garbage. Minnow, ONNX Runtime and LiteRT.js read the file themselves, by path or URL; the others are handed its bytes.",
   markdown(cells) {
-    const head = ["network", "peer", "peak RSS, MB", "wasm memory", "weights", "arena (bound)", "scratch"];
+    const head = ["network", "peer", "peak RSS, MB", "wasm memory", "weights"].concat(
+      ["grown by kernels", "arena (bound)", "scratch"],
+      "generated code, KB",
+    );
     const rows = cells.map((c) => {
-      if (c.error || !c.rss) return [c.model, peers[c.peer].title, failed(c), ...Array(4).fill("")];
+      if (c.error || !c.rss) return [c.model, peers[c.peer].title, failed(c), ...Array(6).fill("")];
       const d = c.details;
       const parts = d
-        ? [mb(d.memory.weights), `${mb(d.memory.arena)} (${mb(d.bound)})`, mb(d.memory.scratch)]
-        : ["", "", ""];
+        ? [
+            mb(d.memory.weights),
+            mb(Object.values(d.memory.growth ?? {}).reduce((a, b) => a + b, 0)),
+            `${mb(d.memory.arena)} (${mb(d.bound)})`,
+            mb(d.memory.scratch),
+            (d.memory.code / 1000).toFixed(0),
+          ]
+        : Array(5).fill("");
       return [c.model, peers[c.peer].title, mb(c.rss), c.wasm ? mb(c.wasm) : "native", ...parts];
     });
     return grid(head, rows);

@@ -1,6 +1,7 @@
 // Who is measured, in which package, what each reads and where it runs. An adapter is a module with
-//   load({ files, threads, assets, options }) → { info, inputs: [{ dtype, shape }], run(arrays) → arrays, memory?() }
-// that imports its runtime inside load (start-up counts), and works unchanged in Node and in a page where
+//   load({ files, name, threads, assets, options }) → { info, inputs: [{ dtype, shape }], run(arrays) → arrays, memory?() }
+// `name` instead of `files`: the path or URL of the one file, for those that read it themselves (byName).
+// Each imports its runtime inside load (start-up counts), and works unchanged in Node and in a page where
 // the package does. `assets` is where the package's own wasm files lie: a folder in Node, a URL in a page.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,9 +11,10 @@ export const benchDir = fileURLToPath(new URL("..", import.meta.url));
 const T = "@tensorflow/";
 
 export const peers = {
-  minnow: { title: "Minnow", adapter: "minnow.mjs", format: "minnow", hosts: ["node", "page"] },
+  minnow: { title: "Minnow", byName: true, adapter: "minnow.mjs", format: "minnow", hosts: ["node", "page"] },
   "minnow-f32": {
     title: "Minnow, float32",
+    byName: true,
     adapter: "minnow.mjs",
     format: "minnow",
     float: true, // the float32 network, where others run the int8 one
@@ -20,6 +22,7 @@ export const peers = {
   },
   "ort-node": {
     title: "onnxruntime-node",
+    byName: true,
     adapter: "ort_node.mjs",
     format: "onnx",
     hosts: ["node"],
@@ -28,6 +31,7 @@ export const peers = {
   },
   "ort-web": {
     title: "ONNX Runtime Web",
+    byName: true,
     adapter: "ort_web.mjs",
     nodeAdapter: "ort_web_node.mjs", // finds its own files
     format: "onnx",
@@ -37,6 +41,7 @@ export const peers = {
   },
   litert: {
     title: "LiteRT.js",
+    byName: true,
     adapter: "litert.mjs",
     format: "tflite",
     hosts: ["page"],

@@ -3,11 +3,10 @@
 // such models run by the bindings underneath it.
 import * as litert from "@litertjs/core";
 
-export async function load({ files, threads, assets }) {
+export async function load({ name, files, threads, assets }) {
   const runtime = await litert.loadLiteRt(assets, { threads: threads > 1 });
-  const bytes = files.pop();
   const cpuOptions = { numThreads: threads };
-  const model = await litert.loadAndCompile(bytes, { accelerator: "wasm", cpuOptions });
+  const model = await litert.loadAndCompile(name ?? files.pop(), { accelerator: "wasm", cpuOptions });
   const inputs = model.getInputDetails().map(({ dtype, shape }) => ({
     dtype,
     shape: [...shape].map((d) => (d > 0 ? d : 1)),

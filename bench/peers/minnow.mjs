@@ -1,8 +1,8 @@
 // Minnow, from a converted .minnow file: what an app ships.
 import { load as loadModel } from "minnow/run";
 
-export async function load({ files, threads, options }) {
-  const model = await loadModel(files.pop(), { threads, ...options });
+export async function load({ name, files, threads, options }) {
+  const model = await loadModel(name ?? files.pop(), { threads, ...options });
   const inputs = model.inputs.map(({ dtype, shape }) => ({
     dtype,
     shape: shape.map((d) => (d > 0 ? d : 1)),

@@ -1,9 +1,9 @@
 // onnxruntime-node: native, its CPU provider.
 import { session } from "./ort_session.mjs";
 
-export async function load({ files, threads }) {
+export async function load({ name, files, threads }) {
   const { default: ort } = await import("onnxruntime-node");
-  return session(ort, files.pop(), {
+  return session(ort, name ?? files.pop(), {
     executionProviders: ["cpu"],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,

@@ -1,6 +1,6 @@
 // What onnxruntime-web and onnxruntime-node share: the session's interface.
-export async function session(ort, bytes, options) {
-  const s = await ort.InferenceSession.create(bytes, options);
+export async function session(ort, model, options) {
+  const s = await ort.InferenceSession.create(model, options);
   const inputs = s.inputMetadata.map((m) => ({
     name: m.name,
     dtype: m.type,
