@@ -113,14 +113,12 @@ const memory = {
   legend:
     "Peak RSS counts everything above the process or page before it read the model: the file's bytes, runtime, garbage. Minnow, ONNX Runtime and LiteRT.js read the file themselves, by path or URL; the others are handed its bytes.",
   markdown(cells) {
-    const head = ["network", "peer", "peak RSS, MB", "wasm memory", "weights"].concat(
-      ["grown by kernels", "arena (bound)", "scratch"],
-      "generated code, KB",
-    );
+    const parts = ["weights", "grown by kernels", "arena (bound)", "scratch", "generated code, KB"];
+    const head = ["network", "peer", "peak RSS, MB", "wasm memory", ...parts];
     const rows = cells.map((c) => {
       if (c.error || !c.rss) return [c.model, peers[c.peer].title, failed(c), ...Array(6).fill("")];
       const d = c.details;
-      const parts = d
+      const own = d
         ? [
             mb(d.memory.weights),
             mb(Object.values(d.memory.growth ?? {}).reduce((a, b) => a + b, 0)),
@@ -129,7 +127,7 @@ const memory = {
             (d.memory.code / 1000).toFixed(0),
           ]
         : Array(5).fill("");
-      return [c.model, peers[c.peer].title, mb(c.rss), c.wasm ? mb(c.wasm) : "native", ...parts];
+      return [c.model, peers[c.peer].title, mb(c.rss), c.wasm ? mb(c.wasm) : "native", ...own];
     });
     return grid(head, rows);
   },
