@@ -101,27 +101,27 @@ async function pump(
   total: number,
   options: ReadOptions,
 ): Promise<Uint8Array> {
-  const reader = stream.getReader();
+  const { read, cancel } = readerOf(stream);
   const chunks: Uint8Array[] = [];
   let loaded = 0;
   let whole: Uint8Array | null = null;
   try {
     for (;;) {
       throwIfAborted(options.signal);
-      const { done, value } = await reader.read();
-      if (done) break;
+      const value = await read();
+      if (!value) break;
       if (loaded === 0 && total > 0 && total <= maxTrusted) whole = bytesFor(total, value);
       if (whole && loaded + value.length > whole.length) {
         chunks.push(whole.subarray(0, loaded));
         whole = null;
       }
       if (whole) whole.set(value, loaded);
-      else chunks.push(value);
+      else chunks.push(value.slice());
       loaded += value.length;
       options.onProgress?.({ phase: "read", loaded, total: Math.max(total, 0) });
     }
   } catch (e) {
-    reader.cancel().catch(() => {});
+    cancel().catch(() => {});
     throw e;
   }
   if (whole) return whole.subarray(0, loaded);
@@ -132,6 +132,33 @@ async function pump(
     at += c.length;
   }
   return out;
+}
+
+const chunkBytes = 1 << 18;
+
+/**
+ * Reads the next bytes, good until the next call. Streams of bytes fill one buffer again and again: chunks of
+ * their own would be as much garbage as the file is long.
+ */
+function readerOf(stream: ReadableStream<Uint8Array>): {
+  read(): Promise<Uint8Array | undefined>;
+  cancel(): Promise<void>;
+} {
+  try {
+    const reader = stream.getReader({ mode: "byob" });
+    let buffer = new ArrayBuffer(chunkBytes);
+    return {
+      async read() {
+        const { done, value } = await reader.read(new Uint8Array(buffer));
+        if (value) buffer = value.buffer;
+        return done ? undefined : value;
+      },
+      cancel: () => reader.cancel(),
+    };
+  } catch {
+    const reader = stream.getReader(); // not a stream of bytes
+    return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
+  }
 }
 
 /** Weights of .minnow files can be given back while they are packed; other readers want plain buffers. */
