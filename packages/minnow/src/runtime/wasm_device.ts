@@ -9,6 +9,7 @@ import { ModelError } from "../error.js";
 import type { Binding } from "../ops/infer.js";
 import type { Crew } from "../targets/wasm/crew.js";
 import type { Engine } from "../targets/wasm/engine.js";
+import { integerNotes } from "../targets/wasm/integer_notes.js";
 import type { BoundProgram } from "../targets/wasm/bound.js";
 import { WasmModel } from "../targets/wasm/instance.js";
 import { costs } from "../targets/wasm/views.js";
@@ -74,22 +75,27 @@ function engineFor({ deterministic, small }: DeviceOptions): Engine {
 }
 
 class WasmDeviceModel implements DeviceModel {
-  readonly notes: readonly string[];
   private readonly wasm: WasmModel;
+  /** Kernels of the plan made last. */
+  #labels: readonly string[] = [];
   /** All shapes are known, and none has been planned yet. */
   #fixed: boolean;
 
   constructor(
     private readonly graph: Graph,
     private readonly options: DeviceOptions,
-    engine: Engine,
+    private readonly engine: Engine,
     private readonly crewed: Crewed,
   ) {
     const { crew } = crewed;
     this.wasm = new WasmModel({ engine, maxMemory: options.maxMemory, crew });
     this.wasm.onDrop = options.onDrop;
     this.#fixed = graph.inputs.every((t) => isConcrete(t.shape));
-    this.notes = [describe(engine, options.deterministic)];
+  }
+
+  get notes(): readonly string[] {
+    const { engine, options } = this;
+    return [describe(engine, options.deterministic), ...integerNotes(this.#labels, engine.dot)];
   }
 
   /** A model of fixed shapes needs its constants as stored only once. */
@@ -106,7 +112,9 @@ class WasmDeviceModel implements DeviceModel {
     for (const port of [...program.inputs, ...program.outputs])
       if (port.view.dtype === "string")
         throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });
-    return new WasmPlan(this.wasm, await this.wasm.bind(program, last));
+    const bound = await this.wasm.bind(program, last);
+    this.#labels = bound.labels;
+    return new WasmPlan(this.wasm, bound);
   }
 
   memory(): MemoryUse {
