@@ -5,7 +5,8 @@
 // Where sizes change from run to run the tile asks instead, one select a row and column (8 % slower).
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { Layout } from "./arguments.js";
-import { type Epilogue, EpilogueCode } from "./epilogue.js";
+import type { Epilogue } from "./epilogue.js";
+import { EpilogueCode } from "./epilogue_code.js";
 import type { Tap, TapMath, TapTile } from "./depthwise_taps.js";
 
 /** What the code of a kernel depends on; sizes of one tile are in `TileSize`. */

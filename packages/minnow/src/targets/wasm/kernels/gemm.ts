@@ -8,7 +8,8 @@ import type { ArgWord, Packed, PlannedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
-import { type Fill, type RowKind, rowTable, windowWords } from "./rows.js";
+import { type Fill, windowWords } from "./row_windows.js";
+import { type RowKind, rowTable } from "./rows.js";
 import { chunkRows, tileFor, unrollOf } from "./tiles.js";
 
 export interface Window {

@@ -32,7 +32,7 @@ import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js
 import { QuadCode } from "./quad_code.js";
 import { packQuads, type QuadMatrix, quadPanelBytes, quadsKey, quadsPay } from "./quads.js";
 import { requantized } from "./requantize.js";
-import { fillByte } from "./rows.js";
+import { fillByte } from "./row_windows.js";
 import { integerTile, unrollOf, wholeSteps } from "./tiles.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };

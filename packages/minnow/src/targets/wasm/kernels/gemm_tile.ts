@@ -11,7 +11,8 @@
 // Sums run over taps then k, in order, in every version: all give equal bits.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
-import { type Epilogue, EpilogueCode } from "./epilogue.js";
+import type { Epilogue } from "./epilogue.js";
+import { EpilogueCode } from "./epilogue_code.js";
 import type { QuadCode } from "./quad_code.js";
 
 /** Words that every matrix kernel has; the epilogue's follow. */

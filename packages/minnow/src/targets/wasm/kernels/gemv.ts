@@ -6,7 +6,8 @@ import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Engine } from "../engine.js";
 import type { ArgWord, PlannedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
-import { type Epilogue, EpilogueCode, epilogueNames, epilogueWords } from "./epilogue.js";
+import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
+import { EpilogueCode } from "./epilogue_code.js";
 import { type Matrix, packPanels, panelBytes } from "./pack.js";
 import { gemvGrain } from "./tiles.js";
 

@@ -5,7 +5,8 @@
 // A pointer of the input that lies outside the image points at zeros: no code for edges.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
-import { EpilogueCode, type Epilogue } from "./epilogue.js";
+import type { Epilogue } from "./epilogue.js";
+import { EpilogueCode } from "./epilogue_code.js";
 import { type Linear, LinearCode } from "./winograd_linear.js";
 
 export interface PassSpec {
