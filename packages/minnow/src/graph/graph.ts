@@ -92,19 +92,6 @@ export class Graph {
     for (const n of this.nodes) for (const t of n.outputs) map.set(t, n);
     return map;
   }
-
-  /** Which nodes read a tensor, once per reading input. */
-  consumers(): Map<Tensor, Node[]> {
-    const map = new Map<Tensor, Node[]>();
-    for (const n of this.nodes)
-      for (const t of n.inputs) {
-        if (!t) continue;
-        const list = map.get(t);
-        if (list) list.push(n);
-        else map.set(t, [n]);
-      }
-    return map;
-  }
 }
 
 export function constant(name: string, dtype: DType, shape: readonly number[], data: Data): Tensor {

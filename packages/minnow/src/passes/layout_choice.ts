@@ -2,10 +2,10 @@
 // gets one candidate layout, found by walking from image operators (which want NHWC) or from transposes;
 // a minimum cut then decides exactly which nodes take it. A tensor pays its size once for every axis
 // order that someone needs and its producer does not give.
-import type { Graph, Node, Tensor } from "../graph/index.js";
+import type { Node, Tensor } from "../graph/index.js";
 import { acrossTranspose, fromInput, fromOutput, imageOps, type Plan, planOf } from "./layout_rules.js";
 import { MinCut } from "./min_cut.js";
-import { roughCount } from "./pass.js";
+import { type Editor, roughCount } from "./pass.js";
 import { compose, identity, isIdentity, key, type Perm, permOf, rankOf } from "./perm.js";
 
 /** t = transpose(root, perm), through any number of Transpose nodes. */
@@ -27,15 +27,11 @@ export class Layouts {
   readonly roots = new Map<Tensor, Root>();
   /** Tensors that show a root in any axis order, the root first. */
   readonly #shows = new Map<Tensor, Tensor[]>();
-  readonly #readers: Map<Tensor, Node[]>;
-  readonly #producers: Map<Tensor, Node>;
   /** Candidate layouts; image: found from an image operator. */
   readonly #candidates = new Map<Node, { layout: Perm; plan: Plan; image: boolean }>();
 
-  constructor(private readonly graph: Graph) {
-    this.#readers = graph.consumers();
-    this.#producers = graph.producers();
-    for (const n of graph.nodes) {
+  constructor(private readonly editor: Editor) {
+    for (const n of editor.graph.nodes) {
       const perm = transposePerm(n);
       if (!perm) continue;
       const { root, perm: before } = this.rootOf(n.inputs[0] as Tensor);
@@ -64,7 +60,7 @@ export class Layouts {
    * leave a choice of what it reads (Gather of one index).
    */
   #walkFromImageOps(): void {
-    const images = this.graph.nodes.filter((n) => imageOps.has(n.op));
+    const images = this.editor.graph.nodes.filter((n) => imageOps.has(n.op));
     const queue: Node[] = [];
     for (const n of images) for (const t of n.outputs) this.#pushReaders(t, identity(rankOf(t)), true, queue);
     for (const n of queue) this.#pushOutputs(n, true, queue);
@@ -76,9 +72,9 @@ export class Layouts {
   #walkFromTransposes(): void {
     for (const [y, { root, perm }] of this.roots) {
       const queue: Node[] = [];
-      for (const c of this.#readers.get(y) ?? [])
+      for (const c of this.editor.readers(y))
         this.#offerInputs(c, y, acrossTranspose(perm, identity(perm.length)), false, queue);
-      const p = this.#producers.get(root);
+      const p = this.editor.producer(root);
       if (p) this.#offer(p, fromOutput(p, p.outputs.indexOf(root), perm), false, queue);
       this.#walk(queue, false);
     }
@@ -103,13 +99,13 @@ export class Layouts {
   /** Somebody wants `t` stored as `layout`: offer its producer the layout that gives this for nothing. */
   #pullProducer(t: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
     const { root, perm } = this.rootOf(t);
-    const p = this.#producers.get(root);
+    const p = this.editor.producer(root);
     if (p) this.#offer(p, fromOutput(p, p.outputs.indexOf(root), compose(perm, layout)), image, queue);
   }
 
   #pushReaders(root: Tensor, layout: Perm, image: boolean, queue: Node[]): void {
     for (const t of this.#shows.get(root) ?? [root])
-      for (const c of this.#readers.get(t) ?? [])
+      for (const c of this.editor.readers(t))
         this.#offerInputs(c, t, acrossTranspose(this.rootOf(t).perm, layout), image, queue);
   }
 
@@ -137,7 +133,7 @@ export class Layouts {
       else cut.edge(v, cut.sink, 1);
     }
     if (vertex.size === 0) return new Map();
-    for (const t of this.graph.tensors())
+    for (const t of this.editor.graph.tensors())
       if (!this.roots.has(t) && t.kind !== "constant") this.#payFor(t, cut, vertex);
     const moved = cut.solve();
     const out = new Map<Node, Plan>();
@@ -148,7 +144,7 @@ export class Layouts {
   /** Adds what it costs when the orders that readers need are not the one that is stored. */
   #payFor(root: Tensor, cut: MinCut, vertex: ReadonlyMap<Node, number>): void {
     const cost = roughCount(root.shape) * 1024;
-    const producer = this.#producers.get(root);
+    const producer = this.editor.producer(root);
     const p = producer && vertex.get(producer);
     const stored0 = key(root.shape, identity(rankOf(root)));
     const plan = p === undefined ? undefined : this.#candidates.get(producer as Node)?.plan;
@@ -191,8 +187,8 @@ export class Layouts {
     for (const t of this.#shows.get(root) ?? [root]) {
       const { perm } = this.rootOf(t);
       const own = key(root.shape, perm);
-      if (this.graph.outputs.includes(t)) need(own).always = true;
-      for (const c of this.#readers.get(t) ?? []) {
+      if (this.editor.graph.outputs.includes(t)) need(own).always = true;
+      for (const c of this.editor.readers(t)) {
         if (transposePerm(c)) continue;
         const v = vertex.get(c);
         const layout = v === undefined ? null : this.#candidates.get(c)?.plan.inputs[c.inputs.indexOf(t)];

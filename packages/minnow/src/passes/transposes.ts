@@ -37,7 +37,7 @@ export const transposes: Pass = {
   run(e) {
     const { graph } = e;
     if (!graph.nodes.some((n) => n.op === "Transpose") || graph.nodes.some((n) => n.graphs?.length)) return 0;
-    const layouts = new Layouts(graph);
+    const layouts = new Layouts(e);
     const rebuilt = new Rebuild(e, layouts, layouts.choose());
     return rebuilt.commit();
   },

@@ -101,7 +101,7 @@ async function pump(
   total: number,
   options: ReadOptions,
 ): Promise<Uint8Array> {
-  const { read, cancel } = readerOf(stream);
+  const { read, cancel, reuses } = readerOf(stream);
   const chunks: Uint8Array[] = [];
   let loaded = 0;
   let whole: Uint8Array | null = null;
@@ -116,7 +116,7 @@ async function pump(
         whole = null;
       }
       if (whole) whole.set(value, loaded);
-      else chunks.push(value.slice());
+      else chunks.push(reuses ? value.slice() : value);
       loaded += value.length;
       options.onProgress?.({ phase: "read", loaded, total: Math.max(total, 0) });
     }
@@ -137,12 +137,14 @@ async function pump(
 const chunkBytes = 1 << 18;
 
 /**
- * Reads the next bytes, good until the next call. Streams of bytes fill one buffer again and again: chunks of
+ * Reads a stream piece by piece. Streams of bytes fill one buffer again and again: chunks of
  * their own would be as much garbage as the file is long.
  */
 function readerOf(stream: ReadableStream<Uint8Array>): {
   read(): Promise<Uint8Array | undefined>;
   cancel(): Promise<void>;
+  /** Bytes are good until the next call only. */
+  reuses: boolean;
 } {
   try {
     const reader = stream.getReader({ mode: "byob" });
@@ -154,10 +156,11 @@ function readerOf(stream: ReadableStream<Uint8Array>): {
         return done ? undefined : value;
       },
       cancel: () => reader.cancel(),
+      reuses: true,
     };
   } catch {
     const reader = stream.getReader(); // not a stream of bytes
-    return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
+    return { read: async () => (await reader.read()).value, cancel: () => reader.cancel(), reuses: false };
   }
 }
 

@@ -9,6 +9,13 @@ const typeCode: Record<WasmType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f6
 /** Index of a local variable. */
 export type Local = number;
 
+/** N locals: a tuple where N is written in the code. */
+export type Locals<N extends number, T extends Local[] = []> = number extends N
+  ? Local[]
+  : T["length"] extends N
+    ? T
+    : Locals<N, [...T, Local]>;
+
 /**
  * One function. Methods append an instruction and return the builder:
  * `f.get(a).i32(4).op("i32.add").set(a)`.
@@ -31,8 +38,8 @@ export class FunctionBuilder {
     return this.params.length + this.locals.length - 1;
   }
 
-  someLocals(n: number, type: WasmType): Local[] {
-    return Array.from({ length: n }, () => this.local(type));
+  someLocals<N extends number>(n: N, type: WasmType): Locals<N> {
+    return Array.from({ length: n }, () => this.local(type)) as Locals<N>;
   }
 
   /** Gives locals back for reuse. Their old value is undefined behaviour of the generator. */
@@ -183,6 +190,13 @@ export class FunctionBuilder {
   /** l += m */
   incBy(l: Local, m: Local): this {
     return this.get(l).get(m).op("i32.add").set(l);
+  }
+  /** What is on the stack, divided by n and rounded up; unsigned. */
+  ceilDiv(n: number): this {
+    return this.i32(n - 1)
+      .op("i32.add")
+      .i32(n)
+      .op("i32.div_u");
   }
   /** while-less counted loop: `do body while (--counter)`; the counter must be ≥ 1. */
   repeat(counter: Local, body: () => void): this {

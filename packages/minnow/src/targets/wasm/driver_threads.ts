@@ -150,15 +150,7 @@ function emitTake(m: ModuleBuilder, advance: number, finish: number): number {
   const kernel = m.type(["i32", "i32", "i32"], []);
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [thread, sequence, at] = [0, 1, 2];
-    const [left, share, next, end, mine, begin, stop] = f.someLocals(7, "i32") as [
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-    ];
+    const [left, share, next, end, mine, begin, stop] = f.someLocals(7, "i32");
     const ticket = f.local("i64");
     f.i32(0).load(shared.scratch).get(thread).i32(0).load(shared.stride).op("i32.mul", "i32.add");
     f.setScratch().scratch().i32(0).store(markAt);

@@ -152,7 +152,7 @@ class NestEmitter extends NestAccess {
       run(n);
       return;
     }
-    const [lo, hi, count] = f.someLocals(3, "i32") as [Local, Local, Local];
+    const [lo, hi, count] = f.someLocals(3, "i32");
     f.i32(0).set(lo).get(n).set(hi);
     for (const g of (s.operands[padded] as PlaceCode).guards) {
       if (g.at.lane >= 0) this.clip({ level: -1, at: g.at, coef: g.at.lane, extent: g.extent }, { lo, hi });

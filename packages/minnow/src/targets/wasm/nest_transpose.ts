@@ -71,7 +71,7 @@ function emitTranspose(m: ModuleBuilder, bytes: number, others: number): number 
       f.get(args)
         .load(4 * word[name])
         .set(v[name]);
-    const [rest, block, from, to, rows] = f.someLocals(5, "i32") as [Local, Local, Local, Local, Local];
+    const [rest, block, from, to, rows] = f.someLocals(5, "i32");
     f.get(begin).get(end).op("i32.ge_s").if().return().end();
     f.loop();
     f.get(begin).get(v.blocks).op("i32.rem_u").set(block).get(begin).get(v.blocks).op("i32.div_u").set(rest);
@@ -170,8 +170,8 @@ class TileRow {
         .set(outs[j] as Local);
     const row = f.local();
     f.get(from).set(row);
-    const v = f.someLocals(4, "v128") as [Local, Local, Local, Local];
-    const t = f.someLocals(4, "v128") as [Local, Local, Local, Local];
+    const v = f.someLocals(4, "v128");
+    const t = f.someLocals(4, "v128");
     const words = (...w: number[]): number[] => w.flatMap((x) => [0, 1, 2, 3].map((b) => 4 * x + b));
     const [low, high] = [words(0, 4, 1, 5), words(2, 6, 3, 7)];
     const [lowHalf, highHalf] = [words(0, 1, 4, 5), words(2, 3, 6, 7)];
@@ -221,7 +221,7 @@ class TileRow {
 
   #partColumn(from: Local, to: Local, rows: Local): void {
     const { f } = this;
-    const [row, out, n] = f.someLocals(3, "i32") as [Local, Local, Local];
+    const [row, out, n] = f.someLocals(3, "i32");
     f.get(from).set(row).get(to).set(out).get(rows).set(n);
     f.repeat(n, () => {
       this.#copy(row, out, 0);

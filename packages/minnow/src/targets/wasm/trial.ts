@@ -135,7 +135,7 @@ function emitTile(f: FunctionBuilder, t: Tile): void {
   const acc = Array.from({ length: t.mr }, () => f.someLocals(t.nr / 4, "v128"));
   const weights = f.someLocals(t.nr / 4, "v128");
   const splat = f.local("v128");
-  const [x, w, k] = f.someLocals(3, "i32") as [Local, Local, Local];
+  const [x, w, k] = f.someLocals(3, "i32");
   f.i32(xAt).set(x).i32(weightsAt).set(w).i32(depth).set(k);
   for (const a of acc.flat()) f.i32x4(0).set(a);
   const load = (l: Local, v: number): void =>

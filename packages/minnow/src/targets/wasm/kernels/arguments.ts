@@ -3,6 +3,9 @@
 import type { FunctionBuilder, Local } from "../assembler.js";
 import type { ArgWord } from "../kernel.js";
 
+/** An image under a window: strides in bytes, sizes of input and output. */
+export const imageWords = ["xPitch", "xRow", "xImage", "h", "w", "oh", "ow"] as const;
+
 /** Names → word numbers. Extend with `with` to append a kernel's own words after shared ones. */
 export class Layout<N extends string> {
   constructor(readonly names: readonly N[]) {}

@@ -138,7 +138,7 @@ class Int8Taps {
     zeroPoint: () => void,
   ) {
     this.#load = signed ? "v128.load8x8_s" : "v128.load8x8_u";
-    const [zero, a, b, lo, hi] = f.someLocals(5, "v128") as [Local, Local, Local, Local, Local];
+    const [zero, a, b, lo, hi] = f.someLocals(5, "v128");
     this.#x = [a, b];
     [this.#zero, this.#lo, this.#hi] = [zero, lo, hi];
     zeroPoint();

@@ -4,7 +4,7 @@
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Engine } from "../engine.js";
 import type { ArgWord, Packed, PlannedKernel, Planning } from "../kernel.js";
-import { Layout } from "./arguments.js";
+import { imageWords, Layout } from "./arguments.js";
 import type { ConvGeometry } from "./conv.js";
 import { emitDepthwise, runNames, tilingKey, tilingOf } from "./depthwise_rows.js";
 import type { TapMath } from "./depthwise_taps.js";
@@ -20,13 +20,7 @@ const words = [
   "outRow",
   "outside", // what input outside the image reads
   "zeroPoint",
-  "xPitch", // bytes
-  "xRow",
-  "xImage",
-  "h",
-  "w",
-  "oh",
-  "ow",
+  ...imageWords,
   "padTop",
   "groups", // of output rows, in an image
   "blocks", // whole ones of channels

@@ -116,7 +116,7 @@ class DepthRows {
     private readonly single: RowCode | undefined,
   ) {
     this.#rows = f.someLocals(inputRows(s, t.rows), "i32");
-    [this.#pixel, this.#y, this.#iy, this.#image] = f.someLocals(4, "i32") as [Local, Local, Local, Local];
+    [this.#pixel, this.#y, this.#iy, this.#image] = f.someLocals(4, "i32");
   }
 
   emit(): void {

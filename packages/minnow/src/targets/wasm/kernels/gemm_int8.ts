@@ -246,15 +246,7 @@ function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed:
       f.get(row).get(table).op("i32.add").set(row).get(out).get(table).op("i32.add").set(out);
       const zero = f.local("v128");
       layout.push(f, 0, "zeroPoint").op("i16x8.splat").set(zero);
-      const [tiles, lane, tap, at, to, from, n] = f.someLocals(7, "i32") as [
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-      ];
+      const [tiles, lane, tap, at, to, from, n] = f.someLocals(7, "i32");
       const tapsOfRow = (): void => {
         f.get(table).set(at).get(row).set(to).get(taps).set(tap);
         f.repeat(tap, () => {
@@ -289,12 +281,7 @@ function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed:
           .op("i32.add")
           .set(at);
       };
-      f.get(1)
-        .i32(mr - 1)
-        .op("i32.add")
-        .i32(mr)
-        .op("i32.div_u")
-        .set(tiles);
+      f.get(1).ceilDiv(mr).set(tiles);
       f.repeat(tiles, () => {
         f.i32(mr).set(lane);
         f.repeat(lane, () => {

@@ -105,12 +105,7 @@ class Tile {
     const tiles = f.local();
     const tap = f.local();
     const k = f.local();
-    f.get(rowsParam)
-      .i32(s.mr - 1)
-      .op("i32.add")
-      .i32(s.mr)
-      .op("i32.div_u")
-      .set(tiles);
+    f.get(rowsParam).ceilDiv(s.mr).set(tiles);
     this.#lookAhead(panelBytes);
     f.repeat(tiles, () => {
       f.get(weightsParam).set(this.#w[0] as Local);

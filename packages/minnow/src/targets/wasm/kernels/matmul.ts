@@ -3,7 +3,7 @@
 // packed panel stays in the first-level cache; packing costs about 8/rows of the product.
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
-import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
+import type { FunctionBuilder, ModuleBuilder } from "../assembler.js";
 import type { Engine, Tile } from "../engine.js";
 import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
 import type { Layout } from "./arguments.js";
@@ -132,7 +132,7 @@ function emitMatmul(
   return module.func(["i32", "i32", "i32"], [], (f) => {
     const [args, begin, end] = [0, 1, 2];
     const arg = (name: string): FunctionBuilder => layout.push(f, args, name);
-    const [rows, batch, b, start, count] = f.someLocals(5, "i32") as [Local, Local, Local, Local, Local];
+    const [rows, batch, b, start, count] = f.someLocals(5, "i32");
     const panel = layout.local(f, args, "scratch");
     arg("panelAt").get(panel).op("i32.add").set(panel);
     const least = (push: () => void): void => {
@@ -198,7 +198,7 @@ function packPanel(module: ModuleBuilder, layout: Layout<string>, along: "n" | "
         });
         return;
       }
-      const [p, q, n] = f.someLocals(3, "i32") as [Local, Local, Local];
+      const [p, q, n] = f.someLocals(3, "i32");
       f.repeat(lanes, () => {
         f.get(from).set(p).get(to).set(q).get(k).set(n);
         f.repeat(n, () => {

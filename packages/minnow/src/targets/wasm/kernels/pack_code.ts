@@ -10,29 +10,20 @@ export type Source = "float32" | "float16" | "int8" | "uint8";
 const isPairs = (t: Source): boolean => t === "int8" || t === "uint8";
 
 /** New locals that hold the words of the argument block at these places. */
-const argLocals = (f: FunctionBuilder, ...places: number[]): Local[] =>
+const argLocals = <const P extends readonly number[]>(f: FunctionBuilder, ...places: P) =>
   places.map((p) => {
     const l = f.local();
     f.get(0)
       .load(4 * p)
       .set(l);
     return l;
-  });
+  }) as { [K in keyof P]: Local };
 
 /** Words of the block: see packRows. A group's last panel repeats its last row where rows are missing. */
 export function emitRows(m: ModuleBuilder, type: Source, lanes: 4 | 8): number {
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [unit, last] = [1, 2];
-    const [source, out, each, panels, words, rowBytes, zero, odd] = argLocals(f, 0, 1, 2, 3, 4, 5, 6, 7) as [
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-    ];
+    const [source, out, each, panels, words, rowBytes, zero, odd] = argLocals(f, 0, 1, 2, 3, 4, 5, 6, 7);
     const left = f.local();
     const n = f.local();
     const rows = f.someLocals(lanes, "i32");
@@ -153,14 +144,8 @@ class Block {
 export function emitColumns(m: ModuleBuilder, type: Source): number {
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [first, last] = [1, 2];
-    const [source, out, panels, panelBytes, rowBytes] = argLocals(f, 0, 1, 2, 3, 4) as [
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-    ];
-    const [from, to, n] = f.someLocals(3, "i32") as [Local, Local, Local];
+    const [source, out, panels, panelBytes, rowBytes] = argLocals(f, 0, 1, 2, 3, 4);
+    const [from, to, n] = f.someLocals(3, "i32");
     const v = f.someLocals(2, "v128");
     hoistConstants(f, [type], "float32", true);
     f.get(out).get(first).i32(32).op("i32.mul", "i32.add").set(out);

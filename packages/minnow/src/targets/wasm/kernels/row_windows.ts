@@ -1,17 +1,11 @@
 // Row tables of windows that slide over an image (see rows.ts): one tap per kernel element, or per kernel row.
 import type { FunctionBuilder, Local } from "../assembler.js";
-import type { Layout } from "./arguments.js";
+import { imageWords, type Layout } from "./arguments.js";
 import { Ramp } from "./row_ramp.js";
 
 /** Strides in bytes; "plain" needs only xPitch. */
 export const windowWords = [
-  "xPitch",
-  "xRow",
-  "xImage",
-  "h",
-  "w",
-  "oh",
-  "ow",
+  ...imageWords,
   "strideY",
   "strideX",
   "dilationY",
@@ -95,12 +89,7 @@ export class WindowRows {
     layout.push(f, args, "x").get(xOffset).op("i32.add");
     f.get(t).get(a.oh).op("i32.div_u").get(a.xImage).op("i32.mul", "i32.add").set(image);
     this.#startRow();
-    f.get(rows)
-      .i32(mr - 1)
-      .op("i32.add")
-      .i32(mr)
-      .op("i32.div_u")
-      .set(tiles);
+    f.get(rows).ceilDiv(mr).set(tiles);
     const slow = (): void => {
       f.i32(mr).set(m);
       f.repeat(m, () => {

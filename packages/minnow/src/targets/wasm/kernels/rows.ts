@@ -48,12 +48,7 @@ function plain(f: FunctionBuilder, mr: number, layout: Layout<string>): void {
   f.get(row0).get(rows).op("i32.add").i32(1).op("i32.sub").set(last);
   f.get(row0).set(r);
   layout.push(f, args, "x").get(xOffset).op("i32.add").get(r).get(pitch).op("i32.mul", "i32.add").set(x);
-  f.get(rows)
-    .i32(mr - 1)
-    .op("i32.add")
-    .i32(mr)
-    .op("i32.div_u")
-    .set(tiles);
+  f.get(rows).ceilDiv(mr).set(tiles);
   const addresses = new Ramp(f, mr, () => f.get(pitch));
   const numbers = new Ramp(f, mr, () => f.i32(1));
   f.repeat(tiles, () => {

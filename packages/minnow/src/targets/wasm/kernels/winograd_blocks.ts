@@ -1,7 +1,7 @@
 // The functions around the transforms and the product of winograd.ts: which tile reads and writes where.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import { markAt } from "../driver.js";
-import { Layout } from "./arguments.js";
+import { imageWords, Layout } from "./arguments.js";
 import type { Epilogue } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { roundUp } from "./operands.js";
@@ -16,13 +16,7 @@ export const winogradWords = [
   "scratch",
   "zero",
   "constants", // of Bᵀ, then of Aᵀ
-  "xPitch", // bytes
-  "xRow",
-  "xImage",
-  "h",
-  "w",
-  "oh",
-  "ow",
+  ...imageWords,
   "padTop",
   "padLeft",
   "tilesX",
@@ -324,12 +318,7 @@ function rowTable(m: ModuleBuilder, c: Code): number {
       f.i32(points).set(point);
       f.repeat(point, () => {
         f.get(table).set(p).get(plane).set(v).get(first).set(pixel).i32(0).set(row);
-        f.get(rows)
-          .i32(mr - 1)
-          .op("i32.add")
-          .i32(mr)
-          .op("i32.div_u")
-          .set(groups);
+        f.get(rows).ceilDiv(mr).set(groups);
         f.repeat(groups, () => {
           for (let i = 0; i < mr; i++) {
             f.get(p)

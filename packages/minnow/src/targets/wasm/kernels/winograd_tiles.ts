@@ -309,11 +309,7 @@ export function outputTile(m: ModuleBuilder, c: Code): number {
         .i32(n * stageRow)
         .i32(n)
         .get(channels);
-      f.i32(4 * lanes - 1)
-        .op("i32.add")
-        .i32(4 * lanes)
-        .op("i32.div_u")
-        .call(columns);
+      f.ceilDiv(4 * lanes).call(columns);
     }
     f.get(0);
     pointers(form.twoD ? atColumns : atPointers).i32(form.twoD ? stageRow : 0);
