@@ -27,7 +27,7 @@ await build({
   root: dist,
   publicDir: false,
   ssr: { noExternal: true },
-  esbuild: { minifyIdentifiers: false, minifySyntax: true, minifyWhitespace: true },
+  esbuild: { minifyIdentifiers: false, minifySyntax: true, minifyWhitespace: true, charset: "ascii" },
   build: {
     ssr: true,
     target: "es2022",

@@ -68,10 +68,26 @@ export const isMinnow = (bytes: Uint8Array): boolean =>
 
 /** `n` bytes of Minnow's own, whose end can be given back where the engine can do that. */
 export function shrinkable(n: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(resizable(n, n), 0, n);
+}
+
+/** An empty buffer that grows in place up to `most` bytes; undefined where the engine has none. */
+export function growable(most: number): Resizable | undefined {
+  try {
+    const buffer = resizable(0, most);
+    return shrinking.has(buffer) ? buffer : undefined;
+  } catch {
+    return; // no such stretch of addresses is free
+  }
+}
+
+type Resizable = ArrayBuffer & { resize(n: number): void };
+
+function resizable(n: number, most: number): Resizable {
   const Buffer = ArrayBuffer as new (n: number, options: { maxByteLength: number }) => ArrayBuffer;
-  const buffer = new Buffer(n, { maxByteLength: n });
+  const buffer = new Buffer(n, { maxByteLength: most });
   if ("resize" in buffer) shrinking.add(buffer);
-  return new Uint8Array(buffer, 0, n);
+  return buffer as Resizable;
 }
 
 /** Shrinking clears and unmaps: not for every small constant. */
@@ -80,5 +96,5 @@ const leastStep = 1 << 20;
 /** Gives back what lies behind `end`, if the buffer is one that shrinks. */
 export function shrink(buffer: ArrayBufferLike, end: number): void {
   if (shrinking.has(buffer) && (end === 0 || buffer.byteLength - end >= leastStep))
-    (buffer as ArrayBuffer & { resize(n: number): void }).resize(end);
+    (buffer as Resizable).resize(end);
 }

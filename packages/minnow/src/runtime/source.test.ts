@@ -8,10 +8,14 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { ModelError } from "../error.js";
+import { shrink } from "../graph/released.js";
 import { readSource } from "./source.js";
 import type { ModelSource, Progress } from "./types.js";
 
 const want = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 31) & 255);
+/** By its mark. */
+const minnow = want.slice();
+minnow.set(new TextEncoder().encode("MNOW"), 4);
 let dir = "";
 let server: Server;
 let base = "";
@@ -27,6 +31,10 @@ before(async () => {
       case "/chunked":
         response.writeHead(200).write(want.subarray(0, 1000));
         setTimeout(() => response.end(want.subarray(1000)), 5);
+        break;
+      case "/minnow":
+        response.writeHead(200).write(minnow.subarray(0, 1000));
+        setTimeout(() => response.end(minnow.subarray(1000)), 5);
         break;
       case "/cut":
         response.writeHead(200, { "content-length": want.length });
@@ -80,6 +88,15 @@ test("paths, URLs, bytes, buffers, blobs and responses", async () => {
   for (const source of sources.slice(0, -1))
     assert.deepEqual(Buffer.from(await readSource(source)), Buffer.from(want));
   assert.deepEqual([...(await readSource(sources.at(-1) as string))], [0, 1, 2]);
+});
+
+test("a .minnow file of unknown length lies in one buffer, which can shrink", async () => {
+  const bytes = await readSource(`${base}/minnow`);
+  assert.deepEqual(Buffer.from(bytes), Buffer.from(minnow));
+  assert.equal(bytes.byteOffset, 0);
+  assert.equal(bytes.buffer.byteLength, minnow.length);
+  shrink(bytes.buffer, 0);
+  assert.equal(bytes.buffer.byteLength, 0);
 });
 
 test("progress tells bytes and, where known, the total", async () => {

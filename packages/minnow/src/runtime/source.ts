@@ -1,7 +1,7 @@
 // From whatever names a model to its bytes: path, URL, bytes, Blob or Response. A server's error page
 // is told apart here, so that nobody has to debug an HTML page read as a model.
 import { ModelError } from "../error.js";
-import { isMinnow, shrinkable } from "../graph/released.js";
+import { growable, isMinnow, shrinkable } from "../graph/released.js";
 import { isNode, readFileBytes } from "./node.js";
 import type { ModelSource, Progress } from "./types.js";
 
@@ -93,8 +93,6 @@ function isPage(bytes: Uint8Array): boolean {
   return /^(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)/i.test(head);
 }
 
-const maxTrusted = 2 ** 31; // a length that is believed before the bytes have come
-
 /** Reads a stream; `total` (0 = unknown) is only a promise of the sender. */
 async function pump(
   stream: ReadableStream<Uint8Array>,
@@ -102,36 +100,75 @@ async function pump(
   options: ReadOptions,
 ): Promise<Uint8Array> {
   const { read, cancel, reuses } = readerOf(stream);
-  const chunks: Uint8Array[] = [];
-  let loaded = 0;
-  let whole: Uint8Array | null = null;
+  const received = new Received(total, reuses);
   try {
     for (;;) {
       throwIfAborted(options.signal);
       const value = await read();
       if (!value) break;
-      if (loaded === 0 && total > 0 && total <= maxTrusted) whole = bytesFor(total, value);
-      if (whole && loaded + value.length > whole.length) {
-        chunks.push(whole.subarray(0, loaded));
-        whole = null;
-      }
-      if (whole) whole.set(value, loaded);
-      else chunks.push(reuses ? value.slice() : value);
-      loaded += value.length;
-      options.onProgress?.({ phase: "read", loaded, total: Math.max(total, 0) });
+      received.add(value);
+      options.onProgress?.({ phase: "read", loaded: received.loaded, total: Math.max(total, 0) });
     }
   } catch (e) {
     cancel().catch(() => {});
     throw e;
   }
-  if (whole) return whole.subarray(0, loaded);
-  const out = bytesFor(loaded, chunks[0]);
-  let at = 0;
-  for (const c of chunks) {
-    out.set(c, at);
-    at += c.length;
+  return received.bytes();
+}
+
+const maxTrusted = 2 ** 31; // a length that is believed before the bytes have come
+const maxGrown = 2 ** 28; // addresses that are reserved where it is not known
+
+/** What has come of a file: in one buffer where its length is known, or where a buffer can grow in place. */
+class Received {
+  loaded = 0;
+  #whole: Uint8Array | undefined;
+  #grows: ReturnType<typeof growable>;
+  readonly #chunks: Uint8Array[] = [];
+
+  constructor(
+    private readonly total: number,
+    /** Chunks are good until the next one only. */
+    private readonly reuses: boolean,
+  ) {}
+
+  add(chunk: Uint8Array): void {
+    if (this.loaded === 0) this.#begin(chunk);
+    const end = this.loaded + chunk.length;
+    const grows = this.#grows;
+    if (grows && end > grows.byteLength && end <= maxGrown) grows.resize(Math.min(maxGrown, 2 * end));
+    if (this.#whole && end > this.#whole.length) {
+      this.#chunks.push(this.#whole.subarray(0, this.loaded));
+      this.#whole = undefined;
+    }
+    if (this.#whole) this.#whole.set(chunk, this.loaded);
+    else this.#chunks.push(this.reuses ? chunk.slice() : chunk);
+    this.loaded = end;
   }
-  return out;
+
+  #begin(head: Uint8Array): void {
+    const { total } = this;
+    if (total > 0 && total <= maxTrusted) this.#whole = bytesFor(total, head);
+    else if (isMinnow(head)) {
+      this.#grows = growable(maxGrown);
+      if (this.#grows) this.#whole = new Uint8Array(this.#grows);
+    }
+  }
+
+  bytes(): Uint8Array {
+    const { loaded } = this;
+    if (this.#whole) {
+      this.#grows?.resize(loaded);
+      return new Uint8Array(this.#whole.buffer, 0, loaded);
+    }
+    const out = bytesFor(loaded, this.#chunks[0]);
+    let at = 0;
+    for (const c of this.#chunks) {
+      out.set(c, at);
+      at += c.length;
+    }
+    return out;
+  }
 }
 
 const chunkBytes = 1 << 18;
