@@ -1,11 +1,11 @@
 // A headless Chromium for tests, from npm alone: @sparticuz/chromium unpacks a browser (and, where the
-// machine lacks them, its system libraries), playwright-core drives it.
-import { existsSync, mkdirSync } from "node:fs";
+// machine lacks them, its system libraries), playwright-core drives it, or nothing does.
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
 import { readFileSync, writeFileSync } from "node:fs";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 
 const cache = join(tmpdir(), "minnow-chromium-153");
 
@@ -23,32 +23,66 @@ export async function unpack() {
   }
 }
 
+const always = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-dev-shm-usage",
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 /** Starts Chromium; `flags` are added to its command line, `wrap` goes before it (`taskset -c 1`). */
 export async function launch(flags = [], { wrap = [] } = {}) {
-  let executablePath = await unpack();
-  const env = { ...process.env, ...libraries(executablePath) };
-  if (wrap.length) {
-    const script = join(cache, `wrapped-${process.pid}`);
-    writeFileSync(script, `#!/bin/sh\nexec ${wrap.join(" ")} '${executablePath}' "$@"\n`, { mode: 0o755 });
-    executablePath = script;
-  }
+  const { path, env } = await executable(wrap);
   const { chromium } = await import("playwright-core");
   return chromium.launch({
-    executablePath,
+    executablePath: path,
     headless: true,
     timeout: wrap.length ? 600_000 : 60_000,
     env,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-dev-shm-usage",
-      "--disable-quic",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      ...flags,
-    ],
+    args: [...always, ...flags],
   });
+}
+
+/**
+ * Starts Chromium at a page, as a user has it: nothing drives it. DevTools, and so launch(), make a page keep
+ * what it fetches.
+ */
+export async function open(url, flags = [], { wrap = [] } = {}) {
+  const { path, env } = await executable(wrap);
+  const profile = mkdtempSync(join(cache, "profile-"));
+  const args = [
+    ...["--headless", "--no-first-run", `--user-data-dir=${profile}`, "--disable-renderer-backgrounding"],
+    ...["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows"],
+  ];
+  const child = spawn(path, [...always, ...args, ...flags, url], { env, stdio: "ignore" });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  return {
+    pid: child.pid,
+    exited,
+    async close() {
+      child.kill();
+      await exited;
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/** As it is called. */
+export async function version() {
+  const { path, env } = await executable([]);
+  return /\d\S*/.exec(execFileSync(path, ["--version"], { env, encoding: "utf8" }))[0];
+}
+
+async function executable(wrap) {
+  const path = await unpack();
+  const env = { ...process.env, ...libraries(path) };
+  if (!wrap.length) return { path, env };
+  const script = join(cache, `wrapped-${process.pid}`);
+  writeFileSync(script, `#!/bin/sh\nexec ${wrap.join(" ")} '${path}' "$@"\n`, { mode: 0o755 });
+  return { path: script, env };
 }
 
 /** LD_LIBRARY_PATH with the libraries that the package brings, only where the system lacks some. */
