@@ -75,6 +75,15 @@ const cases: Record<string, ConvOptions> = {
   "3x3 first, tiles inside": { h: 9, w: 40, c: 3, o: 8, kernel: [3, 3], stride: [2, 2], pads: [0, 0, 1, 1] },
   "1x1, one pixel, 1 to 4 panels over": { h: 1, w: 1, c: 19, o: 57, relu6: true },
   "1x1, one pixel, 16 channels": { h: 1, w: 1, c: 8, o: 16 },
+  "10x4 over one channel, every tile at an edge": {
+    h: 13,
+    w: 10,
+    c: 1,
+    o: 20,
+    kernel: [10, 4],
+    stride: [2, 2],
+    pads: [4, 1, 5, 1],
+  },
   "several chunks": { h: 24, w: 25, c: 320, o: 2, xPitch: 321 },
 };
 
