@@ -84,7 +84,7 @@ export function planWindow(p: WindowPlan, engine: Engine, program: Planning): Pl
       outRow: window.ow * outPitch,
       // Rows and columns outside the image: zeros, or a row of another value.
       outside: math.outside === 0 ? { kind: "zero" } : { kind: "packed", index: packed.length + first },
-      zeroPoint: math.outside,
+      zeroPoint: Number.isFinite(math.outside) ? math.outside : 0, // bytes have one; −∞ is no word
       xPitch,
       xRow: window.rowBytes,
       xImage: window.imageBytes,
