@@ -16,11 +16,15 @@ export function stagingBytes(packs: readonly Pack[]): number {
   return words + most + slack;
 }
 
-/** The end of the slab that begins with a unit: one unit at least. */
+/** The end of the slab that begins with a unit: one unit at least. Found by halves: there may be thousands. */
 function nextUnit(p: Pack, unit: number): number {
   const limit = p.begins(unit) + slab;
-  let end = unit + 1;
-  while (end < p.extent && p.begins(end + 1) <= limit) end++;
+  let [end, most] = [unit + 1, p.extent];
+  while (end < most) {
+    const middle = (end + most + 1) >> 1;
+    if (p.begins(middle) <= limit) end = middle;
+    else most = middle - 1;
+  }
   return end;
 }
 
