@@ -16,15 +16,14 @@ export function stagingBytes(packs: readonly Pack[]): number {
   return words + most + slack;
 }
 
-/** The end of the slab that begins with a unit: one unit at least. Found by halves: there may be thousands. */
+/** The end of the slab that begins with a unit: one unit at least. Most units are as large as the one before. */
 function nextUnit(p: Pack, unit: number): number {
-  const limit = p.begins(unit) + slab;
-  let [end, most] = [unit + 1, p.extent];
-  while (end < most) {
-    const middle = (end + most + 1) >> 1;
-    if (p.begins(middle) <= limit) end = middle;
-    else most = middle - 1;
-  }
+  const first = p.begins(unit);
+  const limit = first + slab;
+  let end = unit + 1;
+  const guess = Math.min(p.extent, unit + Math.floor(slab / (p.begins(end) - first)));
+  if (guess > end && p.begins(guess) <= limit) end = guess;
+  while (end < p.extent && p.begins(end + 1) <= limit) end++;
   return end;
 }
 
