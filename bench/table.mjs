@@ -54,6 +54,7 @@ const cells = await collect({
   models: list(o.models, table.models),
   flags,
   byName: table.byName,
+  plain: table.plain,
   rounds,
   patience: rounds && Number(o.patience),
   seconds,

@@ -54,8 +54,16 @@ export async function collect(plan) {
 
 const calm = (cell) => cell.error || cell.runs.some((r) => !r.busy);
 
-const measure = ({ host, peer, flags, threads, files }, { byName }, seconds) =>
-  host.run({ peer, flags, threads, seconds, paths: files.paths, byName: byName && peers[peer].byName });
+const measure = ({ host, peer, flags, threads, files }, { byName, plain }, seconds) =>
+  host.run({
+    peer,
+    flags,
+    threads,
+    seconds,
+    paths: files.paths,
+    byName: byName && peers[peer].byName,
+    plain: plain && seconds > 0,
+  });
 
 /** The first peer that is not Minnow is the reference; Minnow in float32 beside int8 has other numbers. */
 async function check(group, plan) {
@@ -83,7 +91,7 @@ async function turn(cell, plan) {
   const r = await measure(cell, plan, plan.seconds);
   if (r.error) cell.error = r.error;
   else {
-    const { outputs, fetched, ...rest } = r;
+    const { fetched, ...rest } = r;
     cell.runs.push({ ...rest, busy: disturbed(r, cell.threads) });
   }
   const shown =

@@ -23,6 +23,7 @@ export const tables = {
     hosts: ["node", "isolated"],
     view: "memory",
     byName: true,
+    plain: true,
   },
   download: {
     title: "Download: what a page fetches before MobileNet v2 answers",
@@ -47,4 +48,5 @@ export const defaults = {
   view: "steady",
   rounds: 3,
   byName: false,
+  plain: false,
 };

@@ -111,7 +111,7 @@ const memory = {
   pick: (c) => c.rss && { median: c.rss / 2 ** 20 },
   unit: "MB",
   legend:
-    "Peak RSS counts everything above the process or page before it read the model: the file's bytes, runtime, garbage. Minnow, ONNX Runtime and LiteRT.js read the file themselves, by path or URL; the others are handed its bytes.",
+    "Peak RSS counts everything above the process or page before it read the model: the file's bytes, runtime, garbage. Minnow, ONNX Runtime and LiteRT.js read the file themselves, by path or URL; the others are handed its bytes. The picture is an even one: drawing another would have the engine compile the harness.",
   markdown(cells) {
     const parts = ["weights", "grown by kernels", "arena (bound)", "scratch", "generated code, KB"];
     const head = ["network", "peer", "peak RSS, MB", "wasm memory", ...parts];
