@@ -3,7 +3,8 @@
 //   node [--experimental-wasm-revectorize] bench/dense.mjs [--ms 300] [--old DIST]
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { ModuleBuilder, moduleImports } from "../packages/minnow/dist/targets/wasm/assembler.js";
+import { ModuleBuilder } from "../packages/minnow/dist/targets/wasm/assembler.js";
+import { moduleImports } from "../packages/minnow/dist/targets/wasm/imports.js";
 
 const { values: flags } = parseArgs({
   options: { ms: { type: "string", default: "300" }, old: { type: "string" } },

@@ -1,8 +1,7 @@
-// The entry points as bundles, in packages/minnow/dist/bundle: what Node, Bun and Deno get (the condition
-// "node" of the package's exports). Three files to start with instead of 130: MobileNet v2's cold start in Node
-// 24 falls from 330 to 240 ms. Whatever minnow/run needs at once is one chunk, which the other entries share:
-// there is one state, and one ModelError. Names are kept, for stack traces. Bundlers for the web are
-// better off with the single modules.
+// The entry points as bundles, in packages/minnow/dist/bundle: what the package exports. Two files to start with
+// instead of 130: MobileNet v2's cold start in Node 24 falls from 330 to 240 ms. A bundler for the web makes few
+// files of them too: of the single modules esbuild makes 33, fifteen of which a page waits for. Whatever minnow/run needs at once is one chunk, which the other entries share:
+// there is one state, and one ModelError; what plans and emits is another. Names are kept, for stack traces.
 import { resolve } from "node:path";
 import { build } from "vite";
 
@@ -10,7 +9,11 @@ const dist = resolve("packages/minnow/dist");
 const entries = ["index", "run", "convert", "image/index", "node", "thread", "worker", "worker_run"];
 const input = Object.fromEntries(entries.map((name) => [name.replace("/index", ""), `${dist}/${name}.js`]));
 
+/** What plans and emits: not needed where a model brings plan and code. */
+const planning = ["runtime/planner", "runtime/read_changed"].map((name) => `${dist}/${name}.js`);
+
 let core;
+let planner;
 /** Everything that an entry imports statically, without itself. */
 function withAll(entry, getModuleInfo) {
   const found = new Set();
@@ -20,6 +23,20 @@ function withAll(entry, getModuleInfo) {
   visit(entry);
   return found;
 }
+
+/** The minifier drops what tells bundlers for the web to leave Node's modules alone. */
+const nodeModules = {
+  name: "node-modules",
+  generateBundle(_, files) {
+    let found = 0;
+    for (const chunk of Object.values(files))
+      chunk.code = chunk.code?.replace(/import\((`node:\$\{\w+\}`)\)/g, (_, name) => {
+        found++;
+        return `import(/* @vite-ignore */ /* webpackIgnore: true */ ${name})`;
+      });
+    if (found !== 1) throw new Error(`${found} imports of Node's modules, not 1`);
+  },
+};
 
 await build({
   configFile: false,
@@ -36,6 +53,7 @@ await build({
     outDir: "bundle",
     emptyOutDir: true,
     rollupOptions: {
+      plugins: [nodeModules],
       input,
       preserveEntrySignatures: "strict",
       output: {
@@ -45,7 +63,8 @@ await build({
         chunkFileNames: "chunks/[name].js",
         manualChunks(id, { getModuleInfo }) {
           core ??= withAll(input.run, getModuleInfo);
-          return core.has(id) ? "core" : undefined;
+          planner ??= new Set(planning.flatMap((p) => [p, ...withAll(p, getModuleInfo)]));
+          return core.has(id) ? "core" : planner.has(id) ? "planner" : undefined;
         },
       },
     },

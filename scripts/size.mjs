@@ -1,20 +1,31 @@
 // What an app pays in JavaScript, measured with esbuild and brotli, room by room.
-//   run      an app that only runs .minnow files on the CPU: ≤ 80 KB
-//   full     with the TFLite and ONNX readers: ≤ 150 KB
-// Fails above a limit, or when the run-only bundle carries a reader, a pass, a reference or a gradient.
+//   start    an app whose .minnow files bring plans and code: ≤ 24 KB
+//   run      an app that only runs .minnow files on the CPU: ≤ 80 KB, the planner counted, which loads on demand
+//   full     with the TFLite and ONNX readers: ≤ 150 KB, likewise
+// Fails above a limit, or when a run-only app carries a reader, a pass, a reference or a gradient.
 import { build } from "esbuild";
 import { brotliCompressSync, constants } from "node:zlib";
 
+const run = `import { load } from "minnow/run"; globalThis.load = load;`;
 const apps = {
-  run: { limit: 80, code: `import { load } from "minnow/run"; globalThis.load = load;` },
+  start: { limit: 24, code: run, planner: false },
+  run: { limit: 80, code: run, planner: true },
   full: {
     limit: 150,
     code: `import { load, convert } from "minnow"; globalThis.minnow = { load, convert };`,
+    planner: true,
   },
 };
 const forbidden = /\/dist\/(formats\/(tflite|onnx)|passes|targets\/reference|train)\/|references\.js/;
+const compiler = /\/dist\/(compiler|ops)\/|assembler\.js|formats\/minnow\/reader\.js/;
 
-export async function measure(code) {
+/** What loads on demand when a model brings no plan. */
+const planning = /\/(planner|read_changed)\b[^/]*$/;
+
+/** The single modules, to tell what is in a bundle. */
+const single = { "minnow/run": "./packages/minnow/dist/run.js", minnow: "./packages/minnow/dist/index.js" };
+
+async function measure({ code, planner }, alias = {}) {
   const result = await build({
     stdin: { contents: code, resolveDir: process.cwd(), loader: "js" },
     bundle: true,
@@ -25,6 +36,7 @@ export async function measure(code) {
     external: ["node:*"],
     splitting: true, // what is imported on demand (the worker's side of a model) is paid for on demand
     outdir: "out",
+    alias,
     metafile: true,
     write: false,
     logLevel: "error",
@@ -34,7 +46,8 @@ export async function measure(code) {
     if (startup.has(name)) return;
     startup.add(name);
     for (const i of result.metafile.outputs[name].imports)
-      if (i.kind === "import-statement" && !i.external) follow(i.path);
+      if (!i.external && (i.kind === "import-statement" || (planner && planning.test(i.path))))
+        follow(i.path);
   };
   follow(Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint === "<stdin>")[0]);
   const contents = result.outputFiles.filter((f) => [...startup].some((n) => f.path.endsWith(n)));
@@ -60,10 +73,12 @@ export async function measure(code) {
 }
 
 export async function check(name) {
-  const { limit, code } = apps[name];
-  const m = await measure(code);
-  const carried = name === "run" ? m.files.filter((f) => forbidden.test(f)) : [];
-  return { ...m, limit, ok: m.brotli <= limit * 1000 && carried.length === 0, carried };
+  const { limit } = apps[name];
+  const { minified, brotli } = await measure(apps[name]);
+  const { rooms, files } = await measure(apps[name], single);
+  const not = name === "full" ? null : name === "run" ? [forbidden] : [forbidden, compiler];
+  const carried = files.filter((f) => not?.some((pattern) => pattern.test(f)));
+  return { minified, brotli, rooms, limit, ok: brotli <= limit * 1000 && carried.length === 0, carried };
 }
 
 if (import.meta.url === `file://${process.argv[1]}`) {

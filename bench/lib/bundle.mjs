@@ -4,7 +4,7 @@ import { build } from "esbuild";
 import { basename, join } from "node:path";
 import { benchDir, peers } from "../peers/index.mjs";
 
-const minnow = join(benchDir, "../packages/minnow/dist");
+const minnow = join(benchDir, "../packages/minnow/dist/bundle");
 const workers = ["worker_run"];
 
 /** @returns {Promise<Map<string, Uint8Array>>} file name → contents; the entry is `<peer>.js` */

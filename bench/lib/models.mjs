@@ -10,11 +10,11 @@ import { benchDir } from "../peers/index.mjs";
 
 /**
  * @param {string} model
- * @param {{ format: string, float?: boolean }} peer
+ * @param {{ format: string, float?: boolean, precompile?: boolean }} peer
  * @returns {Promise<{ paths: string[], type: "float32" | "int8" } | null>}
  *   null where the network does not exist in this format
  */
-export async function filesFor(model, { format, float }) {
+export async function filesFor(model, { format, float, precompile = false }) {
   const [name, kind] = model.split(":");
   const type = kind === "int8" && !float ? "int8" : "float32";
   const prefix = type === "int8" ? "int8." : "";
@@ -22,8 +22,8 @@ export async function filesFor(model, { format, float }) {
   if (!forms[source]) return null;
   const { files } = modelFiles(name, source);
   if (format !== "minnow") return { paths: files, type };
-  const path = join(benchDir, "out", `${name}.${prefix}minnow`);
+  const path = join(benchDir, "out", `${name}.${prefix}${precompile ? "ready." : ""}minnow`);
   mkdirSync(join(benchDir, "out"), { recursive: true });
-  writeFileSync(path, await convert(new Uint8Array(readFileSync(files[0]))));
+  writeFileSync(path, await convert(new Uint8Array(readFileSync(files[0])), { precompile }));
   return { paths: [path], type };
 }

@@ -1,6 +1,7 @@
 // The core's own multiply-add peaks, as generated WebAssembly: independent sums in registers. With 256-bit
 // vectors the sums are pairs of v128 that V8 joins; where it does not, there is no such peak.
-import { ModuleBuilder, moduleImports } from "../../packages/minnow/dist/targets/wasm/assembler.js";
+import { ModuleBuilder } from "../../packages/minnow/dist/targets/wasm/assembler.js";
+import { moduleImports } from "../../packages/minnow/dist/targets/wasm/imports.js";
 import { fusesMultiplyAdd } from "../../packages/minnow/dist/targets/wasm/probe.js";
 
 /** @returns {{ fused: boolean, narrow: number, wide?: number }} GFLOPS, best of `ms` milliseconds each */

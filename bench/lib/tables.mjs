@@ -1,7 +1,7 @@
 // The tables: where each runs, what it runs, and which figure it is about (view). Hosts: Node, a cross-origin
 // isolated page, a page that is not.
 import { names as five, smallNames } from "../networks/index.mjs";
-import { peers } from "../peers/index.mjs";
+import { everyPeer, peers } from "../peers/index.mjs";
 
 export const tables = {
   node: {
@@ -16,11 +16,13 @@ export const tables = {
     title: "Cold start: model bytes in memory → first answer",
     hosts: ["node", "isolated"],
     models: ["mobilenet_v2"],
+    only: [...everyPeer, "minnow-ready"],
     view: "cold",
   },
   memory: {
     title: "Memory above an empty process or page",
     hosts: ["node", "isolated"],
+    only: [...everyPeer, "minnow-ready"],
     view: "memory",
     byName: true,
     plain: true,
@@ -29,6 +31,7 @@ export const tables = {
     title: "Download: what a page fetches before MobileNet v2 answers",
     hosts: ["isolated"],
     models: ["mobilenet_v2"],
+    only: [...everyPeer, "minnow-ready"],
     view: "download",
     rounds: 0, // the comparison of answers fetches everything
   },
@@ -36,7 +39,7 @@ export const tables = {
     title: "int8 networks, and Minnow's own float32",
     hosts: ["isolated", "node"],
     models: five.map((m) => `${m}:int8`),
-    only: Object.keys(peers),
+    only: Object.keys(peers).filter((p) => !peers[p].precompile),
   },
   small: { title: "Small networks", hosts: ["isolated", "node"], models: smallNames },
 };

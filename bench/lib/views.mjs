@@ -81,7 +81,7 @@ const cold = {
       "network",
       "peer",
       "cold start, ms",
-      "÷ Minnow's",
+      "÷ Minnow's, precompiled",
       "load",
       "first run",
       "second",
@@ -90,7 +90,7 @@ const cold = {
     ];
     const rows = cells.map((c) => {
       if (c.error || !c.cold) return [c.model, peers[c.peer].title, failed(c), ...Array(6).fill("")];
-      const ours = cells.find((o) => o.model === c.model && o.peer === "minnow")?.cold;
+      const ours = cells.find((o) => o.model === c.model && o.peer === "minnow-ready")?.cold;
       const ratio = ours
         ? `${(c.cold.median / ours.median).toFixed(2)} (${(c.cold.min / ours.min).toFixed(2)})`
         : "";

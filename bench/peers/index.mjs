@@ -12,6 +12,14 @@ const T = "@tensorflow/";
 
 export const peers = {
   minnow: { title: "Minnow", byName: true, adapter: "minnow.mjs", format: "minnow", hosts: ["node", "page"] },
+  "minnow-ready": {
+    title: "Minnow, precompiled",
+    byName: true,
+    adapter: "minnow.mjs",
+    format: "minnow",
+    precompile: true, // its file brings plan and code
+    hosts: ["node", "page"],
+  },
   "minnow-f32": {
     title: "Minnow, float32",
     byName: true,
@@ -68,7 +76,7 @@ export const peers = {
 };
 
 /** Who is in a table unless it says otherwise. */
-export const everyPeer = Object.keys(peers).filter((p) => !peers[p].float);
+export const everyPeer = Object.keys(peers).filter((p) => !peers[p].float && !peers[p].precompile);
 
 /** The installed version. */
 export function version(name) {

@@ -6,6 +6,8 @@ import { toGraph } from "../../packages/minnow/dist/convert.js";
 import { compile } from "../../packages/minnow/dist/compiler/compile.js";
 import { mutate, seededRng } from "../../packages/minnow/dist/formats/mutate.js";
 import { newArray } from "../../packages/minnow/dist/graph/dtype.js";
+import { baseline } from "../../packages/minnow/dist/targets/wasm/engine.js";
+import { prepare } from "../../packages/minnow/dist/targets/wasm/prepare.js";
 import { WasmModel } from "../../packages/minnow/dist/targets/wasm/instance.js";
 import { corpus } from "./corpus.mjs";
 
@@ -31,7 +33,7 @@ async function attempt(seed) {
   const constants = program.buffers.reduce((s, b) => s + (b.data?.byteLength ?? 0), 0);
   if (program.arenaBytes + constants > limit) return "planned only";
   const model = new WasmModel({ maxMemory: limit });
-  const bound = await model.bind(program);
+  const bound = await model.bind(await prepare(program, baseline, model));
   const inputs = program.inputs.map(({ view }) => {
     const a = newArray(
       view.dtype,

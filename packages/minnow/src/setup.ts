@@ -1,11 +1,17 @@
 // What the full library reads and runs on; shared by its entry point and its worker.
 import { toGraph } from "./convert.js";
+import { bringsPrecompiled, readPrecompiled } from "./formats/minnow/precompiled.js";
+import { isMinnow } from "./graph/released.js";
 import type { Setup } from "./runtime/load_here.js";
 import { referenceDevice } from "./runtime/reference_device.js";
-import { wasmDevice } from "./runtime/wasm_device.js";
+import { planner, wasmDevice } from "./runtime/wasm_device.js";
 
 export const setup: Setup = {
   read: toGraph,
+  precompiled: (bytes) => (isMinnow(bytes) ? readPrecompiled(bytes, toGraph) : null),
+  expect(head) {
+    if (!bringsPrecompiled(head)) planner().catch(() => {}); // told when it is needed
+  },
   devices: {
     cpu: () => wasmDevice,
     wasm: () => wasmDevice,

@@ -1,27 +1,34 @@
 // What minnow/run reads and runs on; shared by its entry point and its worker.
 import { ModelError } from "./error.js";
-import { readMinnow } from "./formats/minnow/reader.js";
-import type { Graph } from "./graph/graph.js";
+import { bringsPrecompiled, readPrecompiled } from "./formats/minnow/precompiled.js";
 import { isMinnow } from "./graph/released.js";
-import { known, learn } from "./ops/common.js";
 import type { Setup } from "./runtime/load_here.js";
-import { fixShapes, selectOutputs } from "./runtime/specialize.js";
-import { wasmDevice } from "./runtime/wasm_device.js";
+import { planner, wasmDevice } from "./runtime/wasm_device.js";
+
+/** Whatever needs a graph comes with the planner. */
+const reader = () => import("./runtime/read_changed.js");
+
+const read: Setup["read"] = async (bytes, changes) => {
+  check(bytes);
+  return (await reader()).readChanged(bytes, changes);
+};
+
+function check(bytes: Uint8Array): void {
+  if (!isMinnow(bytes))
+    throw new ModelError("unknown_format", "not a .minnow file", {
+      hint: 'minnow/run reads only these: convert the model, or import { load } from "minnow"',
+    });
+}
 
 export const setup: Setup = {
-  async read(bytes, changes) {
-    if (!isMinnow(bytes))
-      throw new ModelError("unknown_format", "not a .minnow file", {
-        hint: 'minnow/run reads only these: convert the model, or import { load } from "minnow"',
-      });
-    const graph = readMinnow(bytes);
-    if (needsMore(graph)) learn((await import("./ops/rare.js")).rare);
-    if (changes.outputs) selectOutputs(graph, changes.outputs);
-    fixShapes(graph, changes);
-    return graph;
+  read,
+  precompiled(bytes) {
+    check(bytes);
+    return readPrecompiled(bytes, (later) => read(later, {}));
+  },
+  expect(head) {
+    if (!bringsPrecompiled(head)) for (const part of [reader, planner]) part().catch(() => {}); // told when it is needed
   },
   devices: { cpu: () => wasmDevice, wasm: () => wasmDevice },
   auto: ["wasm"],
 };
-
-const needsMore = (g: Graph): boolean => g.nodes.some((n) => !known.has(n.op) || n.graphs?.some(needsMore));

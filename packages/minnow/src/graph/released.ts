@@ -9,16 +9,18 @@ import type { Graph, Tensor } from "./graph.js";
 /** Constants below this many bytes are kept: shapes, tables, biases. */
 const small = 1 << 14;
 
-const ids = new WeakMap<TypedArray, number>();
+export const isSmall = (data: { readonly byteLength: number }): boolean => data.byteLength < small;
+
+const ids = new WeakMap<TypedArray, string>();
 const standIns = new WeakMap<TypedArray, TypedArray>();
 const empty = new WeakSet<TypedArray>();
 let nextId = 0;
 
-/** A number for the identity of constant data: equal arrays are packed once. */
-export function dataId(data: TypedArray): number {
+/** "#" and a number, for the identity of constant data: equal arrays are packed once. */
+export function dataId(data: TypedArray): string {
   let id = ids.get(data);
   if (id === undefined) {
-    id = nextId++;
+    id = `#${nextId++}`;
     ids.set(data, id);
   }
   return id;
@@ -28,7 +30,7 @@ export const isReleased = (data: TypedArray): boolean => empty.has(data);
 
 /** An empty array with the identity of a large one; small ones as they are. */
 export function released(data: TypedArray): TypedArray {
-  if (data.byteLength < small) return data;
+  if (isSmall(data)) return data;
   const made = standIns.get(data) ?? (data.subarray(0, 0).slice() as TypedArray);
   ids.set(made, dataId(data));
   standIns.set(data, made);

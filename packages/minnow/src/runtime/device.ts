@@ -2,6 +2,7 @@
 // plans over raw arrays. Targets implement this (wasm_device.ts, targets/reference); tests fake it.
 import type { DType, TypedArray } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
+import type { PrecompiledFile } from "../graph/precompiled.js";
 import type { Binding } from "../ops/infer.js";
 
 /** Elements as stored (see TypedArray); strings as they are. */
@@ -104,7 +105,15 @@ export interface DeviceOptions {
   readonly onDrop?: (reason: string) => void;
 }
 
+/** A model that came ready to run; its graph has inputs and outputs and no nodes. */
+export interface OpenedModel {
+  readonly graph: Graph;
+  readonly model: DeviceModel;
+}
+
 export interface Device {
   readonly name: string;
   open(graph: Graph, options: DeviceOptions): DeviceModel | Promise<DeviceModel>;
+  /** By plans and code that a file brings, where they are for this engine; the first plan is for declared shapes. */
+  openPrecompiled?(file: PrecompiledFile, options: DeviceOptions): Promise<OpenedModel | undefined>;
 }

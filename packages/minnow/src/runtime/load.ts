@@ -30,7 +30,11 @@ export async function loadWith(
   const { memory, wait } = canShare();
   // Several threads wait for each other, which a page's main thread must not: the model lives in a worker.
   const { worker = threads > 1 && memory && !wait } = options;
-  const bytes = await readSource(source, { signal, onProgress });
+  const bytes = await readSource(source, {
+    signal,
+    onProgress,
+    ...(!worker && { onHead: (head: Uint8Array) => setup.expect?.(head) }),
+  });
   if (!worker) return loadHere(setup, bytes, options);
   const transport = worker === true ? await startWorker(start) : worker;
   // Only pages that use workers pay for this part (no worker or service worker context needs it).

@@ -3,7 +3,8 @@
 // nothing of workers: it runs in one.
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
-import type { Device, DeviceModel } from "./device.js";
+import type { PrecompiledFile } from "../graph/precompiled.js";
+import type { Device, DeviceModel, OpenedModel } from "./device.js";
 import { type Emit, asModelError, emitter } from "./events.js";
 import { LocalModel } from "./model.js";
 import { throwIfAborted } from "./source.js";
@@ -13,8 +14,12 @@ import type { LoadOptions, Model } from "./types.js";
 export interface Setup {
   /** Reads a model file and makes it what the options ask for. */
   read(bytes: Uint8Array, options: GraphChanges): Graph | Promise<Graph>;
+  /** Plans and code that the file brings, if it is of the kind that can. */
+  precompiled?(bytes: Uint8Array): PrecompiledFile | null;
   /** By the names that users wish for; made on first use. */
   readonly devices: Readonly<Record<string, () => Device | Promise<Device>>>;
+  /** Told the first bytes of a file: starts to fetch the parts of the library that it will need. */
+  expect?(head: Uint8Array): void;
   /** In order of preference, for "auto". */
   readonly auto: readonly string[];
 }
@@ -28,8 +33,7 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
   const size = bytes.length; // of a buffer that may shrink
   let opened: DeviceModel | null = null;
   try {
-    const graph = await read(setup, bytes, options);
-    const device = await open(setup, graph, options, emit);
+    const { graph, ...device } = await open(setup, bytes, options, emit);
     opened = device.model;
     throwIfAborted(options.signal);
     const model = new LocalModel({
@@ -63,25 +67,32 @@ export async function loadHere(setup: Setup, bytes: Uint8Array, options: LoadOpt
   }
 }
 
+/** Unless something else is asked for than what was planned. */
+function precompiled(setup: Setup, bytes: Uint8Array, o: LoadOptions): PrecompiledFile | null {
+  const other = o.outputs || o.shapes || o.dims || o.memory || o.fuse === false || o.precompiled === false;
+  return (!other && setup.precompiled?.(bytes)) || null;
+}
+
 async function read(setup: Setup, bytes: Uint8Array, options: LoadOptions): Promise<Graph> {
-  options.onProgress?.({ phase: "parse", loaded: 0, total: 1 });
   const { outputs, shapes, dims } = options;
   return setup.read(bytes, { ...(outputs && { outputs }), ...(shapes && { shapes }), ...(dims && { dims }) });
 }
 
-interface Opened {
+interface Opened extends OpenedModel {
   readonly name: string;
-  readonly model: DeviceModel;
   readonly fallbacks: { device: string; reason: string }[];
 }
 
 /** The first wished device that exists here; those skipped are told. */
 async function open(
   setup: Setup,
-  graph: Graph,
+  bytes: Uint8Array,
   options: LoadOptions,
   emit: Emit | undefined,
 ): Promise<Opened> {
+  options.onProgress?.({ phase: "parse", loaded: 0, total: 1 });
+  const file = precompiled(setup, bytes, options);
+  let graph = file ? undefined : await read(setup, bytes, options);
   const { device = "auto" } = options;
   const wishes = typeof device === "string" ? [device] : device;
   const names = [...new Set(wishes.flatMap((d) => (d === "auto" ? setup.auto : [d])))];
@@ -95,25 +106,26 @@ async function open(
       });
       continue;
     }
-    const made = await forText(graph, await make());
-    for (const s of skipped) emit?.({ type: "fallback", ms: 0, bytes: 0, ...s, to: made.name });
+    const device = await make();
+    for (const s of skipped) emit?.({ type: "fallback", ms: 0, bytes: 0, ...s, to: device.name });
     const { maxMemory = defaultMemory, maxOperations, deterministic = false, fuse = true, memory } = options;
     const { threads = 1 } = options;
     const onDrop = (reason: string): void =>
       emit?.({ type: "fallback", ms: 0, bytes: 0, device: `${threads} threads`, to: "1 thread", reason });
-    return {
-      name: made.name,
-      model: await made.open(graph, {
-        maxMemory,
-        maxOperations,
-        deterministic,
-        fuse,
-        small: memory === "small",
-        threads,
-        onDrop,
-      }),
-      fallbacks: skipped,
+    const wanted = {
+      maxMemory,
+      maxOperations,
+      deterministic,
+      fuse,
+      small: memory === "small",
+      threads,
+      onDrop,
     };
+    const opened = { name: device.name, fallbacks: skipped };
+    const ready = file && (await device.openPrecompiled?.(file, wanted));
+    if (ready) return { ...opened, ...ready };
+    graph ??= await read(setup, bytes, options);
+    return { ...opened, graph, model: await (await forText(graph, device)).open(graph, wanted) };
   }
   const why = skipped.map((s) => `${JSON.stringify(s.device)}: ${s.reason}`).join("; ");
   throw new ModelError("device", `none of the wished devices is here: ${why || "the list is empty"}`, {

@@ -4,6 +4,8 @@ import type { TypedArray } from "../graph/dtype.js";
 import type { DType } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
 import type { WasmOptions } from "../targets/wasm/bound.js";
+import { baseline, type Engine } from "../targets/wasm/engine.js";
+import { prepare } from "../targets/wasm/prepare.js";
 import { WasmModel } from "../targets/wasm/instance.js";
 
 export interface RunValue {
@@ -16,12 +18,12 @@ export interface RunValue {
 export async function runGraph(
   graph: Graph,
   inputs: Readonly<Record<string, { data: TypedArray; shape: readonly number[] }>>,
-  options: WasmOptions & CompileOptions = {},
+  options: WasmOptions & CompileOptions & { readonly engine?: Engine } = {},
 ): Promise<Record<string, RunValue>> {
   const shapes = Object.fromEntries(Object.entries(inputs).map(([name, v]) => [name, v.shape]));
   const program = compile(graph, { shapes }, options);
   const model = new WasmModel(options);
-  const bound = await model.bind(program);
+  const bound = await model.bind(await prepare(program, options.engine ?? baseline, model));
   const given = program.inputs.map((p) => {
     const v = inputs[p.name];
     if (!v) throw new Error(`no input ${p.name}`);

@@ -8,6 +8,8 @@ import type { ModelSource, Progress } from "./types.js";
 export interface ReadOptions {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
+  /** Told the first bytes of a stream, while the others are under way. */
+  onHead?: ((head: Uint8Array) => void) | undefined;
 }
 
 /** Two letters at least before the colon: "C:\model.onnx" is a path. */
@@ -106,6 +108,7 @@ async function pump(
       throwIfAborted(options.signal);
       const value = await read();
       if (!value) break;
+      if (received.loaded === 0) options.onHead?.(value);
       received.add(value);
       options.onProgress?.({ phase: "read", loaded: received.loaded, total: Math.max(total, 0) });
     }

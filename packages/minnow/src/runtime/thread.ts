@@ -1,7 +1,7 @@
 // A helper thread's side of threads.ts: holds an instance of every module of the models that use it, sleeps
 // until a run is launched, and helps. While it sleeps no message can reach it: so messages are counted in
 // shared memory, and a helper that finds one outstanding goes back to its event loop first.
-import { moduleImports } from "../targets/wasm/assembler.js";
+import { moduleImports } from "../targets/wasm/imports.js";
 import type { ThreadExports } from "../targets/wasm/driver_threads.js";
 
 /** Words of the control block that a pool shares with one helper. */
@@ -43,7 +43,7 @@ class Helped {
   add(module: WebAssembly.Module, first: number): void {
     const exports = this.#instance(module);
     const { table } = this.#imports.env;
-    const names = Object.keys(exports);
+    const names = Object.keys(exports).filter((name) => /^k\d/.test(name));
     table.grow(Math.max(0, first + names.length - table.length));
     names.forEach((_, i) => {
       table.set(first + i, exports[`k${i}`]);

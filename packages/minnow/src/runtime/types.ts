@@ -145,6 +145,11 @@ export interface LoadOptions {
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
   onEvent?: (event: ModelEvent) => void;
+  /**
+   * false: plan and compile here, though the file brings plans and code (`convert(…, { precompile: true })`).
+   * That code is confined to the model's own memory, but may compute anything: for files from strangers.
+   */
+  precompiled?: boolean;
   /** The same bits on every engine: multiply + add, no relaxed arithmetic. */
   deterministic?: boolean;
   /** false: every operator a kernel of its own (to compare and debug). Default true. */

@@ -1,19 +1,19 @@
-// The CPU device: compiles a graph for concrete shapes and runs it on generated WebAssembly.
-import { compile } from "../compiler/compile.js";
+// The CPU device: runs a graph of concrete shapes on WebAssembly, generated here or ahead of time.
 import type { Program, View } from "../compiler/program.js";
 import { isConcrete } from "../graph/dim.js";
 import type { TypedArray } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
+import type { PrecompiledFile } from "../graph/precompiled.js";
 import { ownSmallConstants, releaseConstants } from "../graph/released.js";
 import { ModelError } from "../error.js";
 import type { Binding } from "../ops/infer.js";
 import type { Crew } from "../targets/wasm/crew.js";
-import type { Engine } from "../targets/wasm/engine.js";
+import { type Engine, knownEngine, nameOf, presets } from "../targets/wasm/engine.js";
 import { integerNotes } from "../targets/wasm/integer_notes.js";
 import type { BoundProgram } from "../targets/wasm/bound.js";
 import { WasmModel } from "../targets/wasm/instance.js";
+import { findPrecompiled, type Ready } from "../targets/wasm/precompiled.js";
 import { costs } from "../targets/wasm/views.js";
-import { probeEngine } from "../targets/wasm/probe.js";
 import { canShare } from "./sharing.js";
 import { breathEvery, macrotask } from "./queue.js";
 import { throwIfAborted } from "./source.js";
@@ -23,23 +23,45 @@ import type {
   DeviceModel,
   DeviceOptions,
   MemoryUse,
+  OpenedModel,
   Plan,
   PlannedStep,
   RawArray,
   StepHook,
 } from "./device.js";
 
+/** Plans and emits: on demand. */
+export const planner = () => import("./planner.js");
+
 export const wasmDevice: Device = {
   name: "wasm",
   async open(graph: Graph, options: DeviceOptions): Promise<DeviceModel> {
-    if (typeof WebAssembly === "undefined")
-      throw new ModelError("device", "this engine has no WebAssembly", {
-        hint: "is it switched off, or forbidden by a CSP?",
-      });
-    const engine = engineFor(options);
+    check();
+    const engine = (await planner()).engineFor(options);
     return new WasmDeviceModel(graph, options, engine, await crewFor(options));
   },
+  async openPrecompiled(file: PrecompiledFile, options: DeviceOptions): Promise<OpenedModel | undefined> {
+    check();
+    const known = knownEngine();
+    const wanted = options.deterministic ? "baseline" : known && nameOf(known);
+    const crewed = await crewFor(options);
+    const ready = await findPrecompiled(file, wanted, crewed.crew);
+    if (ready && ready.program.operations <= (options.maxOperations ?? Number.POSITIVE_INFINITY))
+      return {
+        graph: ready.ports,
+        model: new WasmDeviceModel(ready.ports, options, presets[ready.engine], crewed, ready),
+      };
+    await crewed.crew?.dispose();
+    return undefined;
+  },
 };
+
+function check(): void {
+  if (typeof WebAssembly === "undefined")
+    throw new ModelError("device", "this engine has no WebAssembly", {
+      hint: "is it switched off, or forbidden by a CSP?",
+    });
+}
 
 interface Crewed {
   readonly crew?: Crew;
@@ -63,58 +85,68 @@ async function crewFor({ threads, maxMemory }: DeviceOptions): Promise<Crewed> {
   }
 }
 
-function engineFor({ deterministic, small }: DeviceOptions): Engine {
-  try {
-    return { ...probeEngine({ deterministic }), small };
-  } catch (cause) {
-    throw new ModelError("device", "this engine compiles no WebAssembly", {
-      hint: "a Content-Security-Policy needs 'wasm-unsafe-eval' in script-src",
-      cause,
-    });
-  }
-}
-
 class WasmDeviceModel implements DeviceModel {
   private readonly wasm: WasmModel;
   /** Kernels of the plan made last. */
   #labels: readonly string[] = [];
   /** All shapes are known, and none has been planned yet. */
   #fixed: boolean;
+  #graph: () => Graph | Promise<Graph>;
+  /** The plan made last came with the file. */
+  #ahead = false;
 
   constructor(
-    private readonly graph: Graph,
+    graph: Graph,
     private readonly options: DeviceOptions,
     private readonly engine: Engine,
     private readonly crewed: Crewed,
+    /** The plan for the declared shapes, which is asked for first. */
+    private ready?: Ready,
   ) {
     const { crew } = crewed;
-    this.wasm = new WasmModel({ engine, maxMemory: options.maxMemory, crew });
+    this.wasm = new WasmModel({ maxMemory: options.maxMemory, crew });
     this.wasm.onDrop = options.onDrop;
+    this.#graph = () => graph;
     this.#fixed = graph.inputs.every((t) => isConcrete(t.shape));
   }
 
   get notes(): readonly string[] {
     const { engine, options } = this;
-    return [describe(engine, options.deterministic), ...integerNotes(this.#labels, engine.dot)];
+    const ahead = this.#ahead ? ["plan and code came with the file"] : [];
+    return [describe(engine, options.deterministic), ...ahead, ...integerNotes(this.#labels, engine.dot)];
+  }
+
+  async plan(binding: Binding): Promise<Plan> {
+    const { ready } = this;
+    this.ready = undefined;
+    this.#ahead = !!ready;
+    const bound = await (ready ? this.#bindReady(ready) : this.#bind(binding));
+    this.#labels = bound.labels;
+    return new WasmPlan(this.wasm, bound);
   }
 
   /** A model of fixed shapes needs its constants as stored only once. */
-  async plan(binding: Binding): Promise<Plan> {
-    const { graph } = this;
+  async #bind(binding: Binding): Promise<BoundProgram> {
+    const graph = await this.#graph();
     const last = this.#fixed ? () => releaseConstants(graph) : undefined;
     if (last) ownSmallConstants(graph);
     this.#fixed = false;
-    const program = compile(graph, binding, {
-      fuse: this.options.fuse,
-      maxOperations: this.options.maxOperations,
-      maxMemory: this.options.maxMemory,
+    const { plan } = await planner();
+    return this.wasm.bind(await plan(graph, binding, this.options, this.engine, this.wasm), last);
+  }
+
+  /** The graph is read from what is kept of the file, if other shapes need it. */
+  #bindReady(ready: Ready): Promise<BoundProgram> {
+    this.#fixed = false;
+    this.wasm.checkMemory(ready.program, ready.planned);
+    return this.wasm.bind(ready, () => {
+      const read = ready.keep();
+      let graph: Promise<Graph> | undefined;
+      this.#graph = () => {
+        graph ??= read();
+        return graph;
+      };
     });
-    for (const port of [...program.inputs, ...program.outputs])
-      if (port.view.dtype === "string")
-        throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });
-    const bound = await this.wasm.bind(program, last);
-    this.#labels = bound.labels;
-    return new WasmPlan(this.wasm, bound);
   }
 
   memory(): MemoryUse {

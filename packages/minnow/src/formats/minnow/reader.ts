@@ -1,6 +1,5 @@
 // Reads a .minnow file. Part of every bundle that runs models, so small; weights are views of the
 // file's bytes. It believes nothing: tables through the checked FlatBuffer, indices, sizes and order here.
-import { ModelError } from "../../error.js";
 import { count, type Dim, isConcrete } from "../../graph/dim.js";
 import { arrayFromBytes, byteSize } from "../../graph/dtype.js";
 import { type Attrs, type AttrValue, Graph, type Node, type Tensor } from "../../graph/graph.js";
@@ -8,6 +7,7 @@ import { isMinnow } from "../../graph/released.js";
 import { checkGraph } from "../check.js";
 import { FlatBuffer, type Table } from "../flatbuffer.js";
 import { readMeta } from "./meta.js";
+import { checkVersion } from "./precompiled.js";
 import * as schema from "./schema.js";
 
 const maxDepth = 16;
@@ -31,16 +31,9 @@ export function readMinnow(bytes: Uint8Array): Graph {
   return graph;
 }
 
-function checkVersion(model: Table): void {
-  const needed = model.num(schema.model.minVersion, "u32", 1);
-  const unknown = (model.strings(schema.model.needs) ?? []).filter((f) => !schema.features.includes(f));
-  if (needed <= schema.version && unknown.length === 0) return;
-  throw new ModelError(
-    "unsupported",
-    `this .minnow file needs format version ${needed}${unknown.length ? ` (${unknown.join(", ")})` : ""}; ` +
-      `version ${schema.version} is known here`,
-    { hint: "update Minnow, or convert the model again with this version" },
-  );
+/** A file's bytes from its weights on. */
+export function weightsOf(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(new FlatBuffer(bytes, ".minnow file").root().num(schema.model.weights, "u64"));
 }
 
 function readTensor(t: Table, symbols: readonly string[], weights: number): Tensor {

@@ -27,7 +27,14 @@ export const model = {
   graph: 6,
   /** string: Metadata as JSON */
   meta: 7,
+  /** [Precompiled]: plans and code made ahead of time; whoever does not know them does without */
+  precompiled: 8,
+  /** [u8]: constants that those plans share */
+  precompiledData: 9,
 } as const;
+
+/** engine: string; abi: u32; plan: [u8], JSON; code: [u8], a WebAssembly module; check: u32 of plan and code. */
+export const precompiled = { engine: 0, abi: 1, plan: 2, code: 3, check: 4 } as const;
 
 export const tensor = {
   name: 0,

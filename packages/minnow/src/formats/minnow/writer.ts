@@ -6,6 +6,7 @@ import { count, isConcrete } from "../../graph/dim.js";
 import { copyInto, dataOf, releaseSpare } from "../../graph/deferred.js";
 import { arrayFromBytes, byteSize } from "../../graph/dtype.js";
 import type { AttrValue, Graph, Node, Tensor } from "../../graph/graph.js";
+import type { Precompiled, PrecompiledSet } from "../../graph/precompiled.js";
 import { checkGraph } from "../check.js";
 import { FlatBuffer } from "../flatbuffer.js";
 import * as schema from "./schema.js";
@@ -15,12 +16,13 @@ type Offset = number;
 
 /**
  * The model as bytes of a .minnow file of version 1.
+ * @param precompiled made from a file of this graph without it
  */
-export function writeMinnow(graph: Graph): Uint8Array<ArrayBuffer> {
+export function writeMinnow(graph: Graph, precompiled?: PrecompiledSet): Uint8Array<ArrayBuffer> {
   checkGraph(graph, "graph to write");
   const tensors = collect(graph);
   const weights = placeWeights(tensors);
-  const header = new Writer(tensors, weights).write(graph);
+  const header = new Writer(tensors, weights).write(graph, precompiled);
   const start = Math.ceil(header.length / schema.alignment) * schema.alignment;
   const at = new FlatBuffer(header, ".minnow header").root().position(schema.model.weights, 8);
   const file = new Uint8Array(start + weights.size);
@@ -54,13 +56,15 @@ class Writer {
     this.#index = new Map(tensors.map((t, i) => [t, i]));
   }
 
-  write(graph: Graph): Uint8Array {
+  write(graph: Graph, made: PrecompiledSet | undefined): Uint8Array {
     const b = this.#b;
     const tensors = this.#offsets(this.tensors.map((t) => this.#tensor(t)));
     const main = this.#graph(graph);
     const symbols = this.#strings([...this.#symbols.keys()]);
     const meta = b.createString(JSON.stringify(graph.meta));
-    b.startObject(8);
+    const precompiled = made ? this.#offsets(made.list.map((p) => this.#precompiled(p))) : 0;
+    const data = made ? b.createByteVector(made.data) : 0;
+    b.startObject(10);
     b.addFieldInt32(schema.model.version, schema.version, 0);
     b.addFieldInt32(schema.model.minVersion, 1, 0);
     b.addFieldInt64(schema.model.weights, -1n, 0n); // known when the header's length is
@@ -68,8 +72,24 @@ class Writer {
     b.addFieldOffset(schema.model.tensors, tensors, 0);
     b.addFieldOffset(schema.model.graph, main, 0);
     b.addFieldOffset(schema.model.meta, meta, 0);
+    b.addFieldOffset(schema.model.precompiled, precompiled, 0);
+    b.addFieldOffset(schema.model.precompiledData, data, 0);
     b.finish(b.endObject(), schema.identifier);
     return b.asUint8Array();
+  }
+
+  #precompiled(p: Precompiled): Offset {
+    const b = this.#b;
+    const engine = b.createString(p.engine);
+    const plan = b.createByteVector(p.plan);
+    const code = b.createByteVector(p.code);
+    b.startObject(5);
+    b.addFieldOffset(schema.precompiled.engine, engine, 0);
+    b.addFieldInt32(schema.precompiled.abi, p.abi, 0);
+    b.addFieldOffset(schema.precompiled.plan, plan, 0);
+    b.addFieldOffset(schema.precompiled.code, code, 0);
+    b.addFieldInt32(schema.precompiled.check, p.check | 0, 0);
+    return b.endObject();
   }
 
   #tensor(t: Tensor): Offset {

@@ -3,7 +3,8 @@
 // engine lacks them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type FunctionBuilder, ModuleBuilder, moduleImports, type WasmType } from "./assembler.js";
+import { type FunctionBuilder, ModuleBuilder, type WasmType } from "./assembler.js";
+import { moduleImports } from "./imports.js";
 import { byteSink } from "./bytes.js";
 import { type Op, opcodes } from "./opcodes.js";
 

@@ -1,6 +1,7 @@
 // A WebAssembly assembler: a ModuleBuilder holds functions, a FunctionBuilder appends instructions.
 // Instructions are rows of the tables in opcodes.ts; addresses and immediates have methods of their own.
 import { byteSink, type ByteSink } from "./bytes.js";
+import { type MemoryLimits, section, writeLimits } from "./imports.js";
 import { type Op, opcodes } from "./opcodes.js";
 
 export type WasmType = "i32" | "i64" | "f32" | "f64" | "v128";
@@ -212,22 +213,6 @@ interface Func {
   readonly exported: string | undefined;
 }
 
-/** Limits of the imported memory, in 64 KiB pages; `shared` needs a maximum. */
-export interface MemoryLimits {
-  readonly shared?: boolean;
-  readonly maximum?: number;
-}
-
-/** What every module imports; `scratch` is the address of the thread's own scratch. */
-export const moduleImports = (memory: WebAssembly.Memory, scratch = 0) => ({
-  env: {
-    memory,
-    scratch: new WebAssembly.Global({ value: "i32", mutable: true }, scratch),
-    /** Kernels, for the driver. */
-    table: new WebAssembly.Table({ element: "anyfunc", initial: 0 }),
-  },
-});
-
 /** A module that imports one memory and the scratch address (the driver: the table too), and exports functions. */
 export class ModuleBuilder {
   readonly #types: string[] = [];
@@ -284,11 +269,7 @@ export class ModuleBuilder {
       s.u32(table ? 3 : 2);
       if (table) s.name("env").name("table").bytes([1, 0x70, 0, 0]);
       s.name("env").name("scratch").bytes([3, 0x7f, 1]).name("env").name("memory").byte(2);
-      if (memory.maximum === undefined) s.byte(0).u32(0);
-      else
-        s.byte(memory.shared ? 3 : 1)
-          .u32(0)
-          .u32(memory.maximum);
+      writeLimits(s, memory);
     });
     section(out, 3, (s) => {
       s.u32(this.#functions.length);
@@ -308,12 +289,6 @@ export class ModuleBuilder {
     });
     return out.take();
   }
-}
-
-function section(out: ByteSink, id: number, write: (s: ByteSink) => void): void {
-  const s = byteSink();
-  write(s);
-  out.byte(id).u32(s.length).append(s);
 }
 
 function writeBody(out: ByteSink, f: FunctionBuilder): void {

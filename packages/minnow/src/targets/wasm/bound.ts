@@ -3,12 +3,9 @@ import type { Program } from "../../compiler/program.js";
 import type { TypedArray } from "../../graph/dtype.js";
 import type { HostKernel } from "../host/index.js";
 import type { Crew, Trial } from "./crew.js";
-import type { Engine } from "./engine.js";
 import type { ArgWord } from "./kernel.js";
 
 export interface WasmOptions {
-  /** What the engine can do; default: what every engine can. See probe.ts. */
-  engine?: Engine;
   /** Bytes that the model's memory may take. */
   maxMemory?: number;
   /** More threads, and the memory shared with them. */

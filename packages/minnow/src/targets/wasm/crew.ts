@@ -1,5 +1,5 @@
 // What the instance needs of several threads; runtime/threads.ts has them.
-import type { MemoryLimits } from "./assembler.js";
+import type { MemoryLimits } from "./imports.js";
 import type { Driver } from "./driver.js";
 
 export interface CutStep {

@@ -1,7 +1,8 @@
 // The driver against a log that kernels of two modules write: order, chunks, and the stop at an error.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ModuleBuilder, moduleImports } from "./assembler.js";
+import { ModuleBuilder } from "./assembler.js";
+import { moduleImports } from "./imports.js";
 import { driver, errorAddress, markAt, stepBytes } from "./driver.js";
 
 const logAt = 4096;

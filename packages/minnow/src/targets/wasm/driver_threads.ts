@@ -6,18 +6,11 @@
 //
 // A ticket carries the sequence number in its high half and is taken by compare-and-swap: a thread that
 // slept through a step, or a run, finds another number there and takes nothing.
-import type { FunctionBuilder, Local, MemoryLimits } from "./assembler.js";
+import type { FunctionBuilder, Local } from "./assembler.js";
 import { ModuleBuilder } from "./assembler.js";
-import {
-  argsWord,
-  chunksWord,
-  emitDriver,
-  errorAddress,
-  extentWord,
-  grainWord,
-  markAt,
-  stepBytes,
-} from "./driver.js";
+import type { MemoryLimits } from "./imports.js";
+import { argsWord, chunksWord, errorAddress, extentWord, grainWord, markAt, stepBytes } from "./driver.js";
+import { emitDriver } from "./driver_code.js";
 
 /** Shared words; what is written at different times by different threads has cache lines of its own. */
 export const shared = {

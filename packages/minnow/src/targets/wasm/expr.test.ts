@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as e from "../../compiler/expr.js";
 import { evaluator, erf64, type Value } from "../reference/evaluate.js";
-import { ModuleBuilder, moduleImports, type WasmType } from "./assembler.js";
+import { ModuleBuilder, type WasmType } from "./assembler.js";
+import { moduleImports } from "./imports.js";
 import { isVectorizable, prepareScalar, prepareVector } from "./expr.js";
 
 const floats = [

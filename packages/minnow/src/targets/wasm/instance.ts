@@ -6,17 +6,14 @@ import { bytesOf, type TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
 import { isReleased, released, shrink } from "../../graph/released.js";
 import type { HostKernel } from "../host/index.js";
-import { ModuleBuilder } from "./assembler.js";
 import type { Crew } from "./crew.js";
-import { baseline, type Engine } from "./engine.js";
-import type { Pack, PlannedKernel } from "./kernel.js";
+import type { MemoryLimits } from "./imports.js";
+import type { Pack, PlannedKernel, Prepared } from "./kernel.js";
 import { ModelMemory } from "./memory.js";
 import { runPack, stagingBytes } from "./packing.js";
 import { type Driver, driver, errorAddress, stepBytes } from "./driver.js";
 import { BoundProgram, type Call, type MemoryUse, type WasmOptions } from "./bound.js";
 import { constantBuffers, costs, givenBack, indexError, rawKey } from "./views.js";
-import { kernelsFor } from "./kernels/index.js";
-import { planStep } from "./plan_step.js";
 import { portArrays, writeSteps } from "./steps.js";
 
 type KernelFunction = (args: number, begin: number, end: number) => void;
@@ -24,7 +21,6 @@ type KernelFunction = (args: number, begin: number, end: number) => void;
 const minimumZeros = 4096;
 
 export class WasmModel {
-  private readonly engine: Engine;
   private readonly maxMemory: number;
   private readonly crew: Crew | undefined;
   readonly #memory: ModelMemory;
@@ -44,35 +40,41 @@ export class WasmModel {
   onDrop: ((reason: string) => void) | undefined;
 
   constructor(options: WasmOptions = {}) {
-    this.engine = options.engine ?? baseline;
     this.maxMemory = options.maxMemory ?? 2 ** 31;
     this.crew = options.crew;
     this.#memory = new ModelMemory(this.crew);
   }
 
+  hasKernel(key: string): boolean {
+    return this.#kernels.has(key);
+  }
+
+  /** Packed weights, and constants as they are. */
+  hasPacked(key: string): boolean {
+    return this.#memory.shared.has(key);
+  }
+
+  /** Of the memory that modules are made for. */
+  get limits(): MemoryLimits | undefined {
+    return this.crew?.limits;
+  }
+
   /**
-   * Compiles what is missing, packs what is missing, places the rest. The bound program holds no large
-   * constants: they are in memory.
+   * Adds the code, packs what is missing, places the rest. The bound program holds no large constants: they are
+   * in memory.
    * @param last called when constants are read for the last time: what is packed now is kept for all
    * later programs, and buffers are shrunk as they are read
    */
-  async bind(program: Program, last?: () => void): Promise<BoundProgram> {
-    // Few models sort or suppress: the others do without this part.
-    const host: Readonly<Record<string, HostKernel>> = program.steps.every((s) => s.nest)
-      ? {}
-      : (await import("../host/index.js")).hostKernels;
-    const kernels = await kernelsFor(program.steps);
-    const has = (key: string): boolean => this.#memory.shared.has(key);
-    const planning = { buffers: program.buffers, dynamic: program.dynamic, has };
-    const planned = program.steps.map((s) =>
-      s.nest || !host[s.kernel] ? planStep(s, this.engine, planning, kernels) : null,
-    );
+  async bind(prepared: Prepared, last?: () => void): Promise<BoundProgram> {
+    const { program, planned } = prepared;
+    const host: Readonly<Record<string, HostKernel>> = planned.includes(null)
+      ? (await import("../host/index.js")).hostKernels
+      : {};
     const bound = new BoundProgram(
       withoutWeights(program),
       planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)),
     );
-    this.#checkMemory(program, planned);
-    await this.#compile(planned);
+    if (prepared.code) await this.#install(prepared, prepared.code);
     this.#allocate(program, bound, planned, host, last);
     return bound;
   }
@@ -91,7 +93,8 @@ export class WasmModel {
     bound.ports = null;
   }
 
-  #checkMemory(program: Program, planned: readonly (PlannedKernel | null)[]): void {
+  /** @throws ModelError out_of_memory, unsupported where constants have been given back */
+  checkMemory(program: Program, planned: readonly (PlannedKernel | null)[]): void {
     const packed = new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p.bytes]));
     let weights = 0;
     for (const [key, bytes] of packed) if (!this.#memory.shared.has(key)) weights += bytes;
@@ -112,20 +115,13 @@ export class WasmModel {
       );
   }
 
-  async #compile(planned: readonly (PlannedKernel | null)[]): Promise<void> {
-    const missing = new Map<string, PlannedKernel | Pack>();
-    for (const p of planned) {
-      const packs =
-        p?.packed.flatMap((x) => (x.pack && !this.#memory.shared.has(x.key) ? [x.pack] : [])) ?? [];
-      for (const x of p ? [p, ...packs] : packs) if (!this.#kernels.has(x.key)) missing.set(x.key, x);
-    }
-    if (missing.size === 0) return;
-    const m = new ModuleBuilder();
-    const keys = [...missing.keys()];
-    keys.forEach((key, i) => m.exports.set(`k${i}`, (missing.get(key) as Pack).emit(m)));
-    const bytes = m.build(this.crew?.limits);
+  async #install(
+    { kernels: keys, module: compiled }: Prepared,
+    code: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
     const imports = this.#memory.imports;
-    const { module, instance } = await WebAssembly.instantiate(bytes, imports);
+    const module = compiled ?? (await WebAssembly.compile(code));
+    const instance = await WebAssembly.instantiate(module, imports);
     const first = imports.env.table.grow(keys.length);
     await this.crew?.add(module, imports, first);
     this.#driver ??= this.crew?.alone ?? driver(imports);
@@ -134,7 +130,7 @@ export class WasmModel {
       this.#kernels.set(key, first + i);
     });
     this.modulesCompiled++;
-    this.codeBytes += bytes.length;
+    this.codeBytes += code.length;
   }
 
   #allocate(

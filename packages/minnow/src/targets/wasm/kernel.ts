@@ -95,3 +95,15 @@ export interface TunedKernel {
   readonly kernels: readonly string[];
   plan(step: Step, engine: Engine, program: Planning): PlannedKernel | null;
 }
+
+/** What a model needs to bind a program: the plan, and code that it does not have yet. */
+export interface Prepared {
+  readonly program: Program;
+  /** One a step; null: it runs in script. */
+  readonly planned: readonly (PlannedKernel | null)[];
+  /** Keys of the module's functions k0, k1, … */
+  readonly kernels: readonly string[];
+  readonly code?: Uint8Array<ArrayBuffer>;
+  /** The code, compiled already. */
+  readonly module?: WebAssembly.Module;
+}

@@ -4,7 +4,7 @@ import type { Program, View } from "../../compiler/program.js";
 import { ModelError } from "../../error.js";
 import { count } from "../../graph/dim.js";
 import { byteSize, type TypedArray } from "../../graph/dtype.js";
-import { moduleImports } from "./assembler.js";
+import { moduleImports } from "./imports.js";
 import type { MemoryUse, Shared } from "./bound.js";
 import type { Crew } from "./crew.js";
 import { Heap } from "./heap.js";

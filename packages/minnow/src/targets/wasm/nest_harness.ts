@@ -3,7 +3,8 @@
 import type { Step, View } from "../../compiler/program.js";
 import type { LoopNest } from "../../compiler/nest.js";
 import { bytesOf, type DType, elementBytes, type TypedArray } from "../../graph/dtype.js";
-import { ModuleBuilder, moduleImports } from "./assembler.js";
+import { ModuleBuilder } from "./assembler.js";
+import { moduleImports } from "./imports.js";
 import type { PlannedKernel } from "./kernel.js";
 
 /** A strided tensor over an array, as in targets/reference/nest_reference.ts. */

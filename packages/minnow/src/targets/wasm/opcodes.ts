@@ -58,6 +58,7 @@ export const opcodes = {
   "i32.shl": 0x74,
   "i32.shr_s": 0x75,
   "i32.shr_u": 0x76,
+  "i32.rotl": 0x77,
   "i64.add": 0x7c,
   "i64.sub": 0x7d,
   "i64.mul": 0x7e,

@@ -1,5 +1,6 @@
 // Packs as the runtime does, for tests that hold a memory of their own.
-import { ModuleBuilder, moduleImports } from "./assembler.js";
+import { ModuleBuilder } from "./assembler.js";
+import { moduleImports } from "./imports.js";
 import type { Packed } from "./kernel.js";
 import { runPack } from "./packing.js";
 

@@ -6,7 +6,8 @@ import { type Access, at, type AxisIndex, type LoopNest } from "../../../compile
 import { type Buffer, contiguousStrides, type Step, type View } from "../../../compiler/program.js";
 import { byteSize, bytesOf, type DType, newArray, type TypedArray } from "../../../graph/dtype.js";
 import { interpretNest } from "../../reference/nest_reference.js";
-import { ModuleBuilder, moduleImports } from "../assembler.js";
+import { ModuleBuilder } from "../assembler.js";
+import { moduleImports } from "../imports.js";
 import { markAt } from "../driver.js";
 import type { Engine } from "../engine.js";
 import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";

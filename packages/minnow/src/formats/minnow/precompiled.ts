@@ -1,0 +1,93 @@
+// Of a .minnow file that brings plans and code: those, and nothing of its graph. With them a start reads a few
+// tables in place of thousands.
+import { ModelError } from "../../error.js";
+import type { Graph } from "../../graph/graph.js";
+import type { PrecompiledFile } from "../../graph/precompiled.js";
+import { isMinnow } from "../../graph/released.js";
+import { FlatBuffer, type Table } from "../flatbuffer.js";
+import { readMeta } from "./meta.js";
+import * as schema from "./schema.js";
+
+type Read = (bytes: Uint8Array) => Graph | Promise<Graph>;
+
+/**
+ * What a file has been given ahead of time; null where there is nothing.
+ * @param read reads a graph, later
+ * @throws ModelError bad_file, unsupported
+ */
+export function readPrecompiled(bytes: Uint8Array, read: Read): PrecompiledFile | null {
+  const file = new FlatBuffer(bytes, ".minnow file");
+  const model = file.root();
+  checkVersion(model);
+  const list = model.tables(schema.model.precompiled).map((t) => ({
+    engine: t.string(schema.precompiled.engine) ?? "",
+    abi: t.num(schema.precompiled.abi, "u32"),
+    plan: t.bytes(schema.precompiled.plan) ?? none,
+    code: t.bytes(schema.precompiled.code) ?? none,
+    check: t.num(schema.precompiled.check, "u32"),
+  }));
+  if (list.length === 0) return null;
+  const data = model.bytes(schema.model.precompiledData) ?? none;
+  const weights = model.num(schema.model.weights, "u64");
+  file.range(weights, 0);
+  const given = [data, ...list.flatMap((p) => [p.plan, p.code])];
+  return {
+    list,
+    data,
+    weights: bytes.subarray(weights),
+    meta: readMeta(model.string(schema.model.meta)),
+    keep: (ranges) => {
+      const again = keep(bytes, weights, given, ranges);
+      return async () => [await read(again()), weights];
+    },
+  };
+}
+
+/** Whether a file that begins so brings any. */
+export function bringsPrecompiled(head: Uint8Array): boolean {
+  try {
+    return isMinnow(head) && new FlatBuffer(head, "").root().position(schema.model.precompiled, 4) > 0;
+  } catch {
+    return false; // too few bytes to tell
+  }
+}
+
+const none = new Uint8Array();
+
+/** Copies all but `given` and the weights that are not in `ranges`. */
+function keep(
+  bytes: Uint8Array,
+  weights: number,
+  given: readonly Uint8Array[],
+  ranges: readonly (readonly [number, number])[],
+): () => Uint8Array {
+  const { length } = bytes;
+  const parts: [number, Uint8Array][] = [];
+  const add = (from: number, to: number): void => void parts.push([from, bytes.slice(from, to)]);
+  let at = 0;
+  const places = given.map((g) => [g.byteOffset - bytes.byteOffset, g.length] as const);
+  for (const [from, size] of [...places].sort((a, b) => a[0] - b[0])) {
+    if (size === 0) continue;
+    add(at, from);
+    at = from + size;
+  }
+  add(at, weights);
+  for (const [from, size] of ranges) add(weights + from, weights + from + size);
+  return () => {
+    const again = new Uint8Array(length); // pages that nobody touches take no memory
+    for (const [from, part] of parts) again.set(part, from);
+    return again;
+  };
+}
+
+export function checkVersion(model: Table): void {
+  const needed = model.num(schema.model.minVersion, "u32", 1);
+  const unknown = (model.strings(schema.model.needs) ?? []).filter((f) => !schema.features.includes(f));
+  if (needed <= schema.version && unknown.length === 0) return;
+  throw new ModelError(
+    "unsupported",
+    `this .minnow file needs format version ${needed}${unknown.length ? ` (${unknown.join(", ")})` : ""}; ` +
+      `version ${schema.version} is known here`,
+    { hint: "update Minnow, or convert the model again with this version" },
+  );
+}

@@ -1,0 +1,179 @@
+// Files that bring plans and code: the same answers, other shapes afterwards, threads; and damaged, foreign or
+// unwanted code is passed over.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { convert, type ConvertEvent } from "../convert.js";
+import { readPrecompiled } from "../formats/minnow/precompiled.js";
+import { readMinnow } from "../formats/minnow/reader.js";
+import { writeMinnow } from "../formats/minnow/writer.js";
+import { mutate, seededRng } from "../formats/mutate.js";
+import { load } from "../index.js";
+import { load as loadMinnow } from "../run.js";
+import type { ModelError } from "../error.js";
+import { deepModel } from "./deep_model.test.helper.js";
+import { models, needsNpm, npmFile } from "./npm_models.test.helper.js";
+import type { LoadOptions, Model } from "./types.js";
+
+const ahead = "plan and code came with the file";
+const came = (m: Model): boolean => m.report().notes.includes(ahead);
+
+function pixels(shape: readonly unknown[]): Float32Array {
+  const n = shape.reduce<number>((a, d) => a * (typeof d === "number" ? d : 1), 1);
+  return Float32Array.from({ length: n }, (_, i) => ((i * 7919) % 509) / 254.5 - 1);
+}
+
+async function answers(model: Model): Promise<Record<string, unknown>> {
+  const inputs = Object.fromEntries(model.inputs.map((t) => [t.name, pixels(t.shape)]));
+  return { ...(await model.run(inputs)) };
+}
+
+/** As a file has it, and nothing else of the graph but its tensors' bytes. */
+async function both(bytes: Uint8Array, options: LoadOptions = {}): Promise<[Model, Model]> {
+  const file = await convert(bytes, { precompile: true });
+  return [
+    await loadMinnow(file.slice(), { ...options, precompiled: false }),
+    await loadMinnow(file, options),
+  ];
+}
+
+const faces = models.faces;
+test("real networks: the same bits, the same face to the user", needsNpm(faces), async () => {
+  const bytes = readFileSync(npmFile(faces) as string);
+  for (const deterministic of [true, false]) {
+    const [plain, ready] = await both(bytes, { deterministic });
+    assert.deepEqual([came(plain), came(ready)], [false, true]);
+    assert.deepEqual([ready.inputs, ready.outputs], [plain.inputs, plain.outputs]);
+    assert.deepEqual(ready.metadata, plain.metadata);
+    assert.deepEqual(await answers(ready), await answers(plain));
+    const [a, b] = [plain.report(), ready.report()];
+    assert.deepEqual(b.arena, a.arena);
+    const rows = (r: typeof a) => r.operators.map(({ kernels: _, ...row }) => row);
+    assert.deepEqual(rows(b), rows(a));
+    const profile = await ready.profile(pixels(ready.inputs[0]?.shape ?? []), { runs: 1 });
+    assert.ok(profile.operators.length > 10);
+    for (const m of [plain, ready]) await m.dispose();
+  }
+});
+
+test("free dimensions: without, and told why; bound ones: with", needsNpm(models.detector), async () => {
+  const bytes = readFileSync(npmFile(models.detector) as string);
+  const events: ConvertEvent[] = [];
+  const file = await convert(bytes, { precompile: true, onEvent: (e) => events.push(e) });
+  const said = events.find((e) => e.type === "precompile");
+  assert.deepEqual([said?.bytes, said?.reason], [0, "its input shapes are free"]);
+  assert.deepEqual(file, await convert(bytes));
+  const [input] = readMinnow(file).inputs;
+  const shapes = { [input?.name as string]: [1, 3, 64, 96] };
+  const bound = await convert(bytes, { shapes, precompile: true });
+  await using plain = await load(bytes, { shapes, deterministic: true });
+  await using ready = await load(bound, { deterministic: true });
+  assert.ok(came(ready));
+  assert.deepEqual(await answers(ready), await answers(plain));
+});
+
+test("other shapes are planned from what is kept of the file", async () => {
+  const { bytes, input } = deepModel(2);
+  const [plain, ready] = await both(bytes, { deterministic: true });
+  const few = { data: input.slice(0, 3 * 256), shape: [3, 256] };
+  for (const m of [plain, ready]) await m.resize({ x: [3, 256] });
+  assert.deepEqual(await ready.run(few), await plain.run(few));
+  assert.equal(came(ready), false);
+  assert.deepEqual(await answers(ready), await answers(plain));
+  for (const m of [plain, ready]) await m.dispose();
+});
+
+const skip = import.meta.url.endsWith(".js") ? false : "runs on the build, not on the sources";
+test("threads share it", { skip }, async () => {
+  const [plain, ready] = await both(deepModel(3).bytes, { deterministic: true, threads: 2 });
+  assert.ok(came(ready));
+  assert.equal(ready.report().threads.used, 2);
+  assert.deepEqual(await answers(ready), await answers(plain));
+  for (const m of [plain, ready]) await m.dispose();
+});
+
+test("not where something else is asked for", async () => {
+  const file = await convert(deepModel(2).bytes, { precompile: ["baseline"] });
+  const asked: LoadOptions[] = [
+    { precompiled: false },
+    { outputs: ["z0"] },
+    { shapes: { x: [2, 256] } },
+    { fuse: false },
+    { memory: "small" },
+    { device: "reference" },
+  ];
+  for (const options of asked) {
+    await using m = await load(file.slice(), { deterministic: true, ...options });
+    assert.equal(came(m), false, JSON.stringify(options));
+    assert.ok(await answers(m));
+  }
+  await using m = await load(file.slice(), { deterministic: true });
+  assert.ok(came(m));
+  const refused = load(file.slice(), { deterministic: true, maxOperations: 1000 });
+  await assert.rejects(refused, (e: ModelError) => e.code === "too_much_work");
+  await assert.rejects(
+    load(file.slice(), { deterministic: true, maxMemory: 1000 }),
+    (e: ModelError) => e.code === "out_of_memory",
+  );
+  await assert.rejects(
+    convert(file, { precompile: ["riscv" as "fma"] }),
+    (e: ModelError) => e.code === "bad_option",
+  );
+});
+
+test("damaged or foreign code is passed over", async () => {
+  const { bytes } = deepModel(2);
+  const graph = readMinnow(bytes);
+  const file = await convert(bytes, { precompile: ["baseline"] });
+  const brought = readPrecompiled(file, () => graph) ?? assert.fail();
+  const [made = assert.fail()] = brought.list;
+  await using plain = await loadMinnow(file.slice(), { deterministic: true });
+  const want = await answers(plain);
+  const flipped = (b: Uint8Array): Uint8Array => b.map((x, i) => (i === b.length >> 1 ? x ^ 4 : x));
+  for (const other of [
+    { ...made, abi: made.abi + 1 },
+    { ...made, engine: "fma" },
+    { ...made, code: flipped(made.code) },
+    { ...made, plan: flipped(made.plan) },
+  ]) {
+    const changed = writeMinnow(graph, { list: [other], data: brought.data });
+    await using m = await loadMinnow(changed, { deterministic: true });
+    assert.equal(came(m), false);
+    assert.deepEqual(await answers(m), want);
+  }
+});
+
+test("mutants of such a file answer, or say why not", async () => {
+  const file = await convert(deepModel(1).bytes, { precompile: ["baseline"] });
+  const rng = seededRng(11);
+  let answered = 0;
+  for (let i = 0; i < 300; i++) {
+    try {
+      await using m = await loadMinnow(mutate(file, rng), {
+        deterministic: true,
+        maxMemory: 2 ** 26,
+        maxOperations: 1e8,
+      });
+      await answers(m);
+      answered++;
+    } catch (e) {
+      const { code } = e as ModelError;
+      assert.ok(code && code !== "internal", `mutant ${i}: ${e}`);
+    }
+  }
+  assert.ok(answered > 10, `${answered} answered`);
+});
+
+test("only files that may grow do by themselves", async () => {
+  const grown = async (layers: number): Promise<number> => {
+    let bytes = -1;
+    await convert(deepModel(layers).bytes, {
+      precompile: "auto",
+      onEvent: (e) => {
+        if (e.type === "precompile") bytes = e.bytes;
+      },
+    });
+    return bytes;
+  };
+  assert.equal(await grown(40), 0); // its layers share one matrix of 256 KB
+});

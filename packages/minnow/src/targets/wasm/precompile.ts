@@ -1,0 +1,238 @@
+// Plans and code ahead of time: what WasmModel.bind finds out and emits for the shapes of a graph that was read
+// from a file, on an engine of a given name, as bytes for that file (stored.ts). A conversion does this once, so
+// that a start does not.
+import { compile } from "../../compiler/compile.js";
+import type { Program } from "../../compiler/program.js";
+import { isConcrete } from "../../graph/dim.js";
+import { type DType, dtypes, newArray, type TypedArray } from "../../graph/dtype.js";
+import type { Graph, Tensor } from "../../graph/graph.js";
+import type { Precompiled, PrecompiledSet } from "../../graph/precompiled.js";
+import { dataId, isSmall } from "../../graph/released.js";
+import { ModuleBuilder } from "./assembler.js";
+import { type Engine, type EngineName, presets } from "./engine.js";
+import type { Packed, PlannedKernel } from "./kernel.js";
+import { emitAll, missingCode, planSteps } from "./prepare.js";
+import { addFusing } from "./fusing.js";
+import {
+  abi,
+  checkOf,
+  type Stored,
+  type StoredConstant,
+  type StoredPacked,
+  type StoredPort,
+  storeView,
+  storeWord,
+} from "./stored.js";
+
+/** Bytes that the compiler made, of all plans together, are stored up to this many. */
+const mostData = 1 << 20;
+
+/** Why a model stays without: what its plans hold cannot be stored. */
+export class NotStorable extends Error {}
+
+/**
+ * @param graph read from a .minnow file
+ * @param weights the file's bytes from its weights on, in the same buffer as the graph's constants
+ * @throws NotStorable; ModelError as compile()
+ */
+export async function precompile(
+  graph: Graph,
+  weights: Uint8Array,
+  engines: readonly EngineName[],
+): Promise<PrecompiledSet> {
+  if (!graph.inputs.every((t) => isConcrete(t.shape))) throw new NotStorable("its input shapes are free");
+  if (graph.tensors().some((t) => t.dtype === "string")) throw new NotStorable("it holds text");
+  const program = compile(graph);
+  const data = new Pool(weights);
+  const list: Precompiled[] = [];
+  for (const engine of engines) list.push(await store(graph, program, engine, data));
+  return { data: data.take(), list };
+}
+
+async function store(graph: Graph, program: Program, name: EngineName, data: Pool): Promise<Precompiled> {
+  const engine = presets[name];
+  const nothing = (): boolean => false;
+  const planned = await planSteps(program, engine, nothing);
+  await checkBytes(program, engine, planned);
+  const missing = missingCode(planned, { hasKernel: nothing, hasPacked: nothing });
+  const m = new ModuleBuilder();
+  emitAll(m, missing);
+  if (engine.fma) addFusing(m);
+  const stored: Stored = {
+    ...new Storer(program, [...missing.keys()], data).all(planned),
+    ports: { inputs: graph.inputs.map(port), outputs: graph.outputs.map(port) },
+    small: smallConstants(graph, data.weights),
+  };
+  const made = {
+    engine: name,
+    abi,
+    plan: new TextEncoder().encode(JSON.stringify(stored, finite)),
+    code: m.build(),
+  };
+  return { ...made, check: checkOf(made) };
+}
+
+const port = ({ name, dtype, shape, kind, quant, aliases }: Tensor): StoredPort => ({
+  name,
+  dtype,
+  shape,
+  kind,
+  ...(quant && { quant }),
+  ...(aliases && { aliases }),
+});
+
+function smallConstants(graph: Graph, weights: Uint8Array): [number, number][] {
+  const found = new Map<number, number>();
+  for (const { data } of graph.tensors())
+    if (data && isSmall(data)) found.set(data.byteOffset - weights.byteOffset, data.byteLength);
+  return [...found];
+}
+
+/** Whether an engine has the 8-bit dot product of x86 needs a trial there, and such plans are faster. */
+async function checkBytes(
+  program: Program,
+  engine: Engine,
+  planned: readonly (PlannedKernel | null)[],
+): Promise<void> {
+  if (!engine.fma) return;
+  const other = await planSteps(program, { ...engine, dot: "relaxed" }, () => false);
+  if (other.some((p, i) => p?.key !== planned[i]?.key))
+    throw new NotStorable("which 8-bit products are fast is found out on the engine");
+}
+
+function finite(key: string, v: unknown): unknown {
+  if (typeof v === "number" && !Number.isFinite(v)) throw new NotStorable(`${key} is ${v}`);
+  return v;
+}
+
+/** Bytes that are in no file yet; equal ones once. */
+class Pool {
+  readonly #known = new Map<string, number>();
+  readonly #parts: Uint8Array[] = [];
+  #size = 0;
+  constructor(readonly weights: Uint8Array) {}
+
+  add(bytes: Uint8Array): number {
+    const key = bytes.join();
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const at = this.#size;
+    this.#known.set(key, at);
+    this.#parts.push(bytes);
+    this.#size = (at + bytes.length + 7) & ~7;
+    if (this.#size > mostData) throw new NotStorable("too much of its constants is made by script");
+    return at;
+  }
+
+  take(): Uint8Array {
+    const all = new Uint8Array(this.#size);
+    for (const part of this.#parts) all.set(part, this.#known.get(part.join()) as number);
+    return all;
+  }
+}
+
+class Storer {
+  readonly #constants = new Map<TypedArray, number>();
+  readonly #list: StoredConstant[] = [];
+  readonly #packed = new Map<string, number>();
+  readonly #packs: StoredPacked[] = [];
+
+  constructor(
+    readonly program: Program,
+    readonly kernels: readonly string[],
+    readonly pool: Pool,
+  ) {}
+
+  all(planned: readonly (PlannedKernel | null)[]): Omit<Stored, "ports" | "small"> {
+    const { buffers, steps, inputs, outputs, ...rest } = this.program;
+    const kernels = planned.map((p) => p && this.#kernel(p));
+    return {
+      ...rest,
+      buffers: buffers.map(({ data, ...b }) => (data ? { ...b, constant: this.#constant(data) } : b)),
+      steps: steps.map(({ nest, values, params, ...s }) => ({
+        reads: nest ? nest.operands.map((o) => o.value) : [],
+        writes: nest ? [nest.out.value] : [],
+        ...s,
+        params: nest ? {} : params,
+        values: values.map((v) => storeView(v, !nest)),
+      })),
+      inputs: inputs.map((p) => [p.name, storeView(p.view, true)]),
+      outputs: outputs.map((p) => [p.name, storeView(p.view, true)]),
+      planned: kernels,
+      packed: this.#packs,
+      constants: this.#list,
+      kernels: this.kernels,
+    };
+  }
+
+  #kernel({ key, emit: _, args, packed, ...p }: PlannedKernel): NonNullable<Stored["planned"][number]> {
+    return {
+      ...p,
+      kernel: this.kernels.indexOf(key),
+      args: args.map(storeWord),
+      packed: packed.map((x) => this.#pack(x)),
+    };
+  }
+
+  #constant(a: TypedArray): number {
+    const known = this.#constants.get(a);
+    if (known !== undefined) return known;
+    const { weights } = this.pool;
+    const inFile = a.buffer === weights.buffer && a.byteOffset >= weights.byteOffset;
+    const at = inFile
+      ? a.byteOffset - weights.byteOffset
+      : this.pool.add(new Uint8Array(a.buffer, a.byteOffset, a.byteLength));
+    this.#constants.set(a, this.#list.length);
+    const dtype = dtypes.find((t) => t !== "string" && newArray(t, 0).constructor === a.constructor);
+    this.#list.push([dtype as DType, inFile ? 0 : 1, at, a.length]);
+    return this.#list.length - 1;
+  }
+
+  /** Constants have other identities in every process. */
+  #stored(key: string): string {
+    return key.replace(/#\d+/g, (id) => {
+      const named = [...this.#constants].find(([a]) => dataId(a) === id);
+      if (!named) throw new NotStorable(`${key} is of no constant`);
+      return `@${named[1]}`;
+    });
+  }
+
+  #pack(p: Packed): number {
+    const known = this.#packed.get(p.key);
+    if (known !== undefined) return known;
+    for (const b of this.program.buffers) if (b.data) this.#constant(b.data);
+    const made = p.pack ? { pack: this.#recipe(p.pack) } : { at: this.pool.add(filled(p)) };
+    this.#packs.push({ key: this.#stored(p.key), bytes: p.bytes, ...made });
+    this.#packed.set(p.key, this.#packs.length - 1);
+    return this.#packs.length - 1;
+  }
+
+  #recipe(p: NonNullable<Packed["pack"]>): NonNullable<StoredPacked["pack"]> {
+    const begins: [number, ...[number, number][]] = [p.begins(0)];
+    for (let u = 0; u < p.extent; u++) {
+      const step = p.begins(u + 1) - p.begins(u);
+      const last = begins.at(-1);
+      if (typeof last === "object" && last[0] === step) last[1]++;
+      else begins.push([step, 1]);
+    }
+    const [words, moved] = [p.words(0), p.words(64)];
+    const addressed = words.flatMap((w, i) => (moved[i] === w ? [] : [i]));
+    if (addressed.some((i) => (moved[i] as number) - (words[i] as number) !== 64))
+      throw new NotStorable(`${p.key} uses its address otherwise`);
+    return {
+      source: this.#constant(p.source),
+      kernel: this.kernels.indexOf(p.key),
+      extent: p.extent,
+      begins,
+      words,
+      addressed,
+    };
+  }
+}
+
+function filled(p: Packed): Uint8Array {
+  if (p.bytes > mostData) throw new NotStorable("too much of its constants is made by script");
+  const memory = new ArrayBuffer(Math.ceil(p.bytes / 8) * 8);
+  p.fill?.(memory, 0);
+  return new Uint8Array(memory, 0, p.bytes);
+}

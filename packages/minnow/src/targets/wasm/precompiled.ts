@@ -1,0 +1,171 @@
+// A plan and its code from a .minnow file (stored.ts), ready to be bound as if planned here. Whatever does not
+// fit (another form of calls, damaged bytes, an engine that refuses the code) is passed over: the graph is there.
+import type { Program } from "../../compiler/program.js";
+import { arrayFromBytes, type TypedArray } from "../../graph/dtype.js";
+import { setData } from "../../graph/deferred.js";
+import { Graph } from "../../graph/graph.js";
+import type { Precompiled, PrecompiledFile } from "../../graph/precompiled.js";
+import { dataId, isSmall, ownSmallConstants, released } from "../../graph/released.js";
+import { type MemoryLimits, moduleImports, withLimits } from "./imports.js";
+import type { EngineName } from "./engine.js";
+import type { Packed, PlannedKernel, Prepared } from "./kernel.js";
+import { type Fusing, fuses } from "./fusing.js";
+import {
+  abi,
+  checkOf,
+  type Stored,
+  type StoredConstant,
+  type StoredPacked,
+  viewOf,
+  wordOf,
+} from "./stored.js";
+
+/** Plan and code for one program. */
+export interface Ready extends Prepared {
+  readonly engine: EngineName;
+  /** Inputs, outputs and what the file says beyond arithmetic: no nodes. */
+  readonly ports: Graph;
+  /** Keeps what is needed to plan other shapes when the file's bytes are gone; gives what reads the graph then. */
+  keep(): () => Promise<Graph>;
+}
+
+/**
+ * What the file has for this engine, if it is whole, and right here.
+ * @param engine what is known of it; undefined: nothing, so the code itself is asked
+ * @param shared the memory that modules import, where threads share it
+ */
+export async function findPrecompiled(
+  file: PrecompiledFile,
+  engine: EngineName | undefined,
+  shared?: { readonly memory: WebAssembly.Memory; readonly limits: MemoryLimits },
+): Promise<Ready | undefined> {
+  for (const name of engine ? [engine] : (["fma", "baseline"] as const)) {
+    const made = file.list.find((p) => p.engine === name && p.abi === abi);
+    if (!made || made.check !== checkOf(made)) continue;
+    try {
+      const code = withLimits(made.code.slice(), shared?.limits); // no compiler takes a buffer that may shrink
+      const compiled = WebAssembly.compile(code);
+      compiled.catch(() => {}); // read() may fail first
+      const rest = read(file, made); // meanwhile
+      const module = await compiled;
+      if (name !== "fma" || (await fusesIn(module, shared?.memory)))
+        return { engine: name, ...rest, code, module };
+    } catch {
+      // An engine without relaxed SIMD; or not of the form that its check vouches for.
+    }
+  }
+  return undefined;
+}
+
+async function fusesIn(module: WebAssembly.Module, shared?: WebAssembly.Memory): Promise<boolean> {
+  const imports = moduleImports(shared ?? new WebAssembly.Memory({ initial: 0 }));
+  const { exports } = await WebAssembly.instantiate(module, imports);
+  return fuses(exports as unknown as Fusing);
+}
+
+function read(file: PrecompiledFile, made: Precompiled): Omit<Ready, "engine" | "code" | "module"> {
+  const stored = JSON.parse(new TextDecoder().decode(made.plan.slice())) as Stored;
+  const { program, planned, large } = new Reader(file, stored);
+  const ports = new Graph();
+  ports.inputs = stored.ports.inputs.map((p) => ({ ...p }));
+  ports.outputs = stored.ports.outputs.map((p) => ({ ...p }));
+  ports.meta = file.meta;
+  return {
+    program,
+    planned,
+    kernels: stored.kernels,
+    ports,
+    keep() {
+      const whole = file.keep(stored.small);
+      const standIns = new Map([...large].map(([at, data]) => [at, released(data)]));
+      return async () => revive(...(await whole()), standIns);
+    },
+  };
+}
+
+/** Large constants are what was packed of them. */
+function revive(graph: Graph, weights: number, standIns: ReadonlyMap<number, TypedArray>): Graph {
+  for (const t of graph.tensors())
+    if (t.kind === "constant" && t.data && !isSmall(t.data))
+      setData(t, standIns.get(t.data.byteOffset - weights) ?? released(t.data));
+  ownSmallConstants(graph);
+  return graph;
+}
+
+class Reader {
+  readonly program: Program;
+  readonly planned: readonly (PlannedKernel | null)[];
+  /** Constants of the file that are not copied, by their place in the weights. */
+  readonly large = new Map<number, TypedArray>();
+  readonly #constants: readonly TypedArray[];
+  readonly #packed: readonly Packed[];
+
+  constructor(file: PrecompiledFile, stored: Stored) {
+    this.#constants = stored.constants.map((c) => this.#constant(file, c));
+    this.#packed = stored.packed.map((p) => this.#pack(p, file.data, stored.kernels));
+    this.planned = stored.planned.map(
+      (p) =>
+        p && {
+          ...p,
+          key: stored.kernels[p.kernel] as string,
+          args: p.args.map(wordOf),
+          packed: p.packed.map((i) => this.#packed[i] as Packed),
+          emit: emitted,
+        },
+    );
+    const { buffers, steps, inputs, outputs, ...rest } = stored;
+    this.program = {
+      ...rest,
+      buffers: buffers.map(({ constant, ...b }) =>
+        constant === undefined ? b : { ...b, data: this.#constants[constant] as TypedArray },
+      ),
+      steps: steps.map((s) => ({ ...s, values: s.values.map(viewOf) })),
+      inputs: inputs.map(([name, view]) => ({ name, view: viewOf(view) })),
+      outputs: outputs.map(([name, view]) => ({ name, view: viewOf(view) })),
+    };
+  }
+
+  #constant(file: PrecompiledFile, [dtype, where, at, length]: StoredConstant): TypedArray {
+    const bytes = (where === 0 ? file.weights : file.data).subarray(at);
+    const made = arrayFromBytes(dtype, bytes).subarray(0, length) as TypedArray;
+    if (made.length !== length) throw new RangeError("beyond the file");
+    if (isSmall(made)) return made.slice() as TypedArray; // nothing of the file is kept alive
+    if (where === 0) this.large.set(at, made);
+    return made;
+  }
+
+  #pack(p: StoredPacked, data: Uint8Array, kernels: readonly string[]): Packed {
+    const { bytes, pack, at = 0 } = p;
+    const key = p.key.replace(/@(\d+)/g, (_, n) => dataId(this.#constants[n] as TypedArray));
+    if (!pack)
+      return {
+        key,
+        bytes,
+        fill: (memory, to) => new Uint8Array(memory, to, bytes).set(data.subarray(at, at + bytes)),
+      };
+    const begins = placesOf(pack.begins);
+    return {
+      key,
+      bytes,
+      pack: {
+        source: this.#constants[pack.source] as TypedArray,
+        key: kernels[pack.kernel] as string,
+        emit: emitted,
+        extent: pack.extent,
+        begins: (unit) => begins[unit] as number,
+        words: (address) => pack.words.map((w, i) => (pack.addressed.includes(i) ? w + address : w)),
+      },
+    };
+  }
+}
+
+const emitted = (): never => {
+  throw new TypeError("the code is there");
+};
+
+function placesOf([at, ...runs]: NonNullable<StoredPacked["pack"]>["begins"]): number[] {
+  const places = [at];
+  for (const [bytes, times] of runs)
+    for (let i = 0; i < times; i++) places.push((places.at(-1) as number) + bytes);
+  return places;
+}
