@@ -130,7 +130,17 @@ export function depthOf(k: number, taps: number, unroll: number): Depth {
 export const depthKey = (d: Depth): string => `k${d.blocks ? d.unroll : 0}+${d.rest}`;
 
 /** Words of the integer kernels. */
-export const integerWords = ["rowTaps", "tapK", "zeroPoint", "fill", "rowWide", "wide", "tileTable"] as const;
+export const integerWords = [
+  "rowTaps",
+  "tapK",
+  "zeroPoint",
+  "fill",
+  "rowWide",
+  "wide",
+  "tileTable",
+  "packedPanel", // weights of 8 channels where they are packed as bytes, and where they are widened to
+  "wideWeights",
+] as const;
 
 /** Words of products of two computed matrices. */
 export const matmulWords = [
@@ -226,6 +236,8 @@ export interface Body {
   readonly fill?: Fill;
   /** Between the row table and the tiles: a function (args, rows) that leaves the tiles' table elsewhere. */
   readonly prepare?: { readonly fn: number; readonly tableWord: string };
+  /** Function (from, to, quads of k): a tile's weights are widened to scratch before it runs. */
+  readonly widen?: number | undefined;
 }
 
 export function emitGemm(m: ModuleBuilder, b: Body): number {
@@ -314,20 +326,37 @@ interface PanelLocals {
 /** One group: whole tiles of nr channels, then the tail. Leaves w, slot and start behind it. */
 export function panels(
   f: FunctionBuilder,
-  b: Pick<Body, "layout" | "tile" | "each" | "prepare">,
+  b: Pick<Body, "layout" | "tile" | "each" | "prepare" | "widen">,
   l: PanelLocals,
 ): void {
   const { layout, tile } = b;
   const tail = b.each % tile.nr;
-  const call = (fn: number): void => {
+  const weights = (): FunctionBuilder => {
+    if (b.widen === undefined) return f.get(l.w);
+    layout.push(f, 0, "scratch");
+    return layout.push(f, 0, "wideWeights").op("i32.add");
+  };
+  const call = (fn: number, channels: number): void => {
+    if (b.widen !== undefined) {
+      f.get(l.w);
+      weights();
+      layout
+        .push(f, 0, "packedPanel")
+        .i32(Math.ceil(channels / 8))
+        .op("i32.mul")
+        .i32(5)
+        .op("i32.shr_u");
+      f.call(b.widen);
+    }
     f.get(l.args ?? 0);
     layout.push(f, 0, "scratch");
     if (b.prepare) layout.push(f, 0, b.prepare.tableWord).op("i32.add");
-    f.get(l.rows).get(l.w).get(l.slot).get(l.start).call(fn);
+    f.get(l.rows);
+    weights().get(l.slot).get(l.start).call(fn);
   };
   const advance = (channels: number): void => {
     layout
-      .push(f, l.args ?? 0, "panelBytes")
+      .push(f, l.args ?? 0, b.widen === undefined ? "panelBytes" : "packedPanel")
       .i32(Math.ceil(channels / 8))
       .op("i32.mul")
       .get(l.w)
@@ -339,14 +368,14 @@ export function panels(
     const n = l.n ?? layout.local(f, 0, "panels");
     if (l.n !== undefined) f.get(n).if();
     f.repeat(n, () => {
-      call(l.whole);
+      call(l.whole, tile.nr);
       advance(tile.nr);
     });
     if (l.n !== undefined) f.end();
   }
   if (l.last >= 0) {
     if (l.n !== undefined) layout.push(f, 0, "panels").get(2).op("i32.lt_u").if();
-    call(l.last);
+    call(l.last, tail);
     advance(tail);
     if (l.n !== undefined) f.end();
   }

@@ -30,6 +30,9 @@ const cases: Record<string, QuantOptions> = {
   "one row": { h: 1, w: 1, c: 40, o: 37, perChannel: true },
   "two rows, trained": { h: 2, w: 1, c: 50, o: 37, perChannel: true, weights: "trained" },
   "1x1, deep": { h: 2, w: 3, c: 131, o: 20, perChannel: true },
+  "weights as bytes, odd everything": { h: 5, w: 7, c: 13, o: 21, perChannel: true },
+  "weights as bytes, 3x3": { h: 6, w: 6, c: 9, o: 40, kernel: [3, 3], pads: [1, 1, 1, 1], perChannel: true },
+  "many rows, unsigned weights without zero point": { h: 5, w: 7, c: 13, o: 21, dtype: "uint8", zx: 128 },
   "1x1, trained": { h: 5, w: 7, c: 48, o: 24, weights: "trained", perChannel: true },
   "1x1, trained, uint8": { h: 4, w: 5, c: 61, o: 13, weights: "trained", dtype: "uint8", zx: 255, zw: 128 },
   "1x1, trained, uint8, weights of 9 bits": {

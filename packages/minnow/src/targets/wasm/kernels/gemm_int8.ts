@@ -5,11 +5,9 @@
 // Versions: i16_{gemm|igemm}_{mr}x{nr}: 4×8 everywhere, 4×16 where V8 pairs vectors (6×8 spills).
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Step } from "../../../compiler/program.js";
-import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Engine } from "../engine.js";
 import { isReleased } from "../../../graph/released.js";
 import type { ArgWord, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
-import type { Layout } from "./arguments.js";
 import { convGeometry, convRows } from "./conv.js";
 import { constantProduct } from "./dense.js";
 import { filled } from "./depthwise_plan.js";
@@ -27,13 +25,14 @@ import {
 import type { TileSpec } from "./gemm_tile.js";
 import { roundUp } from "./operands.js";
 import type { Matrix } from "./pack.js";
-import { packPairs, pairBytes } from "./pairs.js";
+import { packBytes, packedPanel, packPairs, pairBytes } from "./pairs.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
 import { QuadCode } from "./quad_code.js";
 import { packQuads, type QuadMatrix, quadPanelBytes, quadsKey, quadsPay } from "./quads.js";
 import { requantized } from "./requantize.js";
 import { fillByte } from "./row_windows.js";
-import { integerTile, unrollOf, wholeSteps } from "./tiles.js";
+import { integerTile, mostPairsRows, unrollOf, wholeSteps } from "./tiles.js";
+import { shortKey, widenRows, widenWeights } from "./widen_int8.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };
 export const denseInt8: TunedKernel = { kernels: ["dense", "matmul"], plan: planDense };
@@ -108,9 +107,17 @@ function planInteger(
     { ...p, rowInput: p.rowInput + 2 * depth + epilogue.outBytes * each },
     tile,
   );
+  const asBytes = p.groups === 1 && product.zw.every((z) => z === 0) ? packBytes(weights) : null;
+  // Weights given back are used as they were packed.
+  const there = isReleased(weights.data)
+    ? program.has?.(asBytes?.key ?? "")
+    : !dynamic && chunk > mostPairsRows;
+  const narrow = there ? asBytes : null;
   const rowWide = 4 * pairs;
   const wide = roundUp(bytes, 64);
   const tileTable = wide + roundUp(rowWide * (chunk + tile.mr) + 64, 64);
+  const panel = narrow ? 2 * packedPanel(depth) : pairBytes(depth);
+  const wideWeights = roundUp(tileTable + 8 * (chunk + 2 * tile.mr), 64);
   const name = `i16_${p.name}_${tile.mr}x${tile.nr}`;
   const d = integerDepth(pairs, 1, unrollOf(engine.fma));
   const spec = (channels: number): TileSpec => ({
@@ -122,14 +129,16 @@ function planInteger(
     single: true,
     epilogue,
   });
-  const shape = `${p.rowKind}${shortKey(p)}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}${p.groups > 1 ? "_groups" : ""}`;
+  const shape = `${p.rowKind}${shortKey(p)}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}${p.groups > 1 ? "_groups" : ""}${narrow ? "_bytes" : ""}`;
   return {
     key: `${name}_${signed ? "s8" : "u8"}_${shape}_${engine.fma}_${epilogue.key}`,
     label: name,
     emit: (m) => {
       const prepare = { fn: widenRows(m, layout, tile.mr, signed, p), tableWord: "tileTable" };
       const groups = p.groups > 1;
-      return emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups, spec, prepare, fill: fillByte });
+      const widen = narrow ? widenWeights(m) : undefined;
+      const { rowKind } = p;
+      return emitGemm(m, { layout, rowKind, tile, each, groups, spec, prepare, widen, fill: fillByte });
     },
     extent: p.rows,
     grain: chunk,
@@ -144,7 +153,7 @@ function planInteger(
       zero: { kind: "packed", index: 1 + packed.length },
       steps: Math.floor(pairs / d.unroll),
       taps: 1,
-      panelBytes: pairBytes(depth),
+      panelBytes: panel,
       panels: Math.floor(each / tile.nr),
       chunk,
       ...windowArgs(p, patches),
@@ -157,10 +166,12 @@ function planInteger(
       rowWide,
       wide,
       tileTable,
+      packedPanel: packedPanel(depth),
+      wideWeights,
       ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, words[i] as ArgWord])),
     }),
-    packed: [packPairs(weights, product.zw, p.groups), ...packed, filled(product.zx, p.k + 64, 1)],
-    scratchBytes: tileTable + 8 * (chunk + 2 * tile.mr),
+    packed: [narrow ?? packPairs(weights, product.zw, p.groups), ...packed, filled(product.zx, p.k + 64, 1)],
+    scratchBytes: wideWeights + (narrow ? (panel * tile.nr) / 8 : 0),
   };
 }
 
@@ -227,102 +238,4 @@ function planQuads(
     packed: [packQuads(weights), ...packed, filled(zx, p.k + 64, 1)],
     scratchBytes: bytes,
   };
-}
-
-/** Taps and k of a row that is so short that it is widened without loops. */
-const shortKey = ({ taps, k }: Rows): string => (taps * roundUp(k, 16) <= 64 ? `${taps}x${k}` : "");
-
-/**
- * (args, rows): the row table's bytes as int16 rows minus the zero point, and the tiles' own table of
- * one tap. Vectors overrun a tap's end; the next tap, row or padding is written after.
- */
-function widenRows(m: ModuleBuilder, layout: Layout<string>, mr: number, signed: boolean, p: Rows): number {
-  const short = shortKey(p);
-  return m.once(`widen_${mr}_${signed}_${short}`, () =>
-    m.func(["i32", "i32"], [], (f) => {
-      const arg = (name: string) => layout.local(f, 0, name);
-      const [table, row, out] = [arg("scratch"), arg("wide"), arg("tileTable")];
-      const [taps, k, rowWide] = [arg("rowTaps"), arg("tapK"), arg("rowWide")];
-      f.get(row).get(table).op("i32.add").set(row).get(out).get(table).op("i32.add").set(out);
-      const zero = f.local("v128");
-      layout.push(f, 0, "zeroPoint").op("i16x8.splat").set(zero);
-      const [tiles, lane, tap, at, to, from, n] = f.someLocals(7, "i32");
-      const tapsOfRow = (): void => {
-        f.get(table).set(at).get(row).set(to).get(taps).set(tap);
-        f.repeat(tap, () => {
-          f.get(at).load().set(from);
-          f.get(k).i32(15).op("i32.add").i32(4).op("i32.shr_u").set(n);
-          f.repeat(n, () => {
-            widen(f, signed, zero, from, to, 0, 0);
-            f.inc(from, 16).inc(to, 32);
-          });
-          // Back from the overrun: the tap ends k elements after its start.
-          f.inc(at, 4 * mr)
-            .get(row)
-            .get(taps)
-            .get(tap)
-            .op("i32.sub")
-            .i32(1)
-            .op("i32.add")
-            .get(k)
-            .op("i32.mul");
-          f.i32(1).op("i32.shl", "i32.add").set(to);
-        });
-      };
-      const shortTaps = (): void => {
-        for (let t = 0; t < p.taps; t++) {
-          f.get(table)
-            .load(4 * mr * t)
-            .set(from);
-          for (let e = 0; e < p.k; e += 16) widen(f, signed, zero, from, row, e, 2 * (t * p.k + e));
-        }
-        f.get(table)
-          .i32(4 * mr * p.taps)
-          .op("i32.add")
-          .set(at);
-      };
-      f.get(1).ceilDiv(mr).set(tiles);
-      f.repeat(tiles, () => {
-        f.i32(mr).set(lane);
-        f.repeat(lane, () => {
-          if (short) shortTaps();
-          else tapsOfRow();
-          f.get(out)
-            .get(row)
-            .store()
-            .get(out)
-            .get(at)
-            .load()
-            .store(4 * mr);
-          f.inc(out, 4).inc(table, 4).incBy(row, rowWide);
-        });
-        f.inc(out, 4 * mr)
-          .get(table)
-          .get(taps)
-          .i32(4 * mr)
-          .op("i32.mul", "i32.add")
-          .set(table);
-      });
-    }),
-  );
-}
-
-/** Sixteen elements. */
-function widen(
-  f: FunctionBuilder,
-  signed: boolean,
-  zero: Local,
-  from: Local,
-  to: Local,
-  fromAt: number,
-  toAt: number,
-): void {
-  for (const half of [0, 1]) {
-    f.get(to)
-      .get(from)
-      .mem(signed ? "v128.load8x8_s" : "v128.load8x8_u", fromAt + 8 * half);
-    f.get(zero)
-      .op("i16x8.sub")
-      .vstore(toAt + 16 * half);
-  }
 }

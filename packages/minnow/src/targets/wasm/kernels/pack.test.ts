@@ -7,7 +7,7 @@ import { fillPacked } from "../pack_harness.js";
 import { stagingBytes } from "../packing.js";
 import type { Packed } from "../kernel.js";
 import { type Matrix, packPanels, packTaps } from "./pack.js";
-import { packPairs } from "./pairs.js";
+import { packBytes, packPairs } from "./pairs.js";
 
 function matrix(dtype: DType, m: Omit<Matrix, "data" | "dtype">): Matrix {
   const length = m.offset + (m.n - 1) * m.nStride + (m.k - 1) * m.kStride + 1;
@@ -108,4 +108,21 @@ test("pairs of 8-bit weights, less their zero points", () => {
             }
         }
       }
+});
+
+test("8-bit weights as bytes, by quads of k", () => {
+  for (const [n, k] of sizes)
+    for (const nStride of [k, k + 3]) {
+      const m = matrix("int8", { offset: 5, n, k, nStride, kStride: 1 });
+      const got = new Int8Array(packed(packBytes(m) as Packed));
+      const quads = Math.ceil(k / 4);
+      for (let c = 0; c < n; c++)
+        for (let i = 0; i < 4 * quads; i++) {
+          const quad = (c >> 3) * quads + (i >> 2);
+          const value = got[32 * quad + 16 * ((c >> 2) & 1) + 8 * ((i >> 1) & 1) + 2 * (c & 3) + (i & 1)];
+          const want = i < k ? at(m, c, i) : 0;
+          if (value !== want) assert.fail(`(${c}, ${i}) of ${n}×${k}: ${value}, not ${want}`);
+        }
+    }
+  assert.equal(packBytes(matrix("int8", { offset: 0, n: 4, k: 4, nStride: 1, kStride: 4 })), null);
 });

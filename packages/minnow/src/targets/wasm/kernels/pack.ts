@@ -4,7 +4,7 @@
 import { byteSize, type DType, halfArrayToFloat, type TypedArray } from "../../../graph/dtype.js";
 import type { Pack, Packed } from "../kernel.js";
 import { dataId, roundUp } from "./operands.js";
-import { emitColumns, emitRows, type Source } from "./pack_code.js";
+import { emitColumns, emitRows, type RowSource, type Source } from "./pack_code.js";
 
 /** A constant matrix: element (n, k) at offset + n·nStride + k·kStride. */
 export interface Matrix {
@@ -67,10 +67,10 @@ export function eachElement(
 }
 
 export interface RowPacking {
-  readonly type: Source;
+  readonly type: RowSource;
   /** Channels of a panel. */
   readonly lanes: 4 | 8;
-  /** 32-bit words that a row becomes. */
+  /** 32-bit words that a row becomes; the last of a row of bytes or pairs is filled up with zeros. */
   readonly words: number;
   /** 8-bit weights: what is subtracted. */
   readonly zero?: number;
@@ -92,8 +92,20 @@ export function packRows(m: Matrix, groups: number, p: RowPacking): Pack | null 
     emit: (b) => emitRows(b, p.type, p.lanes),
     extent: panels * groups,
     begins: (panel) => m.offset * size + (panel === panels * groups ? m.n : row(panel)) * rowBytes,
-    words: (at) => [at, each, panels, p.words, rowBytes, p.zero ?? 0, m.k & 1],
+    words: (at) => [at, each, panels, p.words, rowBytes, p.zero ?? 0, ...lastWord(p.type, m.k)],
   };
+}
+
+/** What is kept of the last four words of a row of k: see emitRows. */
+function lastWord(type: RowSource, k: number): readonly number[] {
+  if (type !== "bytes") return new Array<number>(4).fill(k & 1 ? 0xffff : -1);
+  const [a, b] = [
+    [-1, -1],
+    [0x00ff00ff, 0],
+    [-1, 0],
+    [-1, 0x00ff00ff],
+  ][k & 3] as [number, number];
+  return [a, a, b, b];
 }
 
 /** Rows of n that lie one after the other; a unit is one of them. Null where they do not. */

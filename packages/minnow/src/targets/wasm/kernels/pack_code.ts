@@ -1,13 +1,15 @@
 // The code that packs weights: four 32-bit words of each of 8 (or 4) rows are loaded, transposed in
 // registers and stored in order, so both sides stream. A word is a float32 (widened from float16 on the
-// way) or a pair of 8-bit weights widened to int16 less their zero point.
+// way), a pair of 8-bit weights widened to int16 less their zero point, or four bytes.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import { hoistConstants, loadVectors } from "../elements.js";
 
 /** Element type of the source. */
 export type Source = "float32" | "float16" | "int8" | "uint8";
+/** What rows become words of; bytes: 8 bits that stay so, four a word. */
+export type RowSource = Source | "bytes";
 
-const isPairs = (t: Source): boolean => t === "int8" || t === "uint8";
+const isPairs = (t: RowSource): boolean => t === "int8" || t === "uint8";
 
 /** New locals that hold the words of the argument block at these places. */
 const argLocals = <const P extends readonly number[]>(f: FunctionBuilder, ...places: P) =>
@@ -20,10 +22,10 @@ const argLocals = <const P extends readonly number[]>(f: FunctionBuilder, ...pla
   }) as { [K in keyof P]: Local };
 
 /** Words of the block: see packRows. A group's last panel repeats its last row where rows are missing. */
-export function emitRows(m: ModuleBuilder, type: Source, lanes: 4 | 8): number {
+export function emitRows(m: ModuleBuilder, type: RowSource, lanes: 4 | 8): number {
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [unit, last] = [1, 2];
-    const [source, out, each, panels, words, rowBytes, zero, odd] = argLocals(f, 0, 1, 2, 3, 4, 5, 6, 7);
+    const [source, out, each, panels, words, rowBytes, zero] = argLocals(f, 0, 1, 2, 3, 4, 5, 6);
     const left = f.local();
     const n = f.local();
     const rows = f.someLocals(lanes, "i32");
@@ -64,14 +66,9 @@ export function emitRows(m: ModuleBuilder, type: Source, lanes: 4 | 8): number {
       if (t) f.end();
     }
     f.end();
-    if (isPairs(type)) {
-      // The last of an odd number of weights pairs with zero.
-      f.get(odd).if();
-      for (let at = -rowOut; at < 0; at += 16) {
-        f.get(out).i32(at).op("i32.add").tee(n).get(n).vload().i32x4(0xffff).op("v128.and").vstore();
-      }
-      f.end();
-    }
+    if (isPairs(type) || type === "bytes")
+      for (let at = -rowOut; at < 0; at += 16)
+        f.get(out).i32(at).op("i32.add").tee(n).get(n).vload().get(0).vload(28).op("v128.and").vstore();
     f.inc(unit, 1).get(unit).get(last).op("i32.lt_u").brIf(0).end().end();
   });
 }
@@ -83,18 +80,20 @@ class Block {
 
   constructor(
     private readonly f: FunctionBuilder,
-    private readonly type: Source,
+    private readonly type: RowSource,
     private readonly rows: readonly Local[],
     private readonly out: Local,
     zero: Local,
   ) {
     this.#v = f.someLocals(rows.length, "v128");
     this.#t = f.someLocals(4, "v128");
-    hoistConstants(f, [type], "float32", true);
+    this.#words = type === "bytes" ? "float32" : type;
+    hoistConstants(f, [this.#words], "float32", true);
     this.#zero = f.local("v128");
     f.get(zero).op("i16x8.splat").set(this.#zero);
   }
   readonly #zero: Local;
+  readonly #words: Source;
 
   /** Loads, advances the rows and transposes. */
   load(): void {
@@ -104,19 +103,22 @@ class Block {
       if (isPairs(type)) {
         f.get(r).mem(type === "int8" ? "v128.load8x8_s" : "v128.load8x8_u");
         f.get(this.#zero).op("i16x8.sub").set(v);
-      } else loadVectors(f, type, r, [v]);
-      f.inc(r, type === "float32" ? 16 : 8);
+      } else loadVectors(f, this.#words, r, [v]);
+      f.inc(r, this.#words === "float32" ? 16 : 8);
     });
     for (let q = 0; q < rows.length; q += 4) this.#transpose(this.#v.slice(q, q + 4));
   }
 
   /** Word t of every row, to `out` + offset. */
   store(t: number, offset: number): void {
-    for (let q = 0; 4 * q < this.rows.length; q++)
-      this.f
-        .get(this.out)
-        .get(this.#v[4 * q + t] as Local)
-        .vstore(offset + 16 * q);
+    const { f } = this;
+    for (let q = 0; 4 * q < this.rows.length; q++) {
+      const v = this.#v[4 * q + t] as Local;
+      f.get(this.out).get(v);
+      // Bytes: pairs of each channel, then the second pairs.
+      if (this.type === "bytes") f.get(v).shuffle([0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15]);
+      f.vstore(offset + 16 * q);
+    }
   }
 
   #transpose(v: readonly Local[]): void {

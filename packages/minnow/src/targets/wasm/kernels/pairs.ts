@@ -1,5 +1,6 @@
 // int16 weights of the dot kernels lie in pairs along k: [panel of 8 channels][pair][8][2]. Generated code packs
-// rows of one zero point; zero points by channel go by script.
+// rows of one zero point; zero points by channel go by script. Where many rows share them and no zero point is to
+// be taken off, weights stay bytes, four of k at a time, and are widened just before (widen_int8.ts).
 import type { Packed } from "../kernel.js";
 import { eachElement, type Matrix, matrixKey, packRows } from "./pack.js";
 import type { Source } from "./pack_code.js";
@@ -34,5 +35,18 @@ export function packPairs(m: Matrix, zero: readonly number[], groups = 1): Packe
     },
   };
 }
+
+/**
+ * int8 weights as they are: [panel of 8 channels][quad of k][two of 4 channels][two pairs][4][2], behind k zeros.
+ * Null for other types and where they do not lie row by row.
+ */
+export function packBytes(m: Matrix): Packed | null {
+  if (m.dtype !== "int8") return null;
+  const pack = packRows(m, 1, { type: "bytes", lanes: 8, words: Math.ceil(m.k / 4) });
+  return pack && { key: `bytes:${matrixKey(m)}`, bytes: Math.ceil(m.n / 8) * packedPanel(m.k), pack };
+}
+
+/** Bytes of a panel of packBytes: half of what it is widened to. */
+export const packedPanel = (k: number): number => 32 * Math.ceil(k / 4);
 
 export const pairBytes = (k: number): number => 32 * Math.ceil(k / 2);
