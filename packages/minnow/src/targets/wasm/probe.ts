@@ -18,22 +18,35 @@ export interface ProbeOptions {
   again?: boolean;
 }
 
-/** The engine's abilities; found once per process. Never throws where SIMD is there at all. */
+/** Trials that ran out of time; where the machine is busy for long, the last one's guess stays. */
+let unsure = 0;
+const mostUnsure = 3;
+
+/**
+ * The engine's abilities; found once per process, or again by the next call where time ran out. Never throws where
+ * SIMD is there at all.
+ */
 export function probeEngine(options: ProbeOptions = {}): Engine {
-  const known = (!options.again && knownEngine()) || remember(probe(options.budget ?? 30));
+  let engine = options.again ? undefined : knownEngine();
+  if (!engine) {
+    const found = probe(options.budget ?? 30);
+    engine = found.engine;
+    if (found.sure || ++unsure >= mostUnsure) remember(engine);
+  }
   // Nothing that was found counts: which form of a convolution is chosen follows from speeds, and gives its bits.
-  return options.deterministic ? baseline : known;
+  return options.deterministic ? baseline : engine;
 }
 
-function probe(budget: number): Engine {
+function probe(budget: number): { readonly engine: Engine; readonly sure: boolean } {
   const memory = new WebAssembly.Memory({ initial: 1 });
   const exports = instantiate(memory);
   // Without fused multiply-add the engine is old or has few registers: nothing to choose from.
-  if (!exports || !fuses(exports)) return baseline;
+  if (!exports || !fuses(exports)) return { engine: baseline, sure: true };
   // x86 makes NaN with the sign set. Others have registers for the wide tile and no wider vectors.
   const x86 = exports.nan(Number.POSITIVE_INFINITY) < 0;
-  const { tile, wide, relaxed } = tryTiles(exports.trial, memory.buffer, budget, x86);
-  return { fma: true, f32: tile, i8: int8Tile(wide), dot: relaxed ? "relaxed" : "i16", wide };
+  const { tile, wide, relaxed, sure } = tryTiles(exports.trial, memory.buffer, budget, x86);
+  const dot = relaxed ? "relaxed" : "i16";
+  return { engine: { fma: true, f32: tile, i8: int8Tile(wide), dot, wide }, sure };
 }
 
 interface Exports extends Fusing {

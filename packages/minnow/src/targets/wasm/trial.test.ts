@@ -2,7 +2,8 @@
 // stays with the first.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isFaster, pick } from "./trial.js";
+import { tileCandidates } from "./kernels/tiles.js";
+import { isFaster, pick, tryTiles } from "./trial.js";
 
 test("faster is by the best time and in most rounds; else it is unsure", () => {
   assert.equal(isFaster([1, 1, 1], [2, 2, 2], 1), true);
@@ -30,4 +31,13 @@ test("tiles: a neighbour that slows some rounds changes nothing", () => {
   function five(t: number): number[] {
     return Array.from({ length: 5 }, () => t);
   }
+});
+
+test("time that runs out before the code is optimised: the safe guess, and said to be one", () => {
+  const slowly = (): void => {
+    const start = performance.now();
+    while (performance.now() < start + 3);
+  };
+  const found = tryTiles(slowly, new ArrayBuffer(1 << 16), 0, true);
+  assert.deepEqual(found, { tile: tileCandidates[0], wide: false, relaxed: false, sure: false });
 });

@@ -22,6 +22,8 @@ interface Found {
    * of the compiler (the baseline one of V8 11 is wrong).
    */
   readonly relaxed: boolean;
+  /** False: time ran out first, on a busy machine, so the rest is the safe guess. */
+  readonly sure: boolean;
 }
 
 /** Adds the function that `tryTiles` runs. */
@@ -42,11 +44,11 @@ export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: b
     run(mode, turns);
     relaxed &&= dots();
   }, budget);
-  if (!times) return { tile: first, wide: false, relaxed: false };
+  if (!times) return { tile: first, wide: false, relaxed: false, sure: false };
   const { best, broad } = pick(times);
   run(tileCandidates.length - 1, 1);
   const wide = x86 && broad === true && isRight(floats);
-  return { tile: (wide ? tileCandidates.at(-1) : tileCandidates[best]) as Tile, wide, relaxed };
+  return { tile: (wide ? tileCandidates.at(-1) : tileCandidates[best]) as Tile, wide, relaxed, sure: true };
 }
 
 /**
