@@ -10,7 +10,7 @@ import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { type Fill, windowWords } from "./row_windows.js";
 import { type RowKind, rowTable } from "./rows.js";
-import { chunkRows, tileFor, unrollOf } from "./tiles.js";
+import { callUnits, chunkRows, tileFor, unrollOf } from "./tiles.js";
 
 export interface Window {
   readonly h: number;
@@ -78,6 +78,8 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
   const panel = 32 * p.k * p.taps;
+  const depthMacs = p.k * p.taps;
+  const rowsOfCall = callUnits(depthMacs * p.channels, tile.mr, 8 * tile.mr);
   const args = layout.words({
     x: p.x,
     weights: { kind: "packed", index: 0 },
@@ -101,8 +103,8 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     emit: (m) =>
       emitGemm(m, { layout, rowKind: p.rowKind, tile, each, groups: p.groups > 1, byPanels, spec }),
     ...(byPanels
-      ? { extent: panels + Math.sign(tail), grain: panels + 1, unit: 1 }
-      : { extent: p.rows, grain: rowsAndScratch.chunk, unit: tile.mr }),
+      ? { extent: panels + Math.sign(tail), grain: callUnits(p.rows * depthMacs * tile.nr, 1, 1), unit: 1 }
+      : { extent: p.rows, grain: Math.min(rowsAndScratch.chunk, rowsOfCall), unit: tile.mr }),
     args,
     packed: [p.weights, ...packed],
     scratchBytes: rowsAndScratch.bytes,

@@ -60,6 +60,16 @@ export function chunkRows(rows: number, mr: number, rowBytes: number, tableBytes
   return Math.max(mr, Math.ceil(rows / chunks / mr) * mr);
 }
 
+/** Multiply-adds of a call: 30 µs optimised. Code is replaced between calls only: until then it runs 10 times slower. */
+const callMacs = 6e5;
+
+/**
+ * Units of one call: whole tiles, and enough rows for the weights that every call reads anew.
+ * @param unitMacs multiply-adds of a row, or of a panel
+ */
+export const callUnits = (unitMacs: number, tile: number, least: number): number =>
+  Math.max(least, Math.ceil(callMacs / Math.max(unitMacs, 1) / tile) * tile);
+
 /**
  * The tile for one product. Few channels: as narrow as they are. Few rows: the height that computes fewest
  * beyond the last, so 5 for 7×7 maps (49 rows): 960→160 41 → 43 GFLOPS beside 4×8, wide 87 → 94 beside 6×16.
