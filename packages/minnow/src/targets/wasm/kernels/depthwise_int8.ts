@@ -16,7 +16,7 @@ import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { type IntegerProduct, integerProduct, weightMatrix } from "./products.js";
 import { requantized } from "./requantize.js";
-import { depthwiseTile, mostTaps } from "./tiles.js";
+import { depthwiseTile, heldTaps, mostTaps } from "./tiles.js";
 
 export const depthwiseInt8: TunedKernel = { kernels: ["conv2d"], plan: planDepthwise };
 
@@ -129,6 +129,9 @@ class Int8Taps {
   readonly #lo: Local;
   readonly #hi: Local;
   readonly #load: Op;
+  /** First half of the weights of the pairs that are being multiplied, where they fit registers; by pair. */
+  readonly #held = new Map<number, Local>();
+  readonly #holders: readonly Local[];
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -141,6 +144,7 @@ class Int8Taps {
     const [zero, a, b, lo, hi] = f.someLocals(5, "v128");
     this.#x = [a, b];
     [this.#zero, this.#lo, this.#hi] = [zero, lo, hi];
+    this.#holders = f.someLocals(kernel[1] <= heldTaps ? kernel[1] : 0, "v128");
     zeroPoint();
     f.op("i16x8.splat").set(zero);
   }
@@ -153,7 +157,8 @@ class Int8Taps {
         this.#multiply(acc[column] as readonly Local[], w, 1 + pairs.place(ky, tap)[0]);
     };
     const [a, b] = this.#x;
-    for (let y = 0; y + 1 < kh; y += 2)
+    for (let y = 0; y + 1 < kh; y += 2) {
+      this.#hold(w, 1 + pairs.place(y, 0)[0]);
       walk(
         [y, y + 1],
         [0, kw],
@@ -163,7 +168,9 @@ class Int8Taps {
         },
         true,
       );
+    }
     if (kh % 2 === 0) return;
+    this.#hold(w, 1 + pairs.place(kh - 1, 0)[0], Math.ceil(kw / pairs.step));
     // Each column with the next.
     let before: { x: Local; users: readonly Tap[] } | undefined;
     let turn = 0;
@@ -186,6 +193,18 @@ class Int8Taps {
     if (before) both(before.x);
   }
 
+  /** Loads what serves several outputs: pairs from `first` on. */
+  #hold(w: Local, first: number, count = this.#holders.length): void {
+    this.#held.clear();
+    this.#holders.slice(0, count).forEach((v, i) => {
+      this.f
+        .get(w)
+        .vload(32 * (first + i))
+        .set(v);
+      this.#held.set(first + i, v);
+    });
+  }
+
   /** Eight channels at an address, or of the outside. */
   #widen(at: Local | undefined, to: Local): Local {
     if (at === undefined) return this.#zero;
@@ -202,12 +221,11 @@ class Int8Taps {
   #multiply(acc: readonly Local[], w: Local, pair: number): void {
     const { f } = this;
     acc.forEach((a, v) => {
-      f.get(a)
-        .get(v ? this.#hi : this.#lo)
-        .get(w)
-        .vload(32 * pair + 16 * v)
-        .op("i32x4.dot_i16x8_s", "i32x4.add")
-        .set(a);
+      const held = v ? undefined : this.#held.get(pair);
+      f.get(a).get(v ? this.#hi : this.#lo);
+      if (held === undefined) f.get(w).vload(32 * pair + 16 * v);
+      else f.get(held);
+      f.op("i32x4.dot_i16x8_s", "i32x4.add").set(a);
     });
   }
 }

@@ -107,6 +107,12 @@ export function depthwiseTile(
 }
 
 /**
+ * int8: so many pairs of taps have the weights of half their channels in registers, beside eight sums and inputs: 2 to
+ * 5 % in every 3×3 layer of MobileNet v1 and v2.
+ */
+export const heldTaps = 3;
+
+/**
  * Strided 3×3 windows over maps far beyond the second-level cache wait for lines: few pixels, two vectors of
  * each. 96@112: 17 GFLOPS against 11 (wide 25, 18) with other work on the machine, level without; 144@56 and
  * 5×5 are faster by the usual tiles. Pixels of 512 or 1024 channels, whose lines meet in one place of the
