@@ -28,7 +28,7 @@ export async function measure(open, { seconds, plain }, cpuTime) {
   const result = { info: session.info, load, calls, times: [], batch: 1 };
   if (seconds) {
     const ms = await warmUp(session, x, seconds);
-    result.batch = Math.max(1, Math.ceil(2 / ms)); // a batch outlasts the clock's grain
+    result.batch = Math.ceil(2 / Math.max(ms, 0.02)); // a batch outlasts the clock's grain, in which a run may take 0
     const [used, start] = [await cpuTime(), now()];
     while (now() < start + seconds * 1000 || result.times.length < 5) {
       const t = now();

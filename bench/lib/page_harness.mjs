@@ -16,7 +16,7 @@ async function bench({ adapter, urls, byName, ...config }) {
   return { ...result, wasm: wasmBytes(), isolated: crossOriginIsolated };
 }
 
-const result = await bench(await ask("/job")).catch((e) => ({
-  error: String(e?.message ?? e).split("\n")[0],
-}));
+const result = await ask("/job")
+  .then(bench)
+  .catch((e) => ({ error: String(e?.message ?? e).split("\n")[0] }));
 await ask("/result", JSON.stringify(result));
