@@ -55,7 +55,8 @@ const groupWords = ["groups", "groupBytes"] as const;
 
 /** Loops over chunks, groups and panels. */
 export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel {
-  const tile = tileFor(engine.f32, p.channels / p.groups, p.dynamic ? 0 : p.rows, engine.fma);
+  const plain = p.rowKind === "plain" ? p.k : Number.POSITIVE_INFINITY;
+  const tile = tileFor(engine.f32, p.channels / p.groups, p.dynamic ? 0 : p.rows, engine.fma, plain);
   const depth = depthOf(p.k, p.taps, unrollOf(engine.fma));
   const spec = (channels: number): TileSpec => ({
     kind: "f32",
