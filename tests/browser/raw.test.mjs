@@ -111,21 +111,25 @@ test("all golden models agree in an isolated page; deterministic gives Node's bi
 test("without isolation, in a worker, converted first: the same answers", { skip }, async () => {
   const page = await open({});
   assert.equal(await page.evaluate(() => globalThis.crossOriginIsolated), false);
+  let brought = 0;
   for (const g of all) {
     const want = await nodeHashes(g);
     const small = /ad01|mnist|micro_speech|yunet|coco_ssd|v1_0.25_128/.test(g.name);
     const more = small ? [{ worker: true }, { converted: true }] : [];
-    for (const options of [{ worker: true, converted: true }, ...more]) {
+    const ahead = { converted: true, precompile: true };
+    for (const options of [{ worker: true, converted: true }, ahead, ...more]) {
       const r = await run(page, g, { ...options, deterministic: true });
       assert.deepEqual(
         r.results.map((x) => x.hash),
         want,
         `${g.name} with ${JSON.stringify(options)}`,
       );
+      if (r.report.includes("plan and code came with the file")) brought++;
     }
     if (small)
       assert.match((await run(page, g, { threads: 2 })).report, /threads +1 \(no shared memory here/);
   }
+  assert.ok(brought > all.length / 2, `${brought} of ${all.length} models brought their plan`);
   await page.close();
 });
 

@@ -40,7 +40,8 @@ const bytes = async (url) => {
 /** Runs one golden, { url, folder, meta }, `options.runs` times. */
 export async function runGolden({ url, folder, meta }, options) {
   const read = async (t) => new arrays[t.dtype ?? t.dt](await bytes(`${folder}/${t.file}`));
-  const source = options.converted ? await convert(new Uint8Array(await bytes(url))) : url;
+  const { converted, precompile = false } = options;
+  const source = converted ? await convert(new Uint8Array(await bytes(url)), { precompile }) : url;
   const model = await load(source, options);
   try {
     const feed = {};
