@@ -373,6 +373,8 @@ export function convCase(o: ConvOptions): Case {
 
 export interface QuantOptions extends ConvOptions {
   dtype?: "int8" | "uint8";
+  /** Default: dtype, as of x and the result. */
+  weightType?: "int8" | "uint8";
   zx?: number;
   zw?: number;
   perChannel?: boolean;
@@ -408,8 +410,9 @@ export function quantCase(o: QuantOptions): Case {
   const pitchOf = (i: number): number | undefined => (i === 0 ? o.xPitch : i === 2 ? o.outPitch : undefined);
   float.step.values.forEach((v, i) => {
     const n = (float.data[v.buffer] as TypedArray).length;
-    const data = i === 1 && o.weights === "trained" ? trained(n, dtype) : bytes(n, 7 + i, dtype);
-    b.add(data, dtype, v.shape, i === 1, pitchOf(i), v.offset);
+    const type = (i === 1 && o.weightType) || dtype;
+    const data = i === 1 && o.weights === "trained" ? trained(n, type) : bytes(n, 7 + i, type);
+    b.add(data, type, v.shape, i === 1, pitchOf(i), v.offset);
   });
   const [zx, zw] = [o.zx ?? 3, o.zw ?? 0];
   const operands = [...f.operands] as Access[];
