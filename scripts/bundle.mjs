@@ -57,7 +57,6 @@ await build({
       input,
       preserveEntrySignatures: "strict",
       output: {
-        sourcemapExcludeSources: true, // they lie beside the bundle
         entryFileNames: "[name].js",
         // One folder down, like the modules that look for thread.js and the workers in the folder above.
         chunkFileNames: "chunks/[name].js",
