@@ -123,8 +123,8 @@ export const heldTaps = 3;
  * Strided 3×3 windows over maps far beyond the second-level cache wait for lines: few pixels, two vectors of
  * each. 96@112: 17 GFLOPS against 11 (wide 25, 18) with other work on the machine, level without; 144@56 and
  * 5×5 are faster by the usual tiles. Pixels of 512 or 1024 channels, whose lines meet in one place of the
- * first-level cache, want the same tile: 512@14 alone 9.4 → 20.8 (wide 19.5 → 25.5), within MobileNet v1 by a tenth;
- * 1024@14 5.2 → 12.4 (11 → 18). 256@28 gains alone (16 → 24), nothing within.
+ * first-level cache, want the same tile: where they are dense 512@14 9.4 → 20.8 (wide 19.5 → 25.5), 1024@14
+ * 5.2 → 12.4 (11 → 18); where place.ts spreads them, as in MobileNet v1, a tenth.
  */
 export const isFar = (w: Pick<Window, "kernel" | "stride" | "h" | "w">, pixelBytes: number): boolean =>
   w.stride[1] > 1 &&
