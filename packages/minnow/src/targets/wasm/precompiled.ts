@@ -143,12 +143,13 @@ class Reader {
         bytes,
         fill: (memory, to) => new Uint8Array(memory, to, bytes).set(data.subarray(at, at + bytes)),
       };
-    const begins = placesOf(pack.begins);
+    const source = this.#constants[pack.source] as TypedArray;
+    const begins = placesOf(pack, source.byteLength);
     return {
       key,
       bytes,
       pack: {
-        source: this.#constants[pack.source] as TypedArray,
+        source,
         key: kernels[pack.kernel] as string,
         emit: emitted,
         extent: pack.extent,
@@ -163,9 +164,14 @@ const emitted = (): never => {
   throw new TypeError("the code is there");
 };
 
-function placesOf([at, ...runs]: NonNullable<StoredPacked["pack"]>["begins"]): number[] {
+/** Where each unit of a pack begins, and where the last one ends: at most one a byte of the source. */
+function placesOf(
+  { begins: [at, ...runs], extent }: NonNullable<StoredPacked["pack"]>,
+  bytes: number,
+): number[] {
+  if (extent > bytes) throw new RangeError("more units than bytes");
   const places = [at];
-  for (const [bytes, times] of runs)
-    for (let i = 0; i < times; i++) places.push((places.at(-1) as number) + bytes);
+  for (const [step, times] of runs)
+    for (let i = 0; i < times && places.length <= extent; i++) places.push((places.at(-1) as number) + step);
   return places;
 }
