@@ -1,6 +1,7 @@
 // Quantised convolution and dense: 8-bit rows of a chunk are widened to int16 minus their zero point
-// (taps side by side, so k is one run), weights are packed as int16 pairs, and the tile multiplies pairs
-// by i32x4.dot_i16x8_s: exact, about 1.5 × the float32 rate on x86. The epilogue requantises in float32.
+// (taps side by side, so k is one run), weights are int16 pairs, or bytes that become such a panel at a time
+// (widen_int8.ts), and the tile multiplies pairs by i32x4.dot_i16x8_s: exact, about 1.5 × the float32 rate
+// on x86. The epilogue requantises in float32.
 //
 // Versions: i16_{gemm|igemm}_{mr}x{nr}: 4×8 everywhere, 4×16 where V8 pairs vectors (6×8 spills).
 import type { LoopNest } from "../../../compiler/nest.js";
