@@ -9,7 +9,7 @@ import { type EngineName, presets } from "./targets/wasm/engine.js";
 import { NotStorable, precompile } from "./targets/wasm/precompile.js";
 
 /** Of the file, where it grows by itself. */
-const mostGrowth = 0.03;
+const mostGrowth = 0.05;
 
 /** @throws ModelError bad_option for an engine that is not known */
 export async function addPrecompiled(

@@ -18,7 +18,7 @@ export const convert: Verb = {
     output: { value: "FILE", short: "o", help: "default: the model's name with .minnow" },
     ...shapeOptions,
     outputs: { value: "A,B", help: "tensors to give instead of the model's outputs" },
-    precompile: { help: "bring plans and code: a fast start (default: up to 3 % more)" },
+    precompile: { help: "bring plans and code: a fast start (default: up to 5 % more)" },
     "no-precompile": { help: "never" },
     "no-optimize": { help: "leave the graph as the source has it" },
     training: { help: "keep what training needs (no folding of batch normalisation)" },

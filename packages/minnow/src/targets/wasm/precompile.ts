@@ -201,10 +201,15 @@ class Storer {
     const known = this.#packed.get(p.key);
     if (known !== undefined) return known;
     for (const b of this.program.buffers) if (b.data) this.#constant(b.data);
-    const made = p.pack ? { pack: this.#recipe(p.pack) } : { at: this.pool.add(filled(p)) };
+    const made = p.pack ? { pack: this.#recipe(p.pack) } : this.#bytes(filled(p));
     this.#packs.push({ key: this.#stored(p.key), bytes: p.bytes, ...made });
     this.#packed.set(p.key, this.#packs.length - 1);
     return this.#packs.length - 1;
+  }
+
+  #bytes(made: Uint8Array): Pick<StoredPacked, "at" | "word"> {
+    const [word = 0, ...others] = made.length % 4 ? [] : new Int32Array(made.buffer, 0, made.length / 4);
+    return others.length > 0 && others.every((w) => w === word) ? { word } : { at: this.pool.add(made) };
   }
 
   #recipe(p: NonNullable<Packed["pack"]>): NonNullable<StoredPacked["pack"]> {

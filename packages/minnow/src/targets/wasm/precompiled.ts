@@ -135,13 +135,16 @@ class Reader {
   }
 
   #pack(p: StoredPacked, data: Uint8Array, kernels: readonly string[]): Packed {
-    const { bytes, pack, at = 0 } = p;
+    const { bytes, pack, word, at = 0 } = p;
     const key = p.key.replace(/@(\d+)/g, (_, n) => dataId(this.#constants[n] as TypedArray));
     if (!pack)
       return {
         key,
         bytes,
-        fill: (memory, to) => new Uint8Array(memory, to, bytes).set(data.subarray(at, at + bytes)),
+        fill(memory, to) {
+          if (word !== undefined) new Int32Array(memory, to, bytes / 4).fill(word);
+          else new Uint8Array(memory, to, bytes).set(data.subarray(at, at + bytes));
+        },
       };
     const source = this.#constants[pack.source] as TypedArray;
     const begins = placesOf(pack, source.byteLength);

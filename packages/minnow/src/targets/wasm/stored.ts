@@ -40,6 +40,8 @@ export interface StoredPacked {
   readonly bytes: number;
   /** Where the bytes are in the data, if they are made already. */
   readonly at?: number;
+  /** The 32-bit word that they all are. */
+  readonly word?: number;
   readonly pack?: {
     readonly source: number;
     readonly kernel: number;
