@@ -76,7 +76,8 @@ export const callUnits = (unitMacs: number, tile: number, least: number): number
  * 125 rows: 64→64 45.4 → 46.7, the 2.4 % that 4×8 does in vain.
  * Plain products of whole cache lines of output: 2×16 in place of 4×8, which writes each line in two passes:
  * within MobileNet v2 16→96@112 1.09 → 0.96 ms, 24→144@56 1.00 → 0.96, 96→576@14 1.45 → 1.39, v1 128→128@56
- * 2.51 → 2.31; level from k = 384 to 576, then slower (a panel of 16 fills the first-level cache).
+ * 2.51 → 2.31. From k = 384 on level, beyond 576 slower (a panel of 16 fills the first-level cache), and threads
+ * want panels to share.
  * Without fused multiply-add the engine is old and spills above 4.
  * @param rows of the left side; 0: any
  * @param k of a plain product; else Infinity
@@ -85,7 +86,7 @@ export function tileFor(tile: Tile, channels: number, rows: number, fma: boolean
   const done = (mr: number): number => Math.ceil(rows / mr) * mr;
   if (fma && done(5) * 1.02 < done(tile.mr)) tile = { mr: 5, nr: tile.nr };
   if (channels <= 8) return { mr: tile.mr, nr: 8 };
-  const lines = fma && tile.mr === 4 && tile.nr === 8 && channels % 16 === 0 && k <= 576;
+  const lines = fma && tile.mr === 4 && tile.nr === 8 && channels % 16 === 0 && k <= 256;
   return lines ? { mr: 2, nr: 16 } : tile;
 }
 
