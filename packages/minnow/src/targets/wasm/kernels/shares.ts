@@ -60,7 +60,8 @@ export const trialRuns = { warm: 3, warmTime: 60, pairs: 3, again: 16, most: 102
 
 /**
  * ms that a thread spins before it sleeps. Who is woken comes 33–50 µs late, and a step's last chunk can take longer
- * than 0.02: 0.1 in its place, two threads and 256 bits, SqueezeNet 7.47 → 7.26 ms, MobileNet v2 4.73 → 4.62; with
- * both cores busy the median of two threads stays within 2 % of one's.
+ * than 0.02. 0.1 in its place, Chromium, three runs each in turns, medians of two threads: SqueezeNet 20.0–21.3 →
+ * 17.9–20.2 ms (1.64–1.71 → 1.75–1.84 × one thread), MobileNet v2 12.5–13.4 → 11.4–12.5. With both cores busy two
+ * threads' median stays within 2 % of one's.
  */
 export const spinTime = 0.1;
