@@ -1,7 +1,8 @@
 // The entry points as bundles, in packages/minnow/dist/bundle: what the package exports. Two files to start with
 // instead of 130: MobileNet v2's cold start in Node 24 falls from 330 to 240 ms. A bundler for the web makes few
-// files of them too: of the single modules esbuild makes 33, fifteen of which a page waits for. Whatever minnow/run needs at once is one chunk, which the other entries share:
-// there is one state, and one ModelError; what plans and emits is another. Names are kept, for stack traces.
+// files of them too: of the single modules esbuild makes 33, fifteen of which a page waits for. Whatever minnow/run
+// needs at once is one chunk, which the other entries share: there is one state, and one ModelError; what plans and
+// emits is another. Names are kept, for stack traces.
 import { resolve } from "node:path";
 import { build } from "vite";
 

@@ -1,4 +1,4 @@
-// Fuzzes every reader:  node scripts/fuzz.mjs [--mutants 200000] [--reader tflite,onnx,minnow] [--seed 0] [--jobs 2]
+// Fuzzes every reader:  node scripts/fuzz.mjs [--mutants 200000] [--reader tflite,onnx,minnow,precompiled] [--seed 0] [--jobs 2]
 // Batches run in child processes, so that a hang or a crash is seen and memory is measured a batch.
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import os from "node:os";
 const args = process.argv.slice(2);
 const option = (name, or) => (args.includes(name) ? args[args.indexOf(name) + 1] : or);
 const mutants = Number(option("--mutants", 200000));
-const readers = option("--reader", "tflite,onnx,minnow").split(",");
+const readers = option("--reader", "tflite,onnx,minnow,precompiled").split(",");
 const seed = Number(option("--seed", 0));
 const jobs = Number(option("--jobs", os.cpus().length));
 const size = Math.min(2000, mutants);

@@ -3,6 +3,9 @@
 import { names as five, smallNames } from "../networks/index.mjs";
 import { everyPeer, peers } from "../peers/index.mjs";
 
+/** Minnow from two files: one that brings its plan, one that does not. */
+const withPlan = [...everyPeer, "minnow-ready"];
+
 export const tables = {
   node: {
     title: "Node",
@@ -16,13 +19,13 @@ export const tables = {
     title: "Cold start: model bytes in memory → first answer",
     hosts: ["node", "isolated"],
     models: ["mobilenet_v2"],
-    only: [...everyPeer, "minnow-ready"],
+    only: withPlan,
     view: "cold",
   },
   memory: {
     title: "Memory above an empty process or page",
     hosts: ["node", "isolated"],
-    only: [...everyPeer, "minnow-ready"],
+    only: withPlan,
     view: "memory",
     byName: true,
     plain: true,
@@ -31,7 +34,7 @@ export const tables = {
     title: "Download: what a page fetches before MobileNet v2 answers",
     hosts: ["isolated"],
     models: ["mobilenet_v2"],
-    only: [...everyPeer, "minnow-ready"],
+    only: withPlan,
     view: "download",
     rounds: 0, // the comparison of answers fetches everything
   },

@@ -1,11 +1,13 @@
 // One batch of mutants in a process of its own: node batch.mjs READER FIRST COUNT
-// Each mutant is read, optimised, inferred and planned; plans of ≤ 64 MB and 2·10⁸ operations run. Each
-// must end in an answer or a ModelError within a second. Prints one JSON line.
+// Each mutant is read, optimised, inferred and planned; plans of ≤ 64 MB and 2·10⁸ operations run. Those that bring
+// a plan (precompiled) are loaded and run as a user does. Each must end in an answer or a ModelError within a
+// second. Prints one JSON line.
 import { ModelError } from "../../packages/minnow/dist/error.js";
 import { toGraph } from "../../packages/minnow/dist/convert.js";
 import { compile } from "../../packages/minnow/dist/compiler/compile.js";
 import { mutate, seededRng } from "../../packages/minnow/dist/formats/mutate.js";
 import { newArray } from "../../packages/minnow/dist/graph/dtype.js";
+import { load } from "../../packages/minnow/dist/run.js";
 import { baseline } from "../../packages/minnow/dist/targets/wasm/engine.js";
 import { prepare } from "../../packages/minnow/dist/targets/wasm/prepare.js";
 import { WasmModel } from "../../packages/minnow/dist/targets/wasm/instance.js";
@@ -34,18 +36,40 @@ async function attempt(seed) {
   if (program.arenaBytes + constants > limit) return "planned only";
   const model = new WasmModel({ maxMemory: limit });
   const bound = await model.bind(await prepare(program, baseline, model));
-  const inputs = program.inputs.map(({ view }) => {
-    const a = newArray(
-      view.dtype,
-      view.shape.reduce((x, y) => x * y, 1),
-    );
-    for (let i = 0; i < a.length; i++)
-      a[i] = typeof a[i] === "bigint" ? BigInt(Math.floor(rng() * 9)) : rng() * 9;
-    return a;
-  });
-  model.run(bound, inputs);
+  model.run(
+    bound,
+    program.inputs.map(({ view }) => noise(view.dtype, view.shape, rng)),
+  );
   model.dispose();
   return "answered";
+}
+
+function noise(dtype, shape, rng) {
+  const a = newArray(
+    dtype,
+    shape.reduce((x, y) => x * y, 1),
+  );
+  for (let i = 0; i < a.length; i++)
+    a[i] = typeof a[i] === "bigint" ? BigInt(Math.floor(rng() * 9)) : rng() * 9;
+  return a;
+}
+
+async function attemptLoad(seed) {
+  const rng = seededRng(seed);
+  const mutant = mutate(sources[Math.floor(rng() * sources.length)], rng);
+  const model = await load(mutant, { deterministic: true, maxMemory: limit, maxOperations: 2e8 });
+  try {
+    const inputs = model.inputs.map(({ name, dtype, shape }) => {
+      const sizes = shape.map((d) => (typeof d === "string" ? 1 : d));
+      return [name, { data: noise(dtype === "float16" ? "float32" : dtype, sizes, rng), shape: sizes }];
+    });
+    await model.run(Object.fromEntries(inputs));
+    return model.report().notes.some((n) => n.includes("came with the file"))
+      ? "answered"
+      : "answered without";
+  } finally {
+    await model.dispose();
+  }
 }
 
 const before = process.memoryUsage().rss;
@@ -54,7 +78,7 @@ for (let seed = first; seed < first + count; seed++) {
   process.send?.({ seed });
   const start = process.cpuUsage(); // not the clock: other processes share this machine
   try {
-    note(await attempt(seed));
+    note(await (reader === "precompiled" ? attemptLoad : attempt)(seed));
   } catch (e) {
     if (e instanceof ModelError && e.code !== "internal") note(e.code);
     else

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fuzz } from "../../scripts/fuzz.mjs";
 
-for (const reader of ["tflite", "onnx", "minnow"])
+for (const reader of ["tflite", "onnx", "minnow", "precompiled"])
   test(`${reader}: 2000 mutants end in an answer or a ModelError within a second`, async () => {
     const r = await fuzz(reader, 2000, 0, 1);
     assert.deepEqual(r.failures, []);

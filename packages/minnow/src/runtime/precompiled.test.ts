@@ -7,7 +7,6 @@ import { convert, type ConvertEvent } from "../convert.js";
 import { readPrecompiled } from "../formats/minnow/precompiled.js";
 import { readMinnow } from "../formats/minnow/reader.js";
 import { writeMinnow } from "../formats/minnow/writer.js";
-import { mutate, seededRng } from "../formats/mutate.js";
 import { load } from "../index.js";
 import { load as loadMinnow } from "../run.js";
 import type { ModelError } from "../error.js";
@@ -28,7 +27,7 @@ async function answers(model: Model): Promise<Record<string, unknown>> {
   return { ...(await model.run(inputs)) };
 }
 
-/** As a file has it, and nothing else of the graph but its tensors' bytes. */
+/** Of one file: as planned here, and as it brings its plan. */
 async function both(bytes: Uint8Array, options: LoadOptions = {}): Promise<[Model, Model]> {
   const file = await convert(bytes, { precompile: true });
   return [
@@ -143,27 +142,6 @@ test("damaged or foreign code is passed over", async () => {
   }
 });
 
-test("mutants of such a file answer, or say why not", async () => {
-  const file = await convert(deepModel(1).bytes, { precompile: ["baseline"] });
-  const rng = seededRng(11);
-  let answered = 0;
-  for (let i = 0; i < 300; i++) {
-    try {
-      await using m = await loadMinnow(mutate(file, rng), {
-        deterministic: true,
-        maxMemory: 2 ** 26,
-        maxOperations: 1e8,
-      });
-      await answers(m);
-      answered++;
-    } catch (e) {
-      const { code } = e as ModelError;
-      assert.ok(code && code !== "internal", `mutant ${i}: ${e}`);
-    }
-  }
-  assert.ok(answered > 10, `${answered} answered`);
-});
-
 test("only files that may grow do by themselves", async () => {
   const grown = async (layers: number): Promise<number> => {
     let bytes = -1;
@@ -175,5 +153,7 @@ test("only files that may grow do by themselves", async () => {
     });
     return bytes;
   };
-  assert.equal(await grown(40), 0); // its layers share one matrix of 256 KB
+  // Layers share one matrix of 256 KB.
+  assert.ok((await grown(2)) > 0);
+  assert.equal(await grown(40), 0);
 });

@@ -1,12 +1,12 @@
 // Of a .minnow file that brings plans and code: those, and nothing of its graph. With them a start reads a few
 // tables in place of thousands.
-import { ModelError } from "../../error.js";
 import type { Graph } from "../../graph/graph.js";
 import type { PrecompiledFile } from "../../graph/precompiled.js";
 import { isMinnow } from "../../graph/released.js";
-import { FlatBuffer, type Table } from "../flatbuffer.js";
+import { FlatBuffer } from "../flatbuffer.js";
 import { readMeta } from "./meta.js";
 import * as schema from "./schema.js";
+import { checkVersion } from "./version.js";
 
 type Read = (bytes: Uint8Array) => Graph | Promise<Graph>;
 
@@ -78,16 +78,4 @@ function keep(
     for (const [from, part] of parts) again.set(part, from);
     return again;
   };
-}
-
-export function checkVersion(model: Table): void {
-  const needed = model.num(schema.model.minVersion, "u32", 1);
-  const unknown = (model.strings(schema.model.needs) ?? []).filter((f) => !schema.features.includes(f));
-  if (needed <= schema.version && unknown.length === 0) return;
-  throw new ModelError(
-    "unsupported",
-    `this .minnow file needs format version ${needed}${unknown.length ? ` (${unknown.join(", ")})` : ""}; ` +
-      `version ${schema.version} is known here`,
-    { hint: "update Minnow, or convert the model again with this version" },
-  );
 }

@@ -7,8 +7,8 @@ import { isMinnow } from "../../graph/released.js";
 import { checkGraph } from "../check.js";
 import { FlatBuffer, type Table } from "../flatbuffer.js";
 import { readMeta } from "./meta.js";
-import { checkVersion } from "./precompiled.js";
 import * as schema from "./schema.js";
+import { checkVersion } from "./version.js";
 
 const maxDepth = 16;
 

@@ -2,6 +2,7 @@
 // is one call from script. V8 never optimises a function while it runs: so the driver is tiny, a module of
 // its own (nothing is inlined into it), and kernels stay functions that are called often, through a table,
 // where those of modules compiled later are found too.
+import { storedModule } from "./imports.js";
 
 /** The error word: kernels store what is not zero there. */
 export const errorAddress = 16;
@@ -25,10 +26,9 @@ export const driverBase64 =
   "AQcHAQNydW4AAApwAW4BAn8CQCAAIAFPDQADQEEAIQIjAEEANgA8AkADQCACIAAoAAhPDQEgACgABCACIAIgACgADGoiAyAA" +
   "KAAIIAMgACgACEkbIAAoAAARAAAgAyECDAALC0EAKAAQDQEgAEEUaiIAIAFJDQALCyAACw==";
 
-let module: WebAssembly.Module | undefined;
+const module = storedModule(driverBase64);
 
 /** The driver for one thread on a memory that is not shared. */
 export function driver(imports: WebAssembly.Imports): Driver {
-  module ??= new WebAssembly.Module(Uint8Array.from(atob(driverBase64), (c) => c.charCodeAt(0)));
-  return new WebAssembly.Instance(module, imports).exports.run as Driver;
+  return new WebAssembly.Instance(module(), imports).exports.run as Driver;
 }

@@ -32,6 +32,15 @@ export function writeLimits(s: ByteSink, { maximum, shared }: MemoryLimits): voi
 }
 const unlimited = [0, 0];
 
+/** A module that is kept as text (what emits it is compared by a test): no emission at a start; compiled once. */
+export function storedModule(base64: string): () => WebAssembly.Module {
+  let module: WebAssembly.Module | undefined;
+  return () => {
+    module ??= new WebAssembly.Module(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+    return module;
+  };
+}
+
 /** A module of `build()` with other limits of its memory, which its imports end with. */
 export function withLimits(code: Uint8Array<ArrayBuffer>, memory?: MemoryLimits): Uint8Array<ArrayBuffer> {
   if (!memory) return code;

@@ -23,6 +23,7 @@ import {
   storeView,
   storeWord,
 } from "./stored.js";
+import { costs } from "./views.js";
 
 /** Bytes that the compiler made, of all plans together, are stored up to this many. */
 const mostData = 1 << 20;
@@ -107,18 +108,16 @@ function finite(key: string, v: unknown): unknown {
 
 /** Bytes that are in no file yet; equal ones once. */
 class Pool {
-  readonly #known = new Map<string, number>();
-  readonly #parts: Uint8Array[] = [];
+  readonly #parts = new Map<string, { readonly at: number; readonly bytes: Uint8Array }>();
   #size = 0;
   constructor(readonly weights: Uint8Array) {}
 
   add(bytes: Uint8Array): number {
     const key = bytes.join();
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
+    const known = this.#parts.get(key);
+    if (known) return known.at;
     const at = this.#size;
-    this.#known.set(key, at);
-    this.#parts.push(bytes);
+    this.#parts.set(key, { at, bytes });
     this.#size = (at + bytes.length + 7) & ~7;
     if (this.#size > mostData) throw new NotStorable("too much of its constants is made by script");
     return at;
@@ -126,13 +125,14 @@ class Pool {
 
   take(): Uint8Array {
     const all = new Uint8Array(this.#size);
-    for (const part of this.#parts) all.set(part, this.#known.get(part.join()) as number);
+    for (const { at, bytes } of this.#parts.values()) all.set(bytes, at);
     return all;
   }
 }
 
 class Storer {
-  readonly #constants = new Map<TypedArray, number>();
+  /** Numbers by identity. */
+  readonly #constants = new Map<string, number>();
   readonly #list: StoredConstant[] = [];
   readonly #packed = new Map<string, number>();
   readonly #packs: StoredPacked[] = [];
@@ -145,20 +145,19 @@ class Storer {
 
   all(planned: readonly (PlannedKernel | null)[]): Omit<Stored, "ports" | "small"> {
     const { buffers, steps, inputs, outputs, ...rest } = this.program;
-    const kernels = planned.map((p) => p && this.#kernel(p));
     return {
       ...rest,
+      // Before the kernels, whose packed weights name these constants.
       buffers: buffers.map(({ data, ...b }) => (data ? { ...b, constant: this.#constant(data) } : b)),
-      steps: steps.map(({ nest, values, params, ...s }) => ({
-        reads: nest ? nest.operands.map((o) => o.value) : [],
-        writes: nest ? [nest.out.value] : [],
-        ...s,
-        params: nest ? {} : params,
-        values: values.map((v) => storeView(v, !nest)),
-      })),
+      steps: steps.map((step) => {
+        const { nest, values, params, ...s } = step;
+        const { reads, writes } = costs(step);
+        const parts = { params: nest ? {} : params, values: values.map((v) => storeView(v, !nest)) };
+        return { ...s, reads, writes, ...parts };
+      }),
       inputs: inputs.map((p) => [p.name, storeView(p.view, true)]),
       outputs: outputs.map((p) => [p.name, storeView(p.view, true)]),
-      planned: kernels,
+      planned: planned.map((p) => p && this.#kernel(p)),
       packed: this.#packs,
       constants: this.#list,
       kernels: this.kernels,
@@ -175,14 +174,14 @@ class Storer {
   }
 
   #constant(a: TypedArray): number {
-    const known = this.#constants.get(a);
+    const known = this.#constants.get(dataId(a));
     if (known !== undefined) return known;
     const { weights } = this.pool;
     const inFile = a.buffer === weights.buffer && a.byteOffset >= weights.byteOffset;
     const at = inFile
       ? a.byteOffset - weights.byteOffset
       : this.pool.add(new Uint8Array(a.buffer, a.byteOffset, a.byteLength));
-    this.#constants.set(a, this.#list.length);
+    this.#constants.set(dataId(a), this.#list.length);
     const dtype = dtypes.find((t) => t !== "string" && newArray(t, 0).constructor === a.constructor);
     this.#list.push([dtype as DType, inFile ? 0 : 1, at, a.length]);
     return this.#list.length - 1;
@@ -191,16 +190,15 @@ class Storer {
   /** Constants have other identities in every process. */
   #stored(key: string): string {
     return key.replace(/#\d+/g, (id) => {
-      const named = [...this.#constants].find(([a]) => dataId(a) === id);
-      if (!named) throw new NotStorable(`${key} is of no constant`);
-      return `@${named[1]}`;
+      const number = this.#constants.get(id);
+      if (number === undefined) throw new NotStorable(`${key} is of no constant`);
+      return `@${number}`;
     });
   }
 
   #pack(p: Packed): number {
     const known = this.#packed.get(p.key);
     if (known !== undefined) return known;
-    for (const b of this.program.buffers) if (b.data) this.#constant(b.data);
     const made = p.pack ? { pack: this.#recipe(p.pack) } : this.#bytes(filled(p));
     this.#packs.push({ key: this.#stored(p.key), bytes: p.bytes, ...made });
     this.#packed.set(p.key, this.#packs.length - 1);

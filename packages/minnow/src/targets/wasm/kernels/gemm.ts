@@ -78,8 +78,8 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   const kEnd = depthKey(depth);
   const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
-  const panel = 32 * p.k * p.taps;
   const depthMacs = p.k * p.taps;
+  const panel = 32 * depthMacs;
   const rowsOfCall = callUnits(depthMacs * p.channels, tile.mr, 8 * tile.mr);
   const args = layout.words({
     x: p.x,
