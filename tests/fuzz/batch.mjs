@@ -57,7 +57,9 @@ function noise(dtype, shape, rng) {
 async function attemptLoad(seed) {
   const rng = seededRng(seed);
   const mutant = mutate(sources[Math.floor(rng() * sources.length)], rng);
-  const model = await load(mutant, { deterministic: true, maxMemory: limit, maxOperations: 2e8 });
+  // As bytes, as a file of known length, and as a stream that says nothing of its length.
+  const source = [mutant, new Blob([mutant]), new Response(new Blob([mutant]).stream())][seed % 3];
+  const model = await load(source, { deterministic: true, maxMemory: limit, maxOperations: 2e8 });
   try {
     const inputs = model.inputs.map(({ name, dtype, shape }) => {
       const sizes = shape.map((d) => (typeof d === "string" ? 1 : d));

@@ -8,9 +8,11 @@ import { planner, wasmDevice } from "./runtime/wasm_device.js";
 
 export const setup: Setup = {
   read: toGraph,
-  precompiled: (bytes) => (isMinnow(bytes) ? readPrecompiled(bytes, toGraph) : null),
+  precompiled: (bytes, rest) => (isMinnow(bytes) ? readPrecompiled(bytes, toGraph, rest) : null),
   expect(head) {
-    if (!bringsPrecompiled(head)) planner().catch(() => {}); // told when it is needed
+    const layout = bringsPrecompiled(head);
+    if (!layout) planner().catch(() => {}); // told when it is needed
+    return typeof layout === "object" ? layout : undefined;
   },
   devices: {
     cpu: () => wasmDevice,

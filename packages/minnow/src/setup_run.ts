@@ -22,12 +22,14 @@ function check(bytes: Uint8Array): void {
 
 export const setup: Setup = {
   read,
-  precompiled(bytes) {
+  precompiled(bytes, rest) {
     check(bytes);
-    return readPrecompiled(bytes, (later) => read(later, {}));
+    return readPrecompiled(bytes, (later) => read(later, {}), rest);
   },
   expect(head) {
-    if (!bringsPrecompiled(head)) for (const part of [reader, planner]) part().catch(() => {}); // told when it is needed
+    const layout = bringsPrecompiled(head);
+    if (!layout) for (const part of [reader, planner]) part().catch(() => {}); // told when it is needed
+    return typeof layout === "object" ? layout : undefined;
   },
   devices: { cpu: () => wasmDevice, wasm: () => wasmDevice },
   auto: ["wasm"],

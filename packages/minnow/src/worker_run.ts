@@ -9,7 +9,19 @@ import { withText } from "./runtime/strings.js";
 import { setup } from "./setup_run.js";
 import { hostKernels } from "./targets/host/index.js";
 import { int8Kernels } from "./targets/wasm/kernels/int8.js";
+import { matmul } from "./targets/wasm/kernels/matmul.js";
 import { winograd } from "./targets/wasm/kernels/winograd.js";
 
 // What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
-serve(setup, [makeProfile, hostKernels, withText, rare, plan, readChanged, winograd, int8Kernels, openCrew]);
+serve(setup, [
+  makeProfile,
+  hostKernels,
+  withText,
+  rare,
+  plan,
+  readChanged,
+  winograd,
+  int8Kernels,
+  matmul,
+  openCrew,
+]);

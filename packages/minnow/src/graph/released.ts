@@ -100,3 +100,8 @@ export function shrink(buffer: ArrayBufferLike, end: number): void {
   if (shrinking.has(buffer) && (end === 0 || buffer.byteLength - end >= leastStep))
     (buffer as Resizable).resize(end);
 }
+
+/** Gives back all of a buffer of Minnow's own that was hardly used: to shrink it would clear, and so touch, the rest. */
+export function drop(buffer: ArrayBufferLike): void {
+  (buffer as { transfer?(n: number): unknown }).transfer?.(0); // where an engine has that; else when it is collected
+}

@@ -13,7 +13,6 @@ import { ops as softmax } from "./softmax.js";
 import { ops as reshape } from "./reshape.js";
 import { ops as transpose } from "./transpose.js";
 import { ops as concat } from "./concat.js";
-import { ops as slice } from "./slice.js";
 import { ops as pad } from "./pad.js";
 
 /** Operators known so far. */
@@ -34,6 +33,5 @@ learn([
   ...reshape,
   ...transpose,
   ...concat,
-  ...slice,
   ...pad,
 ]);

@@ -8,6 +8,7 @@ import { ops as cumsum } from "./cumsum.js";
 import { ops as expand } from "./expand.js";
 import { ops as gather } from "./gather.js";
 import { ops as scatter } from "./scatter.js";
+import { ops as slice } from "./slice.js";
 import { ops as onehot } from "./onehot.js";
 import { ops as topk } from "./topk.js";
 import { ops as fill } from "./fill.js";
@@ -24,6 +25,7 @@ export const rare: readonly OpDef[] = [
   ...expand,
   ...gather,
   ...scatter,
+  ...slice,
   ...onehot,
   ...topk,
   ...fill,

@@ -14,7 +14,7 @@ import { after, Queue } from "./queue.js";
 import { makeReport, operatorRows, type Report, type ReportData } from "./report.js";
 import { type Dims, matchShape, substitute } from "./shapes.js";
 import { Slot } from "./slot.js";
-import { throwIfAborted } from "./source.js";
+import { throwIfAborted } from "./arriving.js";
 import type { Model, ModelInputs, ModelOutputs, ProfileOptions, RunOptions, TensorSpec } from "./types.js";
 import { checkShape, ValueError } from "./values.js";
 

@@ -1,7 +1,8 @@
 // Node only, and the one place that reaches Node's built-in modules. Nothing here is imported
 // statically: the specifiers are variables, so that bundlers for the browser leave them alone.
 import { ModelError } from "../error.js";
-import { isMinnow, shrinkable } from "../graph/released.js";
+import type { Pieces } from "./arriving.js";
+import { breathEvery, macrotask } from "./queue.js";
 
 interface ProcessLike {
   readonly versions?: { readonly node?: string };
@@ -19,47 +20,57 @@ const builtin = (name: string): Promise<unknown> => {
   return import(/* @vite-ignore */ /* webpackIgnore: true */ specifier);
 };
 
-interface FileHandle {
-  stat(): Promise<{ size: number; isFile(): boolean }>;
-  read(into: Uint8Array, at: number, bytes: number, from: number): Promise<{ bytesRead: number }>;
-  readFile(options: { signal?: AbortSignal }): Promise<Uint8Array>;
-  close(): Promise<void>;
+interface FileSystem {
+  openSync(path: string | URL): number;
+  fstatSync(file: number): { size: number; isFile(): boolean };
+  readSync(file: number, into: Uint8Array, at: number, bytes: number, from: null): number;
+  closeSync(file: number): void;
 }
 
-/** @throws ModelError io */
-export async function readFileBytes(path: string | URL, signal?: AbortSignal): Promise<Uint8Array> {
-  const fs = (await builtin("fs/promises")) as { open(path: string | URL): Promise<FileHandle> };
-  try {
-    const file = await fs.open(path);
+const pieceBytes = 1 << 17;
+
+/**
+ * A file, in small pieces that are read at once: a promise each takes as long as reading it, and a thread's memory.
+ * The event loop has its turns between them.
+ * @throws ModelError io
+ */
+export async function openFile(path: string | URL): Promise<Pieces> {
+  const fs = (await builtin("fs")) as FileSystem;
+  const told = <T>(f: () => T): T => {
     try {
-      return (await readMinnow(file, signal)) ?? (await file.readFile({ ...(signal && { signal }) }));
-    } finally {
-      await file.close();
+      return f();
+    } catch (cause) {
+      throw new ModelError("io", `cannot read ${path}: ${reason(cause)}`, { cause });
     }
-  } catch (cause) {
-    const { code } = cause as { code?: string };
-    const why =
-      code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a directory" : (code ?? String(cause));
-    throw new ModelError("io", `cannot read ${path}: ${why}`, { cause });
-  }
+  };
+  const file = told(() => fs.openSync(path));
+  const stat = fs.fstatSync(file);
+  const total = stat.isFile() ? stat.size : 0;
+  const buffer = new Uint8Array(pieceBytes);
+  let [open, breathed] = [true, performance.now()];
+  return {
+    total,
+    reuses: true,
+    async read() {
+      if (performance.now() - breathed > breathEvery) {
+        await macrotask();
+        breathed = performance.now();
+      }
+      const bytes = told(() => fs.readSync(file, buffer, 0, pieceBytes, null));
+      return bytes > 0 ? buffer.subarray(0, bytes) : undefined;
+    },
+    close() {
+      if (open) fs.closeSync(file);
+      open = false;
+    },
+  };
 }
 
-const piece = 1 << 24;
+const reasons: Readonly<Record<string, string>> = { ENOENT: "no such file", EISDIR: "it is a directory" };
 
-/** A .minnow file, into bytes whose end can be given back; null for other files. */
-async function readMinnow(file: FileHandle, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
-  const stat = await file.stat();
-  const { size } = stat;
-  const head = new Uint8Array(8);
-  if (!stat.isFile() || (await file.read(head, 0, 8, 0)).bytesRead < 8 || !isMinnow(head)) return null;
-  const bytes = shrinkable(size);
-  for (let at = 0; at < size; ) {
-    signal?.throwIfAborted();
-    const { bytesRead } = await file.read(bytes, at, Math.min(piece, size - at), at);
-    if (bytesRead === 0) return bytes.subarray(0, at);
-    at += bytesRead;
-  }
-  return bytes;
+function reason(cause: unknown): string {
+  const { code } = cause as { code?: string };
+  return code ? (reasons[code] ?? code) : String(cause);
 }
 
 /** What worker_threads' Worker and parentPort have in common. */

@@ -1,12 +1,15 @@
 // Files that bring plans and code: the same answers, other shapes afterwards, threads; and damaged, foreign or
 // unwanted code is passed over.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { convert, type ConvertEvent } from "../convert.js";
 import { readPrecompiled } from "../formats/minnow/precompiled.js";
 import { readMinnow } from "../formats/minnow/reader.js";
 import { writeMinnow } from "../formats/minnow/writer.js";
+import { constant, Graph, type Tensor, value } from "../graph/graph.js";
 import { load } from "../index.js";
 import { load as loadMinnow } from "../run.js";
 import type { ModelError } from "../error.js";
@@ -118,6 +121,107 @@ test("not where something else is asked for", async () => {
     convert(file, { precompile: ["riscv" as "fma"] }),
     (e: ModelError) => e.code === "bad_option",
   );
+});
+
+/** A body whose pieces have odd lengths, and whose length the receiver may not know. */
+function streamed(file: Uint8Array, lengths: readonly number[], known: boolean): Response {
+  let [at, i] = [0, 0];
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const piece = file.slice(at, at + (lengths[i++ % lengths.length] as number));
+      at += piece.length;
+      if (piece.length) controller.enqueue(piece);
+      else controller.close();
+    },
+  });
+  return new Response(body, known ? { headers: { "content-length": String(file.length) } } : {});
+}
+
+test("packed while the file comes: from paths, blobs and streams", needsNpm(faces), async () => {
+  const file = await convert(readFileSync(npmFile(faces) as string), { precompile: true });
+  const dir = mkdtempSync(join(tmpdir(), "minnow-arriving-"));
+  const path = join(dir, "faces.minnow");
+  writeFileSync(path, file);
+  await using here = await loadMinnow(file.slice());
+  const want = await answers(here);
+  for (const source of [
+    path,
+    new Blob([file]),
+    streamed(file, [1 << 16], true),
+    streamed(file, [1000, 77_777, 3], false),
+    streamed(file, [file.length], false),
+  ]) {
+    const seen: string[] = [];
+    await using m = await loadMinnow(source, { onProgress: (p) => seen.push(p.phase) });
+    assert.ok(came(m));
+    assert.deepEqual(await answers(m), want);
+    assert.equal(seen.at(-1), "ready");
+  }
+  rmSync(dir, { recursive: true });
+});
+
+test("packed while the file comes: other shapes afterwards", async () => {
+  const { bytes, input } = deepModel(3);
+  const file = await convert(bytes, { precompile: true });
+  await using here = await load(file.slice());
+  await using m = await load(streamed(file, [50_001], false));
+  assert.ok(came(m));
+  assert.deepEqual(await answers(m), await answers(here));
+  const few = { data: input.slice(0, 3 * 256), shape: [3, 256] };
+  for (const x of [here, m]) await x.resize({ x: [3, 256] });
+  assert.deepEqual(await m.run(few), await here.run(few));
+});
+
+/** A table of words whose rows are picked, and which is packed for the product with all of them. */
+function tied(): Uint8Array {
+  const [words, size] = [200, 64];
+  const noise = Float32Array.from({ length: words * size }, (_, i) => ((i * 7919) % 1013) / 506.5 - 1);
+  const table = constant("table", "float32", [words, size], noise);
+  const x: Tensor = { ...value("x", "float32", [9, size]), kind: "input" };
+  const index: Tensor = { ...value("index", "int32", [9]), kind: "input" };
+  const [picked, sum, y] = ["picked", "sum", "y"].map((name) => value(name, "float32")) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const graph = new Graph();
+  graph.inputs = [x, index];
+  graph.nodes = [
+    { op: "Gather", name: "pick", inputs: [table, index], outputs: [picked], attrs: { axis: 0 } },
+    { op: "Add", name: "add", inputs: [picked, x], outputs: [sum], attrs: {} },
+    { op: "Dense", name: "scores", inputs: [sum, table], outputs: [y], attrs: {} },
+  ];
+  graph.outputs = [y];
+  return writeMinnow(graph);
+}
+
+test("packed while the file comes: what is needed in two ways waits for all", async () => {
+  const file = await convert(tied(), { precompile: true });
+  const inputs = { x: pixels([9, 64]), index: Int32Array.of(0, 3, 199, 7, 7, 100, 50, 1, 198) };
+  await using here = await load(file.slice());
+  await using m = await load(streamed(file, [5_001], false));
+  assert.ok(came(m));
+  assert.deepEqual({ ...(await m.run(inputs)) }, { ...(await here.run(inputs)) });
+});
+
+test("a stream that is cut off, or whose plan is damaged", async () => {
+  const file = await convert(deepModel(2).bytes, { precompile: ["baseline"] });
+  const options = { deterministic: true };
+  for (const bytes of [100, 3000, file.length - 100_000, file.length - 1])
+    for (const known of [true, false])
+      await assert.rejects(
+        loadMinnow(streamed(file.slice(0, bytes), [999], known), options),
+        (e: ModelError) => e.code === "bad_file",
+        `${bytes}`,
+      );
+  const { list } = readPrecompiled(file, () => readMinnow(file)) ?? assert.fail();
+  const damaged = file.slice();
+  const at = (list[0]?.plan.byteOffset as number) + 100;
+  damaged[at] = (damaged[at] as number) ^ 1;
+  await using plain = await loadMinnow(file.slice(), options);
+  await using m = await loadMinnow(streamed(damaged, [999], false), options);
+  assert.equal(came(m), false);
+  assert.deepEqual(await answers(m), await answers(plain));
 });
 
 test("damaged or foreign code is passed over", async () => {

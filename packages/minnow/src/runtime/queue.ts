@@ -1,7 +1,7 @@
 // Calls on one model run one after the other, first come first served. A failed call does not stop
 // the next; closing lets the running call end and refuses the waiting ones.
 import { ModelError } from "../error.js";
-import { throwIfAborted } from "./source.js";
+import { throwIfAborted } from "./arriving.js";
 
 /** A loop of awaited runs would starve timers, painting and aborts; with a signal we let them in. */
 export const breathEvery = 8; // ms

@@ -17,7 +17,7 @@ import {
 import { makeReport, type Report, type ReportData } from "./report.js";
 import { checkInto } from "./slot.js";
 import { canShare } from "./sharing.js";
-import { throwIfAborted } from "./source.js";
+import { throwIfAborted } from "./arriving.js";
 import type {
   InputValue,
   LoadOptions,

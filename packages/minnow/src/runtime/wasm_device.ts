@@ -16,7 +16,7 @@ import { findPrecompiled, type Ready } from "../targets/wasm/precompiled.js";
 import { costs } from "../targets/wasm/views.js";
 import { canShare } from "./sharing.js";
 import { breathEvery, macrotask } from "./queue.js";
-import { throwIfAborted } from "./source.js";
+import { throwIfAborted } from "./arriving.js";
 import type {
   ArenaPlan,
   Device,

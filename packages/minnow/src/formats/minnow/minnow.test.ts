@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Builder } from "flatbuffers";
 import { ModelError } from "../../error.js";
-import { Graph, type Metadata, type Tensor } from "../../graph/graph.js";
+import { constant, Graph, type Metadata, type Tensor, value } from "../../graph/graph.js";
 import { parse, print } from "../../graph/text.js";
 import { FlatBuffer } from "../flatbuffer.js";
 import { readMinnow } from "./reader.js";
@@ -85,6 +85,36 @@ test("the same graph gives the same bytes, and so does what was read", () => {
   const bytes = writeMinnow(all());
   assert.deepEqual(writeMinnow(all()), bytes);
   assert.deepEqual(writeMinnow(readMinnow(bytes)), bytes);
+});
+
+test("small constants come first, and the file says where they end", () => {
+  const g = new Graph();
+  const large = new Float32Array(5000).fill(2);
+  g.nodes = [
+    {
+      op: "Some",
+      name: "n",
+      inputs: [
+        constant("l1", "float32", [5000], large),
+        constant("s1", "float32", [2], Float32Array.of(1, 2)),
+        constant("l2", "int8", [20_000], new Int8Array(20_000)),
+        constant("s2", "int8", [5], new Int8Array(5)),
+      ],
+      outputs: [value("y", "float32", [1])],
+      attrs: {},
+    },
+  ];
+  g.outputs = [g.nodes[0]?.outputs[0] as Tensor];
+  const bytes = writeMinnow(g);
+  const model = new FlatBuffer(bytes, "").root();
+  const early = model.num(schema.model.early, "u64");
+  assert.equal(model.num(schema.model.size, "u64"), bytes.length);
+  const read = readMinnow(bytes);
+  for (const name of ["l1", "l2", "s1", "s2"]) {
+    const data = tensor(read, name).data ?? assert.fail();
+    if (name.startsWith("l")) assert.ok(data.byteOffset >= early, name);
+    else assert.ok(data.byteOffset + data.byteLength <= early, name);
+  }
 });
 
 test("weights are views of the file, aligned, and stored once", () => {

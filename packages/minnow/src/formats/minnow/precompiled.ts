@@ -1,7 +1,7 @@
 // Of a .minnow file that brings plans and code: those, and nothing of its graph. With them a start reads a few
 // tables in place of thousands.
 import type { Graph } from "../../graph/graph.js";
-import type { PrecompiledFile } from "../../graph/precompiled.js";
+import type { Layout, PrecompiledFile, Rest } from "../../graph/precompiled.js";
 import { isMinnow } from "../../graph/released.js";
 import { FlatBuffer } from "../flatbuffer.js";
 import { readMeta } from "./meta.js";
@@ -13,9 +13,10 @@ type Read = (bytes: Uint8Array) => Graph | Promise<Graph>;
 /**
  * What a file has been given ahead of time; null where there is nothing.
  * @param read reads a graph, later
+ * @param rest what of the bytes is still to come
  * @throws ModelError bad_file, unsupported
  */
-export function readPrecompiled(bytes: Uint8Array, read: Read): PrecompiledFile | null {
+export function readPrecompiled(bytes: Uint8Array, read: Read, rest?: Rest): PrecompiledFile | null {
   const file = new FlatBuffer(bytes, ".minnow file");
   const model = file.root();
   checkVersion(model);
@@ -35,6 +36,7 @@ export function readPrecompiled(bytes: Uint8Array, read: Read): PrecompiledFile 
     list,
     data,
     weights: bytes.subarray(weights),
+    rest,
     meta: readMeta(model.string(schema.model.meta)),
     keep: (ranges) => {
       const again = keep(bytes, weights, given, ranges);
@@ -43,10 +45,15 @@ export function readPrecompiled(bytes: Uint8Array, read: Read): PrecompiledFile 
   };
 }
 
-/** Whether a file that begins so brings any. */
-export function bringsPrecompiled(head: Uint8Array): boolean {
+/** Whether a file that begins so brings any, and how it lies; an earlier Minnow did not write that. */
+export function bringsPrecompiled(head: Uint8Array): Layout | boolean {
   try {
-    return isMinnow(head) && new FlatBuffer(head, "").root().position(schema.model.precompiled, 4) > 0;
+    if (!isMinnow(head)) return false;
+    const model = new FlatBuffer(head, "").root();
+    const [early, size] = [model.num(schema.model.early, "u64"), model.num(schema.model.size, "u64")];
+    return (
+      model.position(schema.model.precompiled, 4) > 0 && (0 < early && early <= size ? { early, size } : true)
+    );
   } catch {
     return false; // too few bytes to tell
   }

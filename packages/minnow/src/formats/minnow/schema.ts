@@ -31,6 +31,10 @@ export const model = {
   precompiled: 8,
   /** [u8]: constants that those plans share */
   precompiledData: 9,
+  /** u64: bytes of the file behind which only large constants lie: from there on it may be used as it comes */
+  early: 10,
+  /** u64: bytes of the file */
+  size: 11,
 } as const;
 
 /** engine: string; abi: u32; plan: [u8], JSON; code: [u8], a WebAssembly module; check: u32 of plan and code. */

@@ -1,7 +1,9 @@
-// Where each constant's bytes go behind the header of a .minnow file: in order of appearance, 64-byte
-// aligned, equal bytes once (tied embeddings, constants that many nodes repeat).
+// Where each constant's bytes go behind the header of a .minnow file: small ones first, so that all the others
+// can be used as they come; in order of appearance, 64-byte aligned, equal bytes once (tied embeddings, constants
+// that many nodes repeat).
 import { type Data, dataOf, sameData, sampleOf } from "../../graph/deferred.js";
 import type { Tensor } from "../../graph/graph.js";
+import { isSmall } from "../../graph/released.js";
 import { alignment } from "./schema.js";
 
 export interface Chunk {
@@ -16,16 +18,21 @@ export interface Placed {
   readonly chunks: readonly Chunk[];
   /** Bytes from the first chunk to the end of the last. */
   readonly size: number;
+  /** Bytes of the small ones. */
+  readonly early: number;
 }
 
 export function placeWeights(tensors: readonly Tensor[]): Placed {
   const offsets = new Map<Tensor, number>();
   const chunks: Chunk[] = [];
   const known = new Map<string, Chunk[]>();
-  let size = 0;
-  for (const tensor of tensors) {
+  let [size, early] = [0, 0];
+  const holds = tensors.flatMap((tensor) => {
     const data = dataOf(tensor);
-    if (!data) continue;
+    return data ? [{ tensor, data }] : [];
+  });
+  const small = holds.filter(({ data }) => isSmall(data));
+  for (const { tensor, data } of [...small, ...holds.filter(({ data }) => !isSmall(data))]) {
     const key = `${data.byteLength} ${sampleOf(data)}`;
     const alike = known.get(key);
     const twin = alike?.find((other) => sameData(other.data, data));
@@ -37,8 +44,9 @@ export function placeWeights(tensors: readonly Tensor[]): Placed {
     offsets.set(tensor, chunk.offset);
     chunks.push(chunk);
     size = chunk.offset + data.byteLength;
+    if (isSmall(data)) early = size;
     if (alike) alike.push(chunk);
     else known.set(key, [chunk]);
   }
-  return { offsets, chunks, size };
+  return { offsets, chunks, size, early };
 }

@@ -24,10 +24,14 @@ export function writeMinnow(graph: Graph, precompiled?: PrecompiledSet): Uint8Ar
   const weights = placeWeights(tensors);
   const header = new Writer(tensors, weights).write(graph, precompiled);
   const start = Math.ceil(header.length / schema.alignment) * schema.alignment;
-  const at = new FlatBuffer(header, ".minnow header").root().position(schema.model.weights, 8);
   const file = new Uint8Array(start + weights.size);
   file.set(header);
-  new DataView(file.buffer).setBigUint64(at, BigInt(start), true);
+  const model = new FlatBuffer(header, ".minnow header").root();
+  const set = (slot: number, value: number): void =>
+    new DataView(file.buffer).setBigUint64(model.position(slot, 8), BigInt(value), true);
+  set(schema.model.weights, start);
+  set(schema.model.early, start + weights.early);
+  set(schema.model.size, file.length);
   for (const { tensor, data, offset } of weights.chunks)
     copyInto(
       data,
@@ -64,10 +68,11 @@ class Writer {
     const meta = b.createString(JSON.stringify(graph.meta));
     const precompiled = made ? this.#offsets(made.list.map((p) => this.#precompiled(p))) : 0;
     const data = made ? b.createByteVector(made.data) : 0;
-    b.startObject(10);
+    b.startObject(12);
     b.addFieldInt32(schema.model.version, schema.version, 0);
     b.addFieldInt32(schema.model.minVersion, 1, 0);
-    b.addFieldInt64(schema.model.weights, -1n, 0n); // known when the header's length is
+    for (const slot of [schema.model.weights, schema.model.early, schema.model.size])
+      b.addFieldInt64(slot, -1n, 0n); // known when the header's length is
     b.addFieldOffset(schema.model.symbols, symbols, 0);
     b.addFieldOffset(schema.model.tensors, tensors, 0);
     b.addFieldOffset(schema.model.graph, main, 0);

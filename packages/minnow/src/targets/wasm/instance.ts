@@ -2,21 +2,20 @@
 // number of bound programs (one a shape) that share them. A bound program owns its argument blocks and
 // tables; arena and scratch are as large as the largest program needs.
 import type { Program, Step, View } from "../../compiler/program.js";
-import { bytesOf, type TypedArray } from "../../graph/dtype.js";
+import type { TypedArray } from "../../graph/dtype.js";
 import { ModelError } from "../../error.js";
-import { isReleased, released, shrink } from "../../graph/released.js";
+import { drop, isReleased, released } from "../../graph/released.js";
 import type { HostKernel } from "../host/index.js";
 import type { Crew } from "./crew.js";
 import type { MemoryLimits } from "./imports.js";
-import type { Pack, PlannedKernel, Prepared } from "./kernel.js";
+import { bringIn, type Constants, type Into, takeIn } from "./intake.js";
+import type { PlannedKernel, Prepared } from "./kernel.js";
 import { ModelMemory } from "./memory.js";
-import { runPack, stagingBytes } from "./packing.js";
+import { type PackCode, stagingBytes } from "./packing.js";
 import { type Driver, driver, errorAddress, stepBytes } from "./driver.js";
 import { BoundProgram, type Call, type MemoryUse, type WasmOptions } from "./bound.js";
 import { constantBuffers, costs, givenBack, indexError, rawKey } from "./views.js";
 import { portArrays, writeSteps } from "./steps.js";
-
-type KernelFunction = (args: number, begin: number, end: number) => void;
 
 const minimumZeros = 4096;
 
@@ -75,7 +74,16 @@ export class WasmModel {
       planned.map((p, i) => p?.label ?? (program.steps[i]?.kernel as string)),
     );
     if (prepared.code) await this.#install(prepared, prepared.code);
-    this.#allocate(program, bound, planned, host, last);
+    const constants = this.#allocate(program, bound, planned, host, last);
+    const into: Into = {
+      memory: new Uint8Array(this.#memory.buffer),
+      staging: constants.staging,
+      code: (key) => this.#memory.imports.env.table.get(this.#kernels.get(key) as number) as PackCode,
+    };
+    const { rest } = prepared;
+    bringIn(rest ? await takeIn(rest, constants, into) : constants, into, !!last);
+    if (rest) drop(rest.bytes.buffer);
+    if (constants.staging !== this.#memory.regions.arena.at) this.#memory.release(constants.staging);
     return bound;
   }
 
@@ -139,9 +147,8 @@ export class WasmModel {
     planned: readonly (PlannedKernel | null)[],
     host: Readonly<Record<string, HostKernel>>,
     last: (() => void) | undefined,
-  ): void {
-    const fills: (() => void)[] = [];
-    const packs: { pack: Pack; at: number }[] = [];
+  ): Constants & { readonly staging: number } {
+    const { raw, made, packs }: Constants = { raw: [], made: [], packs: [] };
     /** The address of what is not there yet. */
     const share = (key: string, bytes: number, stored = bytes): number | null => {
       bound.constants.push(key);
@@ -159,13 +166,13 @@ export class WasmModel {
     for (const data of constantBuffers(program, planned)) {
       const at = share(rawKey(data), data.byteLength);
       if (at === null) continue;
-      fills.push(() => this.#memory.u8.set(bytesOf(data), at));
+      raw.push({ what: data, at });
     }
     for (const p of new Map(planned.flatMap((p) => p?.packed ?? []).map((p) => [p.key, p])).values()) {
       const at = share(p.key, p.bytes, p.pack && p.pack.begins(p.pack.extent) - p.pack.begins(0));
       if (at === null) continue;
-      if (p.pack) packs.push({ pack: p.pack, at });
-      else fills.push(() => p.fill(this.#memory.buffer, at));
+      if (p.pack) packs.push({ what: p.pack, at });
+      else made.push({ what: p, at });
     }
     let args = planned.length * stepBytes;
     let work = 0;
@@ -202,27 +209,12 @@ export class WasmModel {
     this.#memory.region("zeros", Math.max(minimumZeros, ...planned.map((p) => p?.zeroBytes ?? 0)));
     this.#memory.region("arena", program.arenaBytes);
     // The arena is idle during a bind: where it is large enough, weights are staged there.
-    const needed = stagingBytes(packs.map((p) => p.pack));
+    const needed = stagingBytes(packs.map((p) => p.what));
     const { arena } = this.#memory.regions;
     const staging = arena.bytes < needed ? this.#memory.allocate(needed) : arena.at;
     this.#memory.grow();
     last?.();
-    for (const fill of fills) fill();
-    this.#pack(packs, staging, !!last);
-    if (staging !== arena.at) this.#memory.release(staging);
-  }
-
-  /** @param last sources are not needed again: their buffers are shrunk from the end */
-  #pack(packs: { readonly pack: Pack; readonly at: number }[], staging: number, last: boolean): void {
-    const end = ({ pack: { source } }: { pack: Pack }): number => source.byteOffset + source.byteLength;
-    packs.sort((a, b) => end(b) - end(a));
-    for (const p of packs) {
-      const { source, key } = p.pack;
-      if (last) shrink(source.buffer, end(p));
-      const code = this.#memory.imports.env.table.get(this.#kernels.get(key) as number) as KernelFunction;
-      runPack(p.pack, code, this.#memory.buffer, p.at, staging);
-    }
-    if (last) for (const { pack } of packs) shrink(pack.source.buffer, 0);
+    return { raw, made, packs, staging };
   }
 
   #scratchBytes(planned: readonly (PlannedKernel | null)[]): number {

@@ -8,6 +8,7 @@
 // all steps and all shapes: it may fix channels, taps and strides, never the number of rows.
 import type { Program, Step } from "../../compiler/program.js";
 import type { TypedArray } from "../../graph/dtype.js";
+import type { Rest } from "../../graph/precompiled.js";
 import type { ModuleBuilder } from "./assembler.js";
 import type { Engine } from "./engine.js";
 
@@ -51,7 +52,7 @@ export interface Pack {
   emit(m: ModuleBuilder): number;
   /** Number of units. */
   readonly extent: number;
-  /** Byte of `source` where a unit begins, rising; begins(extent): where the last one ends. */
+  /** Byte of `source` where a unit begins, rising; begins(extent): where the last one ends, or beyond the source. */
   begins(unit: number): number;
   /** Argument words behind the first, which is the address of unit `begin`'s bytes. `at`: where to write. */
   words(at: number): number[];
@@ -106,4 +107,6 @@ export interface Prepared {
   readonly code?: Uint8Array<ArrayBuffer>;
   /** The code, compiled already. */
   readonly module?: WebAssembly.Module;
+  /** What of the constants' buffer is still to come. */
+  readonly rest?: Rest | undefined;
 }

@@ -27,22 +27,55 @@ function nextUnit(p: Pack, unit: number): number {
   return end;
 }
 
-/** Packs to `at`; `staging` is the address of `stagingBytes` free bytes. */
-export function runPack(
-  p: Pack,
-  code: (args: number, begin: number, end: number) => void,
-  buffer: ArrayBuffer,
-  at: number,
-  staging: number,
-): void {
-  const memory = new Uint8Array(buffer);
-  const source = bytesOf(p.source);
-  const args = [staging + words, ...p.words(at)];
-  new Int32Array(buffer, staging, args.length).set(args);
-  for (let u = 0; u < p.extent; ) {
-    const end = nextUnit(p, u);
-    memory.set(source.subarray(p.begins(u), p.begins(end)), staging + words);
-    code(staging, u, end);
-    u = end;
+export type PackCode = (args: number, begin: number, end: number) => void;
+
+/** One pack under way: takes the source's bytes in order, in pieces of any length. */
+export class Packing {
+  #unit = 0;
+  #end: number;
+  /** Of the slab, staged so far. */
+  #staged = 0;
+
+  /** Packs to `at`; `staging` is the address of `stagingBytes` bytes, its own from the first byte to the last. */
+  constructor(
+    private readonly pack: Pack,
+    private readonly code: PackCode,
+    private readonly buffer: ArrayBuffer,
+    private readonly at: number,
+    private readonly staging: number,
+  ) {
+    this.#end = nextUnit(pack, 0);
   }
+
+  take(bytes: Uint8Array): void {
+    const { pack, staging } = this;
+    const memory = new Uint8Array(this.buffer);
+    if (this.#unit + this.#staged === 0) this.#begin();
+    for (let from = 0; from < bytes.length && this.#unit < pack.extent; ) {
+      const slab = placeOf(pack, this.#end) - pack.begins(this.#unit);
+      const n = Math.min(slab - this.#staged, bytes.length - from);
+      memory.set(bytes.subarray(from, from + n), staging + words + this.#staged);
+      this.#staged += n;
+      from += n;
+      if (this.#staged < slab) break;
+      this.code(staging, this.#unit, this.#end);
+      this.#unit = this.#end;
+      this.#staged = 0;
+      if (this.#unit < pack.extent) this.#end = nextUnit(pack, this.#unit);
+    }
+  }
+
+  #begin(): void {
+    const args = [this.staging + words, ...this.pack.words(this.at)];
+    new Int32Array(this.buffer, this.staging, args.length).set(args);
+  }
+}
+
+/** Where a unit begins, or the source ends: the last unit may be short. */
+export const placeOf = (p: Pack, unit: number): number => Math.min(p.begins(unit), p.source.byteLength);
+
+/** Packs a source that is there. */
+export function runPack(p: Pack, code: PackCode, buffer: ArrayBuffer, at: number, staging: number): void {
+  const source = bytesOf(p.source).subarray(p.begins(0), placeOf(p, p.extent));
+  new Packing(p, code, buffer, at, staging).take(source);
 }

@@ -65,6 +65,7 @@ async function fusesIn(module: WebAssembly.Module, shared?: WebAssembly.Memory):
 
 function read(file: PrecompiledFile, made: Precompiled): Omit<Ready, "engine" | "code" | "module"> {
   const stored = JSON.parse(new TextDecoder().decode(made.plan.slice())) as Stored;
+  for (const [at, bytes] of stored.small) checkThere(file, at, bytes);
   const { program, planned, large } = new Reader(file, stored);
   const ports = new Graph();
   ports.inputs = stored.ports.inputs.map((p) => ({ ...p }));
@@ -74,6 +75,7 @@ function read(file: PrecompiledFile, made: Precompiled): Omit<Ready, "engine" | 
     program,
     planned,
     kernels: stored.kernels,
+    rest: file.rest,
     ports,
     keep() {
       const whole = file.keep(stored.small);
@@ -81,6 +83,12 @@ function read(file: PrecompiledFile, made: Precompiled): Omit<Ready, "engine" | 
       return async () => revive(...(await whole()), standIns);
     },
   };
+}
+
+/** What is read now must be there now. */
+function checkThere({ rest, weights }: PrecompiledFile, at: number, bytes: number): void {
+  if (rest && weights.byteOffset - rest.bytes.byteOffset + at + bytes > rest.from)
+    throw new RangeError("still to come");
 }
 
 /** Large constants are what was packed of them. */
@@ -126,9 +134,11 @@ class Reader {
   }
 
   #constant(file: PrecompiledFile, [dtype, where, at, length]: StoredConstant): TypedArray {
-    const bytes = (where === 0 ? file.weights : file.data).subarray(at);
-    const made = arrayFromBytes(dtype, bytes).subarray(0, length) as TypedArray;
+    const bytes = where === 0 ? file.weights : file.data;
+    const made = arrayFromBytes(dtype, bytes.subarray(at)).subarray(0, length) as TypedArray;
     if (made.length !== length) throw new RangeError("beyond the file");
+    // Elements at an odd place are a copy.
+    if (where === 0 && (isSmall(made) || made.buffer !== bytes.buffer)) checkThere(file, at, made.byteLength);
     if (isSmall(made)) return made.slice() as TypedArray; // nothing of the file is kept alive
     if (where === 0) this.large.set(at, made);
     return made;
@@ -176,5 +186,7 @@ function placesOf(
   const places = [at];
   for (const [step, times] of runs)
     for (let i = 0; i < times && places.length <= extent; i++) places.push((places.at(-1) as number) + step);
+  if (places.length !== extent + 1 || !((places[extent - 1] ?? 0) <= bytes))
+    throw new RangeError("units beyond the source");
   return places;
 }

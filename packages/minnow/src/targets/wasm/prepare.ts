@@ -34,7 +34,7 @@ export async function planSteps(
   const host: Readonly<Record<string, HostKernel>> = program.steps.every((s) => s.nest)
     ? {}
     : (await import("../host/index.js")).hostKernels;
-  const kernels = await kernelsFor(program.steps);
+  const kernels = await kernelsFor(program);
   const planning = { buffers: program.buffers, dynamic: program.dynamic, has };
   return program.steps.map((s) =>
     s.nest || !host[s.kernel] ? planStep(s, engine, planning, kernels) : null,

@@ -1,18 +1,19 @@
 // The tuned kernels, in the order in which they are asked.
-import type { Step } from "../../../compiler/program.js";
+import type { Program, Step } from "../../../compiler/program.js";
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
-import { dense } from "./dense.js";
+import { constantProduct, dense } from "./dense.js";
 import { depthwise } from "./depthwise.js";
-import { matmul } from "./matmul.js";
 import { pool } from "./pool.js";
 
-export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense, matmul, pool];
+export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense, pool];
 
 /** Those, and before them what only some models need: loaded when one does. */
-export async function kernelsFor(steps: readonly Step[]): Promise<readonly TunedKernel[]> {
+export async function kernelsFor(program: Program): Promise<readonly TunedKernel[]> {
+  const { steps } = program;
   const rare = await Promise.all([
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
+    steps.some((s) => mayMultiply(s, program)) ? import("./matmul.js").then((m) => [m.matmul]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
   ]);
   return [...rare.flat(), ...tunedKernels];
@@ -20,6 +21,10 @@ export async function kernelsFor(steps: readonly Step[]): Promise<readonly Tuned
 
 /** Sums of integers. */
 const isInteger = ({ nest }: Step): boolean => nest?.combine === "sum" && nest.body?.t === "i32";
+
+/** A product of two computed tensors: see matmul.ts. */
+const mayMultiply = (step: Step, program: Program): boolean =>
+  /^(matmul|dense)$/.test(step.kernel) && !!step.nest && !constantProduct(step, step.nest, program);
 
 /** Float32, one group, stride 1, more than a point: see winograd.ts. */
 function mayFilter({ kernel, nest, params }: Step): boolean {
