@@ -52,4 +52,6 @@ export interface PrecompiledFile extends PrecompiledSet {
    * @returns reads it; the second value: the weights' place in the buffer that its constants lie in
    */
   keep(ranges: readonly (readonly [number, number])[]): () => Promise<[Graph, number]>;
+  /** Reads the graph from the file's bytes, all of which must have come; as above. */
+  whole(): Promise<[Graph, number]>;
 }

@@ -82,6 +82,8 @@ export interface MemoryUse {
 
 /** A graph on a device. */
 export interface DeviceModel {
+  /** Input shapes that it came with a plan for: asked for first. */
+  readonly shapes?: readonly (readonly number[])[] | undefined;
   plan(binding: Binding): Plan | Promise<Plan>;
   memory(): MemoryUse;
   /** Kernels compiled so far. */
@@ -114,6 +116,6 @@ export interface OpenedModel {
 export interface Device {
   readonly name: string;
   open(graph: Graph, options: DeviceOptions): DeviceModel | Promise<DeviceModel>;
-  /** By plans and code that a file brings, where they are for this engine; the first plan is for declared shapes. */
+  /** By plans and code that a file brings, where they are for this engine; the first plan is for its `shapes`. */
   openPrecompiled?(file: PrecompiledFile, options: DeviceOptions): Promise<OpenedModel | undefined>;
 }

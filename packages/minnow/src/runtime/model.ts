@@ -105,9 +105,9 @@ export class LocalModel implements Model {
     return this.dispose();
   }
 
-  /** Plans for the declared shapes, if all are concrete: so that load() tells what cannot run. */
+  /** Plans for what came with the model, or the declared shapes if all are concrete: so that load() tells what cannot run. */
   async prepare(): Promise<void> {
-    const shapes = this.#tensors.map((t) => t.shape);
+    const shapes = this.device?.shapes ?? this.#tensors.map((t) => t.shape);
     if (shapes.every(isConcrete)) await this.#plan(shapes as Shapes, new Map());
   }
 

@@ -85,6 +85,52 @@ test("other shapes are planned from what is kept of the file", async () => {
   for (const m of [plain, ready]) await m.dispose();
 });
 
+/** Two dense layers on rows whose number is free: one row has kernels of its own. */
+function batched(): Uint8Array {
+  const noise = (n: number): Float32Array =>
+    Float32Array.from({ length: n }, (_, i) => ((i * 7919) % 1013) / 506.5 - 1);
+  const x: Tensor = { ...value("x", "float32", ["batch", 64]), kind: "input" };
+  const [a, b, y] = ["a", "b", "y"].map((name) => value(name, "float32")) as [Tensor, Tensor, Tensor];
+  const graph = new Graph();
+  graph.inputs = [x];
+  graph.nodes = [
+    {
+      op: "Dense",
+      name: "d1",
+      inputs: [x, constant("w1", "float32", [300, 64], noise(300 * 64))],
+      outputs: [a],
+      attrs: {},
+    },
+    { op: "Relu", name: "r", inputs: [a], outputs: [b], attrs: {} },
+    {
+      op: "Dense",
+      name: "d2",
+      inputs: [b, constant("w2", "float32", [50, 300], noise(50 * 300))],
+      outputs: [y],
+      attrs: {},
+    },
+  ];
+  graph.outputs = [y];
+  return writeMinnow(graph);
+}
+
+test("a free batch: a plan for one comes along, others are made", async () => {
+  const file = await convert(batched(), { precompile: true });
+  await using plain = await loadMinnow(file.slice(), { precompiled: false });
+  for (const source of [file.slice(), streamed(file, [7001], false)]) {
+    await using ready = await loadMinnow(source);
+    assert.ok(came(ready));
+    assert.deepEqual(ready.inputs, plain.inputs);
+    const packed = ready.report().memory.weights;
+    for (const batch of [1, 5, 1, 300]) {
+      const x = { data: pixels([batch, 64]), shape: [batch, 64] };
+      assert.deepEqual({ ...(await ready.run({ x })) }, { ...(await plain.run({ x })) }, `batch ${batch}`);
+    }
+    assert.equal(ready.report().memory.weights, plain.report().memory.weights);
+    assert.ok(packed > 0);
+  }
+});
+
 const skip = import.meta.url.endsWith(".js") ? false : "runs on the build, not on the sources";
 test("threads share it", { skip }, async () => {
   const [plain, ready] = await both(deepModel(3).bytes, { deterministic: true, threads: 2 });

@@ -87,6 +87,7 @@ async function crewFor({ threads, maxMemory }: DeviceOptions): Promise<Crewed> {
 
 class WasmDeviceModel implements DeviceModel {
   private readonly wasm: WasmModel;
+  readonly shapes: DeviceModel["shapes"];
   /** Kernels of the plan made last. */
   #labels: readonly string[] = [];
   /** All shapes are known, and none has been planned yet. */
@@ -100,9 +101,10 @@ class WasmDeviceModel implements DeviceModel {
     private readonly options: DeviceOptions,
     private readonly engine: Engine,
     private readonly crewed: Crewed,
-    /** The plan for the declared shapes, which is asked for first. */
+    /** A plan that is there: its shapes are asked for first. */
     private ready?: Ready,
   ) {
+    this.shapes = ready?.shapes;
     const { crew } = crewed;
     this.wasm = new WasmModel({ maxMemory: options.maxMemory, crew });
     this.wasm.onDrop = options.onDrop;
@@ -139,14 +141,17 @@ class WasmDeviceModel implements DeviceModel {
   #bindReady(ready: Ready): Promise<BoundProgram> {
     this.#fixed = false;
     this.wasm.checkMemory(ready.program, ready.planned);
-    return this.wasm.bind(ready, () => {
+    const keep = (): void => {
       const read = ready.keep();
       let graph: Promise<Graph> | undefined;
       this.#graph = () => {
         graph ??= read();
         return graph;
       };
-    });
+    };
+    if (!ready.free) return this.wasm.bind(ready, keep);
+    keep();
+    return this.wasm.bind(ready);
   }
 
   memory(): MemoryUse {

@@ -38,6 +38,7 @@ export function readPrecompiled(bytes: Uint8Array, read: Read, rest?: Rest): Pre
     weights: bytes.subarray(weights),
     rest,
     meta: readMeta(model.string(schema.model.meta)),
+    whole: async () => [await read(bytes), bytes.byteOffset + weights],
     keep: (ranges) => {
       const again = keep(bytes, weights, given, ranges);
       return async () => [await read(again()), weights];

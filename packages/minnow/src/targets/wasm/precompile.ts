@@ -41,13 +41,25 @@ export async function precompile(
   weights: Uint8Array,
   engines: readonly EngineName[],
 ): Promise<PrecompiledSet> {
-  if (!graph.inputs.every((t) => isConcrete(t.shape))) throw new NotStorable("its input shapes are free");
+  const dims = batchOfOne(graph);
   if (graph.tensors().some((t) => t.dtype === "string")) throw new NotStorable("it holds text");
-  const program = compile(graph);
+  const program = compile(graph, { dims });
   const data = new Pool(weights);
   const list: Precompiled[] = [];
   for (const engine of engines) list.push(await store(graph, program, engine, data));
   return { data: data.take(), list };
+}
+
+/** What is planned for where only the batch is free, as exporters leave it: most calls have one picture. */
+function batchOfOne(graph: Graph): Record<string, number> {
+  const dims: Record<string, number> = {};
+  for (const { shape } of graph.inputs) {
+    const [batch, ...others] = shape;
+    if (typeof batch === "string" && /^[\w.]+$/.test(batch)) dims[batch] = 1;
+    else others.push(batch ?? 1);
+    if (!isConcrete(others)) throw new NotStorable("its input shapes are free");
+  }
+  return dims;
 }
 
 async function store(graph: Graph, program: Program, name: EngineName, data: Pool): Promise<Precompiled> {

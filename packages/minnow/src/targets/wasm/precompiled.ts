@@ -3,6 +3,7 @@
 import type { Program } from "../../compiler/program.js";
 import { arrayFromBytes, type TypedArray } from "../../graph/dtype.js";
 import { setData } from "../../graph/deferred.js";
+import { isConcrete } from "../../graph/dim.js";
 import { Graph } from "../../graph/graph.js";
 import type { Precompiled, PrecompiledFile } from "../../graph/precompiled.js";
 import { dataId, isSmall, ownSmallConstants, released } from "../../graph/released.js";
@@ -25,7 +26,11 @@ export interface Ready extends Prepared {
   readonly engine: EngineName;
   /** Inputs, outputs and what the file says beyond arithmetic: no nodes. */
   readonly ports: Graph;
-  /** Keeps what is needed to plan other shapes when the file's bytes are gone; gives what reads the graph then. */
+  /** The shapes of inputs that it is for. */
+  readonly shapes: readonly (readonly number[])[];
+  /** Others will be asked for as well: constants are not given back. */
+  readonly free: boolean;
+  /** Keeps what is needed to plan other shapes, without the file's bytes if they are to go; gives what reads the graph. */
   keep(): () => Promise<Graph>;
 }
 
@@ -47,6 +52,7 @@ export async function findPrecompiled(
       const compiled = WebAssembly.compile(code);
       compiled.catch(() => {}); // read() may fail first
       const rest = read(file, made); // meanwhile
+      if (rest.free) await file.rest?.all();
       const module = await compiled;
       if (name !== "fma" || (await fusesIn(module, shared?.memory)))
         return { engine: name, ...rest, code, module };
@@ -71,13 +77,17 @@ function read(file: PrecompiledFile, made: Precompiled): Omit<Ready, "engine" | 
   ports.inputs = stored.ports.inputs.map((p) => ({ ...p }));
   ports.outputs = stored.ports.outputs.map((p) => ({ ...p }));
   ports.meta = file.meta;
+  const free = !ports.inputs.every((t) => isConcrete(t.shape));
   return {
     program,
     planned,
     kernels: stored.kernels,
-    rest: file.rest,
+    rest: free ? undefined : file.rest,
     ports,
+    shapes: program.inputs.map((p) => p.view.shape),
+    free,
     keep() {
+      if (free) return async () => identify(...(await file.whole()), large);
       const whole = file.keep(stored.small);
       const standIns = new Map([...large].map(([at, data]) => [at, released(data)]));
       return async () => revive(...(await whole()), standIns);
@@ -89,6 +99,15 @@ function read(file: PrecompiledFile, made: Precompiled): Omit<Ready, "engine" | 
 function checkThere({ rest, weights }: PrecompiledFile, at: number, bytes: number): void {
   if (rest && weights.byteOffset - rest.bytes.byteOffset + at + bytes > rest.from)
     throw new RangeError("still to come");
+}
+
+/** Constants that the plan has packed are known by their places: they need not be packed again. */
+function identify(graph: Graph, weights: number, known: ReadonlyMap<number, TypedArray>): Graph {
+  for (const t of graph.tensors()) {
+    const same = t.kind === "constant" && t.data && known.get(t.data.byteOffset - weights);
+    if (same && same.constructor === t.data?.constructor && same.length === t.data.length) setData(t, same);
+  }
+  return graph;
 }
 
 /** Large constants are what was packed of them. */
