@@ -113,6 +113,24 @@ test("concat writes its parts in place, channel-wise and through a reshape", asy
   );
 });
 
+test("padding channels or the outermost axis is a concat with constants, others copy what they pad", async () => {
+  const padded = (pads: string, shape: string): string => `graph main(%x: float32[1, 4, 4, 8]) -> (%y, %z) {
+      ${weights("w", [8, 1, 1, 8])}
+      ${weights("v", [8, 3, 3, 8])}
+      %a: float32[1, 4, 4, 8] = Conv2D(%x, %w)
+      %z: float32[1, 4, 4, 8] = Conv2D(%a, %v) {padding: "same_upper"}
+      %p: float32[${shape}] = Pad(%a) {pads: [${pads}], value: 3}
+      %y: float32[${shape}] = MaxPool2D(%p) {kernel: [1, 1]}
+    }`;
+  const inPlace = { "concat without copy": 1 };
+  const one = ["conv2d", "conv2d", "Pad", "max_pool2d"];
+  const two = ["conv2d", "conv2d", "Pad", "Pad", "max_pool2d"];
+  await check(padded("0, 0, 0, 0, 0, 0, 0, 4", "1, 4, 4, 12"), one, inPlace);
+  await check(padded("0, 0, 0, 3, 0, 0, 0, 4", "1, 4, 4, 15"), two, inPlace);
+  await check(padded("0, 1, 0, 0, 0, 0, 0, 0", "1, 5, 4, 8"), one, inPlace);
+  await check(padded("0, 0, 1, 0, 0, 0, 0, 0", "1, 4, 5, 8"), two, {});
+});
+
 test("pixels of 1 KiB that a depth-wise convolution reads lie a cache line further apart", async () => {
   const text = `graph main(%x: float32[1, 5, 6, 8]) -> (%b) {
       ${weights("u", [256, 1, 1, 8])}

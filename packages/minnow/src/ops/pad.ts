@@ -1,5 +1,5 @@
-// Pad: elements added around a tensor (or cut off, where a pad is negative). Constant padding is a fill
-// and a copy of the interior; every other mode is a read through one small index table an axis.
+// Pad: elements added around a tensor (or cut off, where a pad is negative). Constant padding is slabs
+// of one value around a copy of the interior; every other mode is a read through one small index table an axis.
 import { add, count, type Dim, isConcrete, type Shape } from "../graph/dim.js";
 import type { DType } from "../graph/dtype.js";
 import type { Quantization } from "../graph/graph.js";
@@ -21,9 +21,9 @@ import {
   integerRange,
   intsAttr,
   listOf,
-  move,
   moved,
   movedValue,
+  moveNest,
   outShape,
   refInput,
   refList,
@@ -137,29 +137,45 @@ function lowerPad(c: LowerContext): void {
   else lowerTables(c, shape, pads, mode);
 }
 
+/** A slab for each side of an axis that has elements added, and the interior between them. */
 function lowerConstant(c: LowerContext, shape: readonly number[], pads: readonly [number, number][]): void {
   const out = outShape(c);
-  const first = pads.map(([b]) => Math.max(0, -b));
-  const size = pads.map(([b, a], i) => Math.max(0, (shape[i] as number) - Math.max(0, -b) - Math.max(0, -a)));
-  if (count(out) > 0 && pads.some(([b, a]) => b > 0 || a > 0)) fill(c, out);
-  const index = first.map((f, i) => at(i, 1, f));
-  const to = pads.map(([b], i) => at(i, 1, Math.max(0, b)));
-  move(c, size, index, to);
+  const size = pads.map(([b, a], i) => Math.max(0, (shape[i] as number) + Math.min(0, b) + Math.min(0, a)));
+  const start = pads.map(([b]) => Math.max(0, b));
+  pads.forEach((_, axis) => {
+    const end = (start[axis] as number) + (size[axis] as number);
+    fill(c, out, axis, 0, start[axis] as number);
+    fill(c, out, axis, end, (out[axis] as number) - end);
+  });
+  if (count(size) === 0) return;
+  const index = pads.map(([b], i) => at(i, 1, Math.max(0, -b)));
+  const nest = moveNest(
+    c,
+    size,
+    index,
+    start.map((s, i) => at(i, 1, s)),
+  );
+  // Channels, or the outermost axis: then it is one more input of a concat, and may be made in its place.
+  const padded = pads.flatMap(([b, a], i) => (b > 0 || a > 0 ? [i] : []));
+  const axis = padded[0] as number;
+  const asConcat = padded.length === 1 && (axis === out.length - 1 || count(out.slice(0, axis)) === 1);
+  if (asConcat) c.kernel("concat", { axis }, nest);
+  else c.nest(nest);
 }
 
-function fill(c: LowerContext, loops: readonly number[]): void {
+/** `length` elements of `axis` from `start`, all of the others. */
+function fill(c: LowerContext, out: readonly number[], axis: number, start: number, length: number): void {
+  const loops = out.map((d, i) => (i === axis ? length : d));
   const y = c.outputs[0];
+  if (!y || count(loops) <= 0) return;
   const v = c.inputs[2];
-  if (!y) return;
   const t = scalarOf(y.dtype);
-  const operands: Access[] = v ? [{ value: c.input(2), index: v.shape.map(() => fixed(0)) }] : [];
-  const constant = e.num(stored(c.attrs.value as number, y.dtype, y.quant), t);
   c.nest({
     loops,
     reduce: [],
-    operands,
-    result: v ? moved(c, 2) : constant,
-    out: { value: c.output(0), index: everyAxis(loops.length) },
+    operands: v ? [{ value: c.input(2), index: v.shape.map(() => fixed(0)) }] : [],
+    result: v ? moved(c, 2) : e.num(stored(c.attrs.value as number, y.dtype, y.quant), t),
+    out: { value: c.output(0), index: out.map((_, i) => at(i, 1, i === axis ? start : 0)) },
   });
 }
 
