@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tileCandidates } from "./kernels/tiles.js";
-import { isFaster, pick, tryTiles } from "./trial.js";
+import { isFaster, pick, tryTiles, turnsFor } from "./trial.js";
 
 test("faster is by the best time and in most rounds; else it is unsure", () => {
   assert.equal(isFaster([1, 1, 1], [2, 2, 2], 1), true);
@@ -31,6 +31,27 @@ test("tiles: a neighbour that slows some rounds changes nothing", () => {
   function five(t: number): number[] {
     return Array.from({ length: 5 }, () => t);
   }
+});
+
+test("tiles: a page's clock of 5 µs or 0.1 ms makes no vectors wide", () => {
+  let seed = 1;
+  const seen = (ms: number, tick: number): number => {
+    seed = (seed * 48271) % 0x7fffffff;
+    const start = (seed / 0x7fffffff) * tick;
+    return (Math.floor((start + ms) / tick) - Math.floor(start / tick)) * tick;
+  };
+  for (const tick of [0.005, 0.1])
+    for (const [turn, ratio] of [
+      [0.45e-3, 1.57],
+      [0.5e-3, 1.8],
+    ] as const)
+      for (let page = 0; page < 500; page++) {
+        const five = (ms: number): number[] =>
+          Array.from({ length: 5 }, () => seen(ms * turnsFor(tick), tick));
+        const found = pick([five(turn), five(1.03 * turn), five(ratio * turn)]).broad;
+        // More rounds follow where it is unsure.
+        assert.notEqual(found, true, `${tick} ms, ${ratio}`);
+      }
 });
 
 test("time that runs out before the code is optimised: the safe guess, and said to be one", () => {
