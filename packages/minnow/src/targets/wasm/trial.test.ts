@@ -13,33 +13,61 @@ test("faster is by the best time and in most rounds; else it is unsure", () => {
   assert.equal(isFaster([1, 1, 1], [1.2, 1.2, 1.2], 1.3), false);
 });
 
-test("tiles: the first unless another is clearly ahead, the wide one where vectors are joined", () => {
+// 6×8, 4×8, 6×16.
+const picked = (...times: number[][]) => pick(times, false);
+
+test("tiles: 6×8 where it is ahead, 4×8 where they are level, the wide one where vectors are joined", () => {
   const five = (t: number): number[] => Array.from({ length: 5 }, () => t);
-  // 4×8, 6×8, 6×16.
-  assert.deepEqual(pick([five(10), five(9.8), five(24)]), { best: 0, broad: false });
-  assert.deepEqual(pick([five(10), five(9), five(24)]), { best: 1, broad: false });
-  assert.deepEqual(pick([five(10), five(12), five(10)]), { best: 0, broad: true });
+  assert.deepEqual(picked(five(12.7), five(13.4), five(23)), { best: 0, broad: false });
+  assert.deepEqual(picked(five(9.9), five(10), five(24)), { best: 1, broad: false });
+  assert.deepEqual(picked(five(12), five(10), five(10)), { best: 1, broad: true });
+  assert.deepEqual(picked(five(9.9), five(12.6), five(7.5)), { best: 0, broad: true });
+});
+
+test("tiles: a coarse clock cannot tell level from ahead, but wide from spilling", () => {
+  const read = (...ticks: number[]): number[] => ticks.map((t) => t / 10);
+  const narrow = read(3, 2, 3, 3, 2);
+  assert.deepEqual(pick([narrow, narrow, read(5, 4, 5, 4, 5)], true), { best: 0, broad: false });
+  // Every reading at the unluckier end.
+  assert.deepEqual(pick([read(3, 3, 3, 3, 3), narrow, read(4, 4, 4, 4, 4)], true).broad, false);
+  assert.deepEqual(pick([narrow, narrow, read(2, 1, 2, 1, 2)], true).broad, true);
 });
 
 test("tiles: a neighbour that slows some rounds changes nothing", () => {
   const slow = (t: number, ...rounds: number[]): number[] =>
     Array.from({ length: 5 }, (_, i) => (rounds.includes(i) ? 2.5 * t : t));
-  assert.deepEqual(pick([slow(10, 0, 1), slow(10, 2), slow(24, 3)]), { best: 0, broad: false });
-  assert.deepEqual(pick([slow(10, 3), slow(10.5), slow(10, 0, 4)]), { best: 0, broad: true });
+  assert.deepEqual(picked(slow(10, 2), slow(10.5, 0, 1), slow(24, 3)), { best: 0, broad: false });
+  assert.deepEqual(picked(slow(10.5), slow(10, 3), slow(10, 0, 4)), { best: 1, broad: true });
   // The narrow tiles met a slow spell in every round but the wide one in none: no better than a guess.
-  assert.equal(pick([[25, 25, 25, 25, 10], five(25), five(24)]).broad, undefined);
-  function five(t: number): number[] {
-    return Array.from({ length: 5 }, () => t);
+  const five = (t: number): number[] => Array.from({ length: 5 }, () => t);
+  assert.equal(picked([25, 25, 25, 25, 10], five(26), five(24)).broad, undefined);
+});
+
+let seed = 1;
+/** A time as a clock of such ticks shows it. */
+function seen(ms: number, tick: number): number {
+  seed = (seed * 48271) % 0x7fffffff;
+  const start = (seed / 0x7fffffff) * tick;
+  return (Math.floor((start + ms) / tick) - Math.floor(start / tick)) * tick;
+}
+
+test("tiles: a clock of 5 µs tells 6 % from level", () => {
+  for (const [ratio, best] of [
+    [1.06, 0],
+    [1, 1],
+  ] as const) {
+    let right = 0;
+    for (let page = 0; page < 500; page++) {
+      const turn = 0.42e-3 + page * 1e-7;
+      const five = (ms: number): number[] =>
+        Array.from({ length: 5 }, () => seen(ms * turnsFor(0.005), 0.005));
+      if (pick([five(turn), five(ratio * turn), five(2 * turn)], false).best === best) right++;
+    }
+    assert.ok(right > 400, `${ratio}: ${right}`);
   }
 });
 
 test("tiles: a page's clock of 5 µs or 0.1 ms makes no vectors wide", () => {
-  let seed = 1;
-  const seen = (ms: number, tick: number): number => {
-    seed = (seed * 48271) % 0x7fffffff;
-    const start = (seed / 0x7fffffff) * tick;
-    return (Math.floor((start + ms) / tick) - Math.floor(start / tick)) * tick;
-  };
   for (const tick of [0.005, 0.1])
     for (const [turn, ratio] of [
       [0.45e-3, 1.57],
@@ -48,7 +76,8 @@ test("tiles: a page's clock of 5 µs or 0.1 ms makes no vectors wide", () => {
       for (let page = 0; page < 500; page++) {
         const five = (ms: number): number[] =>
           Array.from({ length: 5 }, () => seen(ms * turnsFor(tick), tick));
-        const found = pick([five(turn), five(1.03 * turn), five(ratio * turn)]).broad;
+        const times = [five(turn), five(1.03 * turn), five(ratio * turn)];
+        const found = pick(times, tick > 0.02).broad;
         // More rounds follow where it is unsure.
         assert.notEqual(found, true, `${tick} ms, ${ratio}`);
       }

@@ -4,7 +4,7 @@
 // engine is believed only where it is right. Nothing here depends on how fine the page's clock is.
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.js";
 import type { Tile } from "./engine.js";
-import { tileCandidates, wideGain } from "./kernels/tiles.js";
+import { levelGain, tileCandidates, wideGain } from "./kernels/tiles.js";
 
 /** Steps of k in a turn; rows of x; floats of a weight row. */
 const [depth, height, width] = [128, 6, 16];
@@ -37,7 +37,7 @@ export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: b
   const floats = new Float32Array(memory);
   for (let i = 0; i < height * depth; i++) floats[xAt / 4 + i] = ((i * 7) % 13) - 6;
   for (let i = 0; i < width * depth; i++) floats[weightsAt / 4 + i] = ((i * 5) % 11) - 5;
-  const [first = { mr: 4, nr: 8 }] = tileCandidates;
+  const [first = { mr: 6, nr: 8 }] = tileCandidates;
   let relaxed = true;
   const dots = dotTest(memory);
   const times = time((mode, turns) => {
@@ -45,7 +45,7 @@ export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: b
     relaxed &&= dots();
   }, budget);
   if (!times) return { tile: first, wide: false, relaxed: false, sure: false };
-  const { best, broad } = pick(times);
+  const { best, broad } = pick(times.rounds, times.coarse);
   run(tileCandidates.length - 1, 1);
   const wide = x86 && broad === true && isRight(floats);
   return { tile: (wide ? tileCandidates.at(-1) : tileCandidates[best]) as Tile, wide, relaxed, sure: true };
@@ -70,15 +70,17 @@ export function isFaster(a: readonly number[], b: readonly number[], gain: numbe
   return best === 2 * rounds > a.length ? best : undefined;
 }
 
-/** The narrow tile, the first where it is unsure; and whether the wide one is faster. */
-export function pick(times: readonly (readonly number[])[]): { best: number; broad: boolean | undefined } {
-  const [broad, ...narrow] = [...times].reverse() as [readonly number[], ...(readonly number[])[]];
-  let best = 0;
-  // Later candidates must win clearly: with 2×16 beside it 4×8 is no slower in whole networks (see tileFor).
-  narrow.reverse().forEach((t, i) => {
-    if (isFaster(t, times[best] as readonly number[], 1 / 0.95)) best = i;
-  });
-  return { best, broad: isFaster(broad, times[best] as readonly number[], wideGain) };
+/**
+ * The narrow tile, the first where it is unsure; and whether the wide one is faster.
+ * @param coarse by a clock that cannot tell what is level
+ */
+export function pick(
+  times: readonly (readonly number[])[],
+  coarse: boolean,
+): { best: number; broad: boolean | undefined } {
+  const [first, second, broad] = times as readonly [readonly number[], readonly number[], readonly number[]];
+  const best = isFaster(second, first, coarse ? 1 : levelGain) ? 1 : 0;
+  return { best, broad: isFaster(broad, best ? second : first, wideGain) };
 }
 
 /** What the clock goes forward by, ms. */
@@ -89,16 +91,27 @@ function tickOf(): number {
   return now - start;
 }
 
-/**
- * Turns that last ten of the 5 µs that isolated pages see: two or three ticks found wide vectors in four of ten pages
- * that had none. Pages that see 0.1 ms get three ticks, lest they wait. A turn takes 0.45 µs on Zen 4.
- */
-export const turnsFor = (tick: number): number => (tick > 0.02 ? 600 : tick > 0.002 ? 120 : 30);
+/** Pages see 5 µs where they are isolated, else 0.1 ms or more. */
+const isCoarse = (tick: number): boolean => tick > 0.02;
 
-/** Times of each candidate for the same work, by rounds, once the code is optimised; null when that took too long. */
-function time(run: Trial, budget: number): number[][] | null {
+/**
+ * Turns that last twenty of the 5 µs that isolated pages see, as the narrow tiles differ by one of them: two or three
+ * ticks found wide vectors in four of ten pages that had none. Pages that see 0.1 ms get three ticks, lest they wait.
+ * A turn takes 0.43 µs on Zen 4.
+ */
+export const turnsFor = (tick: number): number => (isCoarse(tick) ? 600 : tick > 0.002 ? 240 : 60);
+
+interface Times {
+  /** Of each candidate, for the same work. */
+  readonly rounds: readonly (readonly number[])[];
+  readonly coarse: boolean;
+}
+
+/** Once the code is optimised; null when that took too long. */
+function time(run: Trial, budget: number): Times | null {
   const start = performance.now();
-  const turns = turnsFor(tickOf());
+  const tick = tickOf();
+  const [turns, coarse] = [turnsFor(tick), isCoarse(tick)];
   const trial = (mode: number): number => {
     const t = tileCandidates[mode] as Tile;
     const before = performance.now();
@@ -112,9 +125,9 @@ function time(run: Trial, budget: number): number[][] | null {
   const times: number[][] = tileCandidates.map(() => []);
   for (let round = 1; round <= most; round++) {
     times.forEach((t, mode) => void t.push(trial(mode)));
-    if (round >= fewest && pick(times).broad !== undefined) break;
+    if (round >= fewest && pick(times, coarse).broad !== undefined) break;
   }
-  return times;
+  return { rounds: times, coarse };
 }
 
 function emitTrial(f: FunctionBuilder): void {

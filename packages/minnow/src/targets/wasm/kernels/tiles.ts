@@ -7,16 +7,18 @@ import type { Window } from "./gemm.js";
 export const leftBytes = 256 * 1024;
 
 /**
- * Tiles the probe times; of the 8-wide ones the first is kept unless another is clearly faster.
+ * Tiles the probe times; of the 8-wide ones the first is kept unless the second, times `levelGain`, is faster.
  * x86, V8 ≥ 12, fused multiply-add: 4×8 and 6×8 are level on Zen 3 (48 GFLOPS), 6×8 ahead on Zen 4 (58, 54).
- * MobileNet v2 on Zen 3, steps' bests: 14.75 ms by 4×8, 15.02 by 6×8.
+ * Where they are level, 4×8 with 2×16 beside it (tileFor): MobileNet v2 14.75 ms, 15.02 by 6×8. On Zen 4 6×8 is
+ * ahead in whole networks, and no faster with 2×16: v2 1–2 %, v1 2–3, SqueezeNet 5, vww and blazeface 3.
  * 16-wide wins only with 256-bit vectors.
  */
 export const tileCandidates: readonly Tile[] = [
-  { mr: 4, nr: 8 },
   { mr: 6, nr: 8 },
+  { mr: 4, nr: 8 },
   { mr: 6, nr: 16 },
 ];
+export const levelGain = 0.97;
 
 /**
  * The 16-wide tile's time, times this, must be less than the best other's, on x86, for pairs of vectors to be
