@@ -10,7 +10,7 @@ import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { type Fill, windowWords } from "./row_windows.js";
 import { type RowKind, rowTable } from "./rows.js";
-import { callUnits, chunkRows, tileFor, unrollOf } from "./tiles.js";
+import { callUnits, chunkRows, hasLow, tileFor, unrollOf } from "./tiles.js";
 
 export interface Window {
   readonly h: number;
@@ -56,12 +56,15 @@ const groupWords = ["groups", "groupBytes"] as const;
 /** Loops over chunks, groups and panels. */
 export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel {
   const plain = p.rowKind === "plain" ? p.k : Number.POSITIVE_INFINITY;
-  const tile = tileFor(engine.f32, p.channels / p.groups, p.dynamic ? 0 : p.rows, engine.fma, plain);
+  const fixedRows = p.dynamic ? 0 : p.rows;
+  const tile = tileFor(engine.f32, p.channels / p.groups, fixedRows, engine.fma, plain);
+  const low = hasLow(fixedRows, tile.mr);
   const depth = depthOf(p.k, p.taps, unrollOf(engine.fma));
   const spec = (channels: number): TileSpec => ({
     kind: "f32",
     fma: engine.fma,
     mr: tile.mr,
+    low,
     channels,
     ...depth,
     epilogue: p.epilogue,
@@ -76,7 +79,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   const byPanels = p.rows <= rowsAndScratch.chunk && p.groups === 1 && !p.dynamic && panels > 1;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const kEnd = depthKey(depth);
-  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}_${p.epilogue.key}`;
+  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}${low ? "_low" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
   const depthMacs = p.k * p.taps;
   const panel = 32 * depthMacs;

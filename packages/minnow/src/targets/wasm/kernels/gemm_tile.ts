@@ -35,6 +35,8 @@ export interface TileSpec {
   readonly kind: "f32" | "i16" | "u8" | "s8";
   readonly fma: boolean;
   readonly mr: number;
+  /** Up to four rows that are left of the last tile are a tile of four. */
+  readonly low?: boolean;
   /** Channels, 1…16: vectors of 4, the last one partly stored. */
   readonly channels: number;
   /** k (i16: pairs, u8 and s8: quads) in a block. */
@@ -52,8 +54,11 @@ export interface TileSpec {
   readonly quads?: (f: FunctionBuilder, panels: number) => QuadCode;
 }
 
+/** Rows of a low tile: eight sums, as many as multiply-adds take to be done. */
+export const lowRows = 4;
+
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? "_ahead" : ""}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? "_ahead" : ""}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -105,15 +110,23 @@ class Tile {
     const tiles = f.local();
     const tap = f.local();
     const k = f.local();
-    f.get(rowsParam).ceilDiv(s.mr).set(tiles);
+    f.get(rowsParam);
+    if (s.low)
+      f.i32(s.mr - lowRows - 1)
+        .op("i32.add")
+        .i32(s.mr)
+        .op("i32.div_u");
+    else f.ceilDiv(s.mr);
+    f.set(tiles);
     this.#lookAhead(panelBytes);
-    f.repeat(tiles, () => {
+    const tile = (rows: number): void => {
+      const acc = this.#acc.slice(0, rows);
       f.get(weightsParam).set(this.#w[0] as Local);
       if (this.#w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.#w[1]);
       const quads = this.#quads;
-      epilogue.init(this.#acc, quads && ((row) => quads.start(row, this.#w)));
+      epilogue.init(acc, quads && ((row) => quads.start(row, this.#w)));
       const oneTap = (): void => {
-        this.#pointers.forEach((p, i) =>
+        this.#pointers.slice(0, rows).forEach((p, i) =>
           f
             .get(tableParam)
             .load(4 * i)
@@ -122,16 +135,16 @@ class Tile {
         f.inc(tableParam, 4 * s.mr);
         if (s.blocks) {
           f.get(steps).set(k);
-          f.repeat(k, () => this.#block(this.s.unroll, true));
+          f.repeat(k, () => this.#block(acc, this.s.unroll, true));
         }
-        if (s.rest) this.#block(s.rest, false);
+        if (s.rest) this.#block(acc, s.rest, false);
       };
       if (taps === undefined) oneTap();
       else {
         f.get(taps).set(tap);
         f.repeat(tap, oneTap);
       }
-      this.#quads?.correct(this.#acc, (at) => {
+      this.#quads?.correct(acc, (at) => {
         f.get(tableParam)
           .get(at)
           .load()
@@ -142,14 +155,26 @@ class Tile {
       });
       const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
       epilogue.load();
-      this.#acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
-      this.#acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
-      f.inc(tableParam, 4 * s.mr);
-      if (this.#ahead) {
-        const [at, end, by] = this.#ahead;
-        f.i32(64).i32(0).get(at).get(end).op("i32.lt_u", "select").set(by);
-      }
-    });
+      acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
+      acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
+    };
+    const whole = (): void =>
+      void f.repeat(tiles, () => {
+        tile(s.mr);
+        f.inc(tableParam, 4 * s.mr);
+        if (this.#ahead) {
+          const [at, end, by] = this.#ahead;
+          f.i32(64).i32(0).get(at).get(end).op("i32.lt_u", "select").set(by);
+        }
+      });
+    if (!s.low) return whole();
+    const left = f.local();
+    f.get(rowsParam).get(tiles).i32(s.mr).op("i32.mul", "i32.sub").set(left);
+    f.get(tiles).if();
+    whole();
+    f.end().get(left).i32(0).op("i32.gt_s").if();
+    tile(lowRows);
+    f.end();
   }
 
   /** Behind the weights there may be no memory: then this panel is read again. */
@@ -164,7 +189,7 @@ class Tile {
   }
 
   /** `n` steps of k. */
-  #block(n: number, advance: boolean): void {
+  #block(acc: readonly Local[][], n: number, advance: boolean): void {
     const { f } = this;
     for (let u = 0; u < n; u++) {
       this.#wv.forEach((v, i) =>
@@ -173,7 +198,7 @@ class Tile {
           .vload(32 * u + 16 * (i & 1))
           .set(v),
       );
-      this.#acc.forEach((row, r) => {
+      acc.forEach((row, r) => {
         f.get(this.#pointers[r] as Local).mem("v128.load32_splat", 4 * u);
         this.#quads?.unsigned();
         f.set(this.#splat);
@@ -182,7 +207,7 @@ class Tile {
     }
     for (const w of this.#w) f.inc(w, 32 * n);
     if (!advance) return;
-    for (const p of this.#pointers) f.inc(p, 4 * n);
+    for (const p of this.#pointers.slice(0, acc.length)) f.inc(p, 4 * n);
     if (this.#ahead) f.get(this.#ahead[0]).load().op("drop").incBy(this.#ahead[0], this.#ahead[2]);
   }
 

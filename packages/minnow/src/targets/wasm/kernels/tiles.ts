@@ -2,6 +2,7 @@
 // here, with the measurement it rests on; nothing here changes results.
 import type { Engine, Tile } from "../engine.js";
 import type { Window } from "./gemm.js";
+import { lowRows } from "./gemm_tile.js";
 
 /** Bytes of the left side that stay in the second-level cache while all panels pass over it. */
 export const leftBytes = 256 * 1024;
@@ -86,12 +87,24 @@ export const callUnits = (unitMacs: number, tile: number, least: number): number
  * @param k of a plain product; else Infinity
  */
 export function tileFor(tile: Tile, channels: number, rows: number, fma: boolean, k: number): Tile {
-  const done = (mr: number): number => Math.ceil(rows / mr) * mr;
+  const done = (mr: number): number => {
+    const left = rows % mr;
+    return rows - left + (left === 0 ? 0 : hasLow(rows, mr) ? lowRows : mr);
+  };
   if (fma && done(5) * 1.02 < done(tile.mr)) tile = { mr: 5, nr: tile.nr };
   if (channels <= 8) return { mr: tile.mr, nr: 8 };
   const lines = fma && tile.mr === 4 && tile.nr === 8 && channels % 16 === 0 && k <= 256;
   return lines ? { mr: 2, nr: 16 } : tile;
 }
+
+/**
+ * Whether the rows left of the last tile are a lower one, half as much code again: where that saves a hundredth. 9 rows
+ * are 5 + 4, 196 32·6 + 4: vww 0.284 → 0.280 ms, MobileNet v1, v2 and ResNet v2 50 1 % (Zen 4).
+ */
+export const hasLow = (rows: number, mr: number): boolean => {
+  const left = rows % mr;
+  return left > 0 && left <= lowRows && 100 * (mr - lowRows) >= rows;
+};
 
 /** Groups of 32 channels that make some 20 µs at 10 GB/s. @param bytes weights of a group */
 export const gemvGrain = (bytes: number): number => Math.max(1, Math.round(2e5 / bytes));
