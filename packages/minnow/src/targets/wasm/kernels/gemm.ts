@@ -146,6 +146,9 @@ export const integerWords = [
   "tileTable",
   "packedPanel", // weights of 8 channels where they are packed as bytes, and where they are widened to
   "wideWeights",
+  "orders", // quad_order.ts; bytes a channel
+  "orderBytes",
+  "batch", // tiles whose rows are ordered at once
 ] as const;
 
 /** Words of products of two computed matrices. */

@@ -118,6 +118,39 @@ const cases: Record<string, QuantOptions> = {
     pads: [2, 3, 2, 3],
     weights: "trained",
   },
+  "1x1, scaled": { h: 5, w: 7, c: 48, o: 24, weights: "scaled", perChannel: true },
+  "1x1, scaled, several batches": {
+    h: 23,
+    w: 21,
+    c: 61,
+    o: 19,
+    weights: "scaled",
+    perChannel: true,
+    xPitch: 70,
+  },
+  "1x1, scaled, deep": { h: 3, w: 7, c: 141, o: 40, weights: "scaled", zx: -128 },
+  "1x1, scaled, unsigned by signed": {
+    h: 5,
+    w: 7,
+    c: 150,
+    o: 33,
+    dtype: "uint8",
+    weightType: "int8",
+    zx: 7,
+    weights: "scaled",
+  },
+  "two rows, scaled": { h: 2, w: 1, c: 70, o: 37, weights: "scaled" },
+  "3x3, scaled": { n: 2, h: 7, w: 6, c: 16, o: 16, kernel: [3, 3], pads: [1, 1, 1, 1], weights: "scaled" },
+  "3x3, scaled, part of a concat": {
+    h: 7,
+    w: 9,
+    c: 14,
+    o: 24,
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    xPitch: 19,
+    weights: "scaled",
+  },
   "far outside the range": { h: 5, w: 7, c: 16, o: 22, perChannel: true, unit: 1e5 },
   "as far as it goes": { h: 5, w: 7, c: 16, o: 21, unit: 3e30, dtype: "uint8", zx: 128, zw: 128 },
   "small steps, activation bounds": { h: 9, w: 7, c: 32, o: 23, unit: 0.01, bounds: [-4, 60] },
@@ -143,7 +176,9 @@ describe("int8 convolution is exact against the loop nest", () => {
               wide: nr === 16,
             };
             const label = convInt8.plan(c.step, engine, c)?.label ?? "";
-            assert.match(label, dot === "relaxed" && o.weights === "trained" ? /^[su]8_/ : /^i16_|^[su]8_/);
+            if (dot === "i16") assert.match(label, /^i16_/);
+            else if (o.weights === "trained") assert.match(label, /^[su]8_.*\d$/);
+            else if (o.weights === "scaled" && nr === 8) assert.match(label, /^[su]8_.*_ordered$/);
             const got = actual(c, convInt8, engine);
             assert.ok(got, "planned");
             assert.deepEqual(Array.from(got, Number), want);

@@ -29,10 +29,30 @@ import type { Matrix } from "./pack.js";
 import { packBytes, packedPanel, packPairs, pairBytes } from "./pairs.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
 import { QuadCode } from "./quad_code.js";
-import { packQuads, type QuadMatrix, quadPanelBytes, quadsKey, quadsPay } from "./quads.js";
+import { canOrder } from "./quad_order.js";
+import { orderedRows } from "./quad_rows.js";
+import {
+  orderBytes,
+  ordersAt,
+  packQuads,
+  type QuadMatrix,
+  quadPanelBytes,
+  quadsKey,
+  quadsOf,
+  quadsPay,
+} from "./quads.js";
 import { requantized } from "./requantize.js";
+import { unrollOf } from "./tiles.js";
 import { fillByte } from "./row_windows.js";
-import { integerTile, mostPairsRows, unrollOf, wholeSteps } from "./tiles.js";
+import {
+  integerTile,
+  leastOrdered,
+  mostPadded,
+  mostPairsRows,
+  orderedBytes,
+  orderedTile,
+  wholeSteps,
+} from "./tiles_int8.js";
 import { shortKey, widenRows, widenWeights } from "./widen_int8.js";
 
 export const convInt8: TunedKernel = { kernels: ["conv2d"], plan: planConv };
@@ -87,20 +107,20 @@ function planInteger(
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
+  const depth = p.taps * p.k;
   if (engine.dot === "relaxed" && p.groups === 1) {
-    const quads: QuadMatrix = {
-      ...weights,
-      taps: p.taps,
-      zero: product.zw,
-      above: product.zx + (signed ? 128 : 0),
-    };
-    // Weights given back are used as they were packed.
-    const there = isReleased(weights.data) ? program.has?.(quadsKey(quads)) : quadsPay(quads);
-    if (there) return planQuads(nest, engine, { ...p, dynamic }, product.zx, quads, epilogue, signed);
+    const above = product.zx + (signed ? 128 : 0);
+    const plain: QuadMatrix = { ...weights, taps: p.taps, zero: product.zw, above, signed };
+    const ordered = { ...plain, ordered: orderedTile(engine.i8, dynamic ? 3 : p.rows, p.channels, depth).nr };
+    const orders = canOrder(plain) && depth >= leastOrdered && 4 * quadsOf(ordered) <= mostPadded * depth;
+    const quads = [plain, ...(orders ? [ordered] : [])].find((q) =>
+      // Weights given back are used as they were packed.
+      isReleased(weights.data) ? program.has?.(quadsKey(q)) : quadsPay(q),
+    );
+    if (quads) return planQuads(nest, engine, { ...p, dynamic }, product.zx, quads, epilogue, signed);
   }
   const each = p.channels / p.groups;
   const tile = integerTile(engine.i8, dynamic ? 3 : p.rows, each);
-  const depth = p.taps * p.k;
   const pairs = Math.ceil(depth / 2);
   const layout = gemmLayout(epilogue);
   const { words, packed } = epilogueWords(epilogue, 1, p.channels, p.groups);
@@ -180,7 +200,7 @@ function planInteger(
 const integerDepth = (steps: number, taps: number, unroll: number): Depth =>
   unroll > 1 && steps <= wholeSteps ? { unroll, blocks: false, rest: steps } : depthOf(steps, taps, unroll);
 
-/** Bytes straight from the image (quad_code.ts). */
+/** Bytes straight from the image (quad_code.ts), or brought into the weights' order (quad_rows.ts). */
 function planQuads(
   nest: LoopNest,
   engine: Engine,
@@ -190,9 +210,14 @@ function planQuads(
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
-  const tile = integerTile(engine.i8, p.dynamic ? 3 : p.rows, p.channels, true);
-  const quads = Math.ceil(p.k / 4);
-  const d = integerDepth(quads, p.taps, unrollOf(engine.fma));
+  const ordered = weights.ordered !== undefined;
+  const rows = p.dynamic ? 3 : p.rows;
+  const tile = ordered
+    ? orderedTile(engine.i8, rows, p.channels, weights.k)
+    : integerTile(engine.i8, rows, p.channels, true);
+  const taps = ordered ? 1 : p.taps;
+  const quads = quadsOf(weights) / taps;
+  const d = integerDepth(quads, taps, ordered ? 4 : unrollOf(engine.fma));
   const layout = gemmLayout(epilogue);
   const { words, packed } = epilogueWords(epilogue, 1, p.channels);
   const written = epilogue.outBytes * p.channels;
@@ -201,7 +226,10 @@ function planQuads(
   const name = `${kind}_${p.name}_${tile.mr}x${tile.nr}`;
   const { fma } = engine;
   const [each, { rowKind }] = [p.channels, p];
-  const single = rowKind === "plain";
+  const single = ordered || rowKind === "plain";
+  const wide = roundUp(bytes, 64);
+  const tileBytes = 4 * tile.mr * roundUp(quads, 4);
+  const batch = Math.max(1, Math.floor(orderedBytes / tileBytes));
   const spec = (channels: number): TileSpec => ({
     kind,
     fma,
@@ -210,11 +238,12 @@ function planQuads(
     ...d,
     single,
     epilogue,
-    quads: (f, panels) => new QuadCode(f, signed, panels),
+    quads: (f, panels) => new QuadCode(f, signed && !ordered, panels),
+    ordered: ordered ? orderedRows : undefined,
   });
   return {
-    key: `${name}_${rowKind}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
-    label: name,
+    key: `${name}_${rowKind}${ordered ? "_ordered" : ""}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
+    label: ordered ? `${name}_ordered` : name,
     emit: (m) => emitGemm(m, { layout, rowKind, tile, each, groups: false, spec, fill: fillByte }),
     extent: p.rows,
     grain: chunk,
@@ -229,14 +258,21 @@ function planQuads(
       zero: { kind: "packed", index: 1 + packed.length },
       fill: zx & 255,
       steps: Math.floor(quads / d.unroll),
-      taps: p.taps,
+      taps,
       panelBytes: quadPanelBytes(weights),
       panels: Math.floor(each / tile.nr),
       chunk,
       ...windowArgs(p, patches),
+      rowTaps: p.taps,
+      tapK: p.k,
+      wide,
+      orders: { kind: "packed", index: 0, at: ordersAt(weights) },
+      orderBytes: orderBytes(weights) / tile.nr,
+      rowWide: tileBytes,
+      batch,
       ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, words[i] as ArgWord])),
     }),
     packed: [packQuads(weights), ...packed, filled(zx, p.k + 64, 1)],
-    scratchBytes: bytes,
+    scratchBytes: wide + (ordered ? batch * tileBytes : 0),
   };
 }

@@ -14,6 +14,7 @@ import type { Layout } from "./arguments.js";
 import type { Epilogue } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
 import type { QuadCode } from "./quad_code.js";
+import type { OrderedRows } from "./quad_rows.js";
 
 /** Words that every matrix kernel has; the epilogue's follow. */
 export const gemmWords = [
@@ -52,13 +53,15 @@ export interface TileSpec {
   readonly ahead?: boolean;
   /** Arithmetic of u8 and s8, for so many panels. */
   readonly quads?: (f: FunctionBuilder, panels: number) => QuadCode;
+  /** Rows are brought into the weights' order first (quad_rows.ts). */
+  readonly ordered?: OrderedRows | undefined;
 }
 
 /** Rows of a low tile: eight sums, as many as multiply-adds take to be done. */
 export const lowRows = 4;
 
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? "_ahead" : ""}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? "_ahead" : ""}${s.ordered ? "_ordered" : ""}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -66,9 +69,12 @@ export const tileKey = (s: TileSpec): string =>
  */
 export function gemmTile(m: ModuleBuilder, s: TileSpec, layout: Layout<string>): number {
   // The place of the epilogue's words is part of the code.
-  return m.once(`${tileKey(s)}@${layout.names.join()}`, () =>
-    m.func(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => new Tile(f, s, layout).emit()),
-  );
+  return m.once(`${tileKey(s)}@${layout.names.join()}`, () => {
+    const order = s.ordered?.order(m, layout, s.mr) ?? -1;
+    return m.func(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) =>
+      new Tile(f, s, layout, order).emit(),
+    );
+  });
 }
 
 const [argsParam, tableParam, rowsParam, weightsParam, slotParam, startParam] = [0, 1, 2, 3, 4, 5];
@@ -89,6 +95,8 @@ class Tile {
     private readonly f: FunctionBuilder,
     private readonly s: TileSpec,
     private readonly layout: Layout<string>,
+    /** The function that orders rows. */
+    private readonly order: number,
   ) {
     this.#vectors = Math.ceil(s.channels / 4);
     this.#pointers = f.someLocals(s.mr, "i32");
@@ -110,6 +118,7 @@ class Tile {
     const tiles = f.local();
     const tap = f.local();
     const k = f.local();
+    const ordered = s.ordered ? f.local() : undefined;
     f.get(rowsParam);
     if (s.low)
       f.i32(s.mr - lowRows - 1)
@@ -125,6 +134,13 @@ class Tile {
       if (this.#w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.#w[1]);
       const quads = this.#quads;
       epilogue.init(acc, quads && ((row) => quads.start(row, this.#w)));
+      const blocks = (): void => {
+        if (s.blocks) {
+          f.get(steps).set(k);
+          f.repeat(k, () => this.#block(acc, this.s.unroll, true));
+        }
+        if (s.rest) this.#block(acc, s.rest, false);
+      };
       const oneTap = (): void => {
         this.#pointers.slice(0, rows).forEach((p, i) =>
           f
@@ -133,18 +149,30 @@ class Tile {
             .set(p),
         );
         f.inc(tableParam, 4 * s.mr);
-        if (s.blocks) {
-          f.get(steps).set(k);
-          f.repeat(k, () => this.#block(acc, this.s.unroll, true));
-        }
-        if (s.rest) this.#block(acc, s.rest, false);
+        blocks();
       };
-      if (taps === undefined) oneTap();
+      if (ordered !== undefined) {
+        f.get(ordered).set(this.#pointers[0] as Local);
+        blocks();
+        f.get(tableParam);
+        arg("rowTaps")
+          .i32(4 * s.mr)
+          .op("i32.mul", "i32.add")
+          .set(tableParam);
+      } else if (taps === undefined) oneTap();
       else {
         f.get(taps).set(tap);
         f.repeat(tap, oneTap);
       }
       this.#quads?.correct(acc, (at) => {
+        if (ordered !== undefined) {
+          s.ordered?.sixteen(f, at, ordered, tap, s.mr);
+          return (r) =>
+            void f
+              .get(tap)
+              .i32(16 * r)
+              .op("i32.add");
+        }
         f.get(tableParam)
           .get(at)
           .load()
@@ -158,15 +186,20 @@ class Tile {
       acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
       acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
     };
-    const whole = (): void =>
-      void f.repeat(tiles, () => {
-        tile(s.mr);
-        f.inc(tableParam, 4 * s.mr);
-        if (this.#ahead) {
-          const [at, end, by] = this.#ahead;
-          f.i32(64).i32(0).get(at).get(end).op("i32.lt_u", "select").set(by);
-        }
-      });
+    const high = (): void => {
+      tile(s.mr);
+      f.inc(tableParam, 4 * s.mr);
+      if (this.#ahead) {
+        const [at, end, by] = this.#ahead;
+        f.i32(64).i32(0).get(at).get(end).op("i32.lt_u", "select").set(by);
+      }
+    };
+    if (ordered !== undefined) {
+      const [args, table, slot] = [argsParam, tableParam, slotParam];
+      s.ordered?.batches(f, { arg, order: this.order, args, table, slot, tiles, at: ordered }, high);
+      return;
+    }
+    const whole = (): void => void f.repeat(tiles, high);
     if (!s.low) return whole();
     const left = f.local();
     f.get(rowsParam).get(tiles).i32(s.mr).op("i32.mul", "i32.sub").set(left);
@@ -190,7 +223,7 @@ class Tile {
 
   /** `n` steps of k. */
   #block(acc: readonly Local[][], n: number, advance: boolean): void {
-    const { f } = this;
+    const { f, s } = this;
     for (let u = 0; u < n; u++) {
       this.#wv.forEach((v, i) =>
         f
@@ -199,7 +232,8 @@ class Tile {
           .set(v),
       );
       acc.forEach((row, r) => {
-        f.get(this.#pointers[r] as Local).mem("v128.load32_splat", 4 * u);
+        const [from, at] = s.ordered ? [0, 16 * (r + s.mr * (u >> 2)) + 4 * (u & 3)] : [r, 4 * u];
+        f.get(this.#pointers[from] as Local).mem("v128.load32_splat", at);
         this.#quads?.unsigned();
         f.set(this.#splat);
         row.forEach((a, v) => this.#multiply(a, this.#wv[v] as Local));
@@ -207,7 +241,8 @@ class Tile {
     }
     for (const w of this.#w) f.inc(w, 32 * n);
     if (!advance) return;
-    for (const p of this.#pointers.slice(0, acc.length)) f.inc(p, 4 * n);
+    if (s.ordered) f.inc(this.#pointers[0] as Local, 4 * n * s.mr);
+    else for (const p of this.#pointers.slice(0, acc.length)) f.inc(p, 4 * n);
     if (this.#ahead) f.get(this.#ahead[0]).load().op("drop").incBy(this.#ahead[0], this.#ahead[2]);
   }
 

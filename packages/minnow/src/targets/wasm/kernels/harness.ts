@@ -380,8 +380,8 @@ export interface QuantOptions extends ConvOptions {
   perChannel?: boolean;
   /** Weight zero points differ by channel. */
   zeroTable?: boolean;
-  /** "uniform" (default), or "trained": normal, few near the ends of the range. */
-  weights?: "uniform" | "trained";
+  /** "uniform" (default), "trained": normal, few near the ends of the range, or "scaled": up to them. */
+  weights?: "uniform" | "trained" | "scaled";
   /** Output steps per unit of the sum; default: results fill the range without leaving it often. */
   unit?: number;
   /** Bounds of the stored result; default: the type's. */
@@ -393,10 +393,10 @@ const bytes = (n: number, seed: number, dtype: "int8" | "uint8"): Int8Array | Ui
     ? Int8Array.from(noise(n, seed), (v) => Math.floor(v * 128))
     : Uint8Array.from(noise(n, seed), (v) => Math.floor(v * 128) + 128);
 
-function trained(n: number, dtype: "int8" | "uint8"): Int8Array | Uint8Array {
+function normal(n: number, dtype: "int8" | "uint8", scale: number): Int8Array | Uint8Array {
   const [a, b, c] = [noise(n, 10), noise(n, 11), noise(n, 12)];
   const w = Int8Array.from(a, (v, i) =>
-    Math.max(-128, Math.min(127, Math.round(((v + (b[i] as number) + (c[i] as number)) * 128) / 4))),
+    Math.max(-128, Math.min(127, Math.round((v + (b[i] as number) + (c[i] as number)) * scale))),
   );
   return dtype === "int8" ? w : Uint8Array.from(w, (v) => v + 128);
 }
@@ -411,7 +411,8 @@ export function quantCase(o: QuantOptions): Case {
   float.step.values.forEach((v, i) => {
     const n = (float.data[v.buffer] as TypedArray).length;
     const type = (i === 1 && o.weightType) || dtype;
-    const data = i === 1 && o.weights === "trained" ? trained(n, type) : bytes(n, 7 + i, type);
+    const scale = i === 1 && { uniform: 0, trained: 32, scaled: 48 }[o.weights ?? "uniform"];
+    const data = scale ? normal(n, type, scale) : bytes(n, 7 + i, type);
     b.add(data, type, v.shape, i === 1, pitchOf(i), v.offset);
   });
   const [zx, zw] = [o.zx ?? 3, o.zw ?? 0];

@@ -7,7 +7,10 @@ import type { FunctionBuilder, Local } from "../assembler.js";
 
 /** A panel begins with: sums of 8 channels (int32), the place of its list from here (int32), and 12 bytes. */
 export const quadHeader = 48;
-/** Bytes of a list's entry: taps from here to the last one (0: the list ends), a place in that tap, and a quad. */
+/**
+ * Bytes of a list's entry: taps from here to the last one (0: the list ends), a place in that tap, and a quad. Where
+ * rows are ordered (quad_rows.ts) the first is the number of the sixteen, from 1.
+ */
 export const quadEntry = 48;
 
 export class QuadCode {

@@ -1,5 +1,5 @@
 // Weights of 8-bit tiles (quad_code.ts): [panel of 8 channels] header, then per tap quads of k, each 8
-// channels × 4 bytes; lists behind all panels. Exact sums need that a pair's products stay within int16
+// channels × 4 bytes; behind all panels orders (quad_order.ts), where k is not as it lies, and lists. Exact sums need that a pair's products stay within int16
 // for any bytes of x: weights of one sign that are next to each other add up to 128 at most. What is
 // beyond goes, quad by quad, to the list of the panel, as often as it takes (uint8 weights less their
 // zero point may need three entries).
@@ -9,7 +9,9 @@ import type { Packed } from "../kernel.js";
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { quadEntry, quadHeader } from "./quad_code.js";
-import { mostRepeated } from "./tiles.js";
+import { type OrderedMatrix, type Orders, ordersOf, placesOf, sixteensOf } from "./quad_order.js";
+import { orderVectors } from "./quad_rows.js";
+import { mostRepeated } from "./tiles_int8.js";
 
 /** A weight matrix of taps × k, and its zero points: one, or one a channel. */
 export interface QuadMatrix extends Matrix {
@@ -17,15 +19,24 @@ export interface QuadMatrix extends Matrix {
   readonly zero: readonly number[];
   /** How much the unsigned bytes of x are greater than its numbers less their zero point. */
   readonly above: number;
+  /** x is int8. */
+  readonly signed: boolean;
+  /** Channels whose k has an order of its own (quad_order.ts); absent: as it lies. */
+  readonly ordered?: number;
 }
 
 export const quadsKey = (m: QuadMatrix): string =>
-  `quads:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.above}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}`;
+  `quads:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.above}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}:${m.ordered ? `${m.ordered}${m.signed}` : ""}`;
 
-/** Quads of one panel. */
-const quadsOf = (m: QuadMatrix): number => m.taps * Math.ceil(m.k / m.taps / 4);
+/** Quads of one panel: several taps in order have whole sixteens. */
+export const quadsOf = (m: Pick<QuadMatrix, "k" | "taps" | "ordered">): number =>
+  m.ordered && m.taps > 1 ? 4 * m.taps * sixteensOf(m) : m.taps * Math.ceil(m.k / m.taps / 4);
 
 export const quadPanelBytes = (m: QuadMatrix): number => quadHeader + 32 * quadsOf(m);
+
+/** Orders lie behind all panels; bytes of one, and where they begin. */
+export const orderBytes = (m: QuadMatrix): number => orderVectors * m.taps * sixteensOf(m);
+export const ordersAt = (m: QuadMatrix): number => Math.ceil(m.n / 8) * quadPanelBytes(m);
 
 const safe = (a: number, b: number): boolean =>
   a >= -128 && a < 128 && b >= -128 && b < 128 && ((a ^ b) < 0 || (a + b <= 128 && a + b >= -128));
@@ -60,8 +71,11 @@ const counts = new WeakMap<TypedArray, Map<string, number>>();
 export const quadsPay = (m: QuadMatrix): boolean =>
   repeatedQuads(m) <= mostRepeated * Math.ceil(m.n / 8) * quadsOf(m);
 
+const isOrdered = (m: QuadMatrix): m is OrderedMatrix => m.ordered !== undefined;
+
 /** Entries of all lists; +∞ where the first panels have far too many. */
 function repeatedQuads(m: QuadMatrix): number {
+  if (isOrdered(m)) return ordersOf(m, quadsKey(m)).repeated;
   const known = counts.get(m.data) ?? new Map<string, number>();
   counts.set(m.data, known);
   const key = quadsKey(m);
@@ -94,7 +108,8 @@ export function packQuads(m: QuadMatrix): Packed {
   const panels = Math.ceil(m.n / 8);
   const panelBytes = quadPanelBytes(m);
   const repeated = isReleased(m.data) ? 0 : repeatedQuads(m);
-  const bytes = panels * (panelBytes + 16) + repeated * quadEntry;
+  const orders = m.ordered ? Math.ceil(m.n / m.ordered) * orderBytes(m) : 0;
+  const bytes = panels * (panelBytes + 16) + orders + repeated * quadEntry;
   return {
     key: quadsKey(m),
     bytes,
@@ -103,17 +118,22 @@ export function packQuads(m: QuadMatrix): Packed {
       const out = new Int8Array(memory as ArrayBuffer, start, bytes).fill(0);
       const words = new Int32Array(memory as ArrayBuffer, start, bytes / 4);
       const perTap = quadsOf(m) / m.taps;
-      let list = panels * panelBytes;
+      let list = panels * panelBytes + orders;
+      const ordered = isOrdered(m) ? m : undefined;
+      const found = ordered && ordersOf(ordered, quadsKey(m));
+      if (found) packOrders(m, found, out.subarray(panels * panelBytes));
       for (let n = 0; n < m.n; n += 8) {
         const panel = (n / 8) * panelBytes;
         words[(panel + 32) / 4] = list - panel;
         const entries = new Map<number, Int8Array[]>();
         for (let c = 0; c < Math.min(8, m.n - n); c++)
-          words[panel / 4 + c] = -m.above * packChannel(m, n + c, out, panel + quadHeader, entries);
+          words[panel / 4 + c] = found
+            ? packInOrder(ordered, found, n + c, out, panel + quadHeader, entries)
+            : packChannel(m, n + c, out, panel + quadHeader, entries);
         for (const [quad, rests] of entries)
           for (const rest of rests) {
-            words[list / 4] = m.taps - Math.floor(quad / perTap);
-            words[list / 4 + 1] = 4 * (quad % perTap);
+            words[list / 4] = ordered ? 1 + (quad >> 2) : m.taps - Math.floor(quad / perTap);
+            words[list / 4 + 1] = 4 * (ordered ? quad & 3 : quad % perTap);
             out.set(rest, list + 16);
             list += quadEntry;
           }
@@ -123,39 +143,97 @@ export function packQuads(m: QuadMatrix): Packed {
   };
 }
 
-/** One channel into its lane of the panel at `at`; what does not fit into `entries`. Returns Σ w. */
-function packChannel(
-  m: QuadMatrix,
-  n: number,
-  out: Int8Array,
-  at: number,
-  entries: Map<number, Int8Array[]>,
-): number {
+type Entries = Map<number, Int8Array[]>;
+
+/** One channel into its lane of the panel at `at`; what does not fit into `entries`. Returns what to add to sums. */
+function packChannel(m: QuadMatrix, n: number, out: Int8Array, at: number, entries: Entries): number {
   const lane = 4 * (n & 7);
   let sum = 0;
   eachPair(m, n, (a, b, quad, second) => {
     sum += a + b;
-    const place = lane + 2 * second;
-    if (safe(a, b)) {
-      out[at + 32 * quad + place] = a;
-      out[at + 32 * quad + place + 1] = b;
-      return;
-    }
-    let [x, y] = [a, b];
-    for (let i = -1; x !== 0 || y !== 0; i++) {
-      const px = part(x, 0);
-      const py = part(y, px);
-      let [to, base] = [out, at + 32 * quad];
-      if (i >= 0) {
-        const rests = entries.get(quad) ?? [];
-        entries.set(quad, rests);
-        rests[i] ??= new Int8Array(32);
-        [to, base] = [rests[i] as Int8Array<ArrayBuffer>, 0];
-      }
-      to[base + place] = px;
-      to[base + place + 1] = py;
-      [x, y] = [x - px, y - py];
-    }
+    packPair(a, b, out, at, quad, lane + 2 * second, entries);
   });
-  return sum;
+  return -m.above * sum;
+}
+
+function packPair(
+  a: number,
+  b: number,
+  out: Int8Array,
+  at: number,
+  quad: number,
+  place: number,
+  entries: Entries,
+): void {
+  if (safe(a, b)) {
+    out[at + 32 * quad + place] = a;
+    out[at + 32 * quad + place + 1] = b;
+    return;
+  }
+  let [x, y] = [a, b];
+  for (let i = -1; x !== 0 || y !== 0; i++) {
+    const px = part(x, 0);
+    const py = part(y, px);
+    let [to, base] = [out, at + 32 * quad];
+    if (i >= 0) {
+      const rests = entries.get(quad) ?? [];
+      entries.set(quad, rests);
+      rests[i] ??= new Int8Array(32);
+      [to, base] = [rests[i] as Int8Array<ArrayBuffer>, 0];
+    }
+    to[base + place] = px;
+    to[base + place + 1] = py;
+    [x, y] = [x - px, y - py];
+  }
+}
+
+/** The same in the order that the channel's tile has. */
+function packInOrder(
+  m: OrderedMatrix,
+  { places, unsuited }: Orders,
+  n: number,
+  out: Int8Array,
+  at: number,
+  entries: Entries,
+): number {
+  const source = m.data as Int8Array;
+  const k = m.k / m.taps;
+  const [sixteens, lane] = [sixteensOf(m), 4 * (n & 7)];
+  const each = m.taps * sixteens;
+  const tile = Math.floor(n / m.ordered) * each;
+  let [sum, changed] = [0, 0];
+  for (let s = 0; s < each; s++) {
+    const sixteen = s % sixteens;
+    const from = m.offset + n * m.nStride + Math.floor(s / sixteens) * k + 16 * sixteen;
+    const [size, there] = [placesOf(m, sixteen), k - 16 * sixteen];
+    const order = 16 * (tile + s);
+    const to = at + 128 * s + lane;
+    for (let j = 0; j < size; j++) {
+      const place = places[order + j] as number;
+      const i = place & 15;
+      let w = i < there ? (source[from + i] as number) : 0;
+      if (place > 127) {
+        w = -w;
+        changed += w;
+      } else sum += w;
+      out[to + 32 * (j >> 2) + (j & 3)] = w;
+    }
+    const suited = size - 2 * (unsuited[tile + s] as number);
+    for (let j = suited; j < size; j += 2) {
+      const here = to + 32 * (j >> 2) + (j & 3);
+      const [a, b] = [out[here] as number, out[here + 1] as number];
+      packPair(a, b, out, at, 4 * s + (j >> 2), lane + (j & 2), entries);
+    }
+  }
+  return -m.above * sum - (255 - m.above) * changed;
+}
+
+/** Shuffles and bit masks; int8 becomes unsigned by the mask too. */
+function packOrders(m: QuadMatrix, { places }: Orders, out: Int8Array): void {
+  const flip = m.signed ? 128 : 0;
+  places.forEach((place, i) => {
+    const at = (i >> 4) * orderVectors + (i & 15);
+    out[at] = place & 15;
+    out[at + 16] = place > 127 ? 255 - flip : flip;
+  });
 }

@@ -32,28 +32,6 @@ export const wideGain = 0.8;
 export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 5, nr: 16 } : { mr: 4, nr: 8 });
 
 /**
- * The tile of an integer product. Few rows: as high as they are, and wide; few channels: as wide as they are.
- * @param quads 8-bit products: 4×8 42 GMAC/s; 256 bits 4×16 79, 5×16 74
- */
-export function integerTile({ mr, nr }: Tile, rows: number, channels: number, quads = false): Tile {
-  if (rows < 3) return { mr: rows, nr: channels <= 8 ? 8 : 16 };
-  if (channels <= 8) return { mr, nr: 8 };
-  return { mr: quads && nr === 16 ? 4 : mr, nr };
-}
-
-/**
- * Up to so many rows at a time, weights lie in memory as int16 pairs. Beyond, bytes that are widened each time are as
- * fast (five networks: within 1 %) in half the memory: ResNet v2 50 −23 MB, MobileNet v2 −2.1 MB.
- */
-export const mostPairsRows = 24;
-
-/**
- * Quads that come again in lists (see quads.ts), per quad: beyond this share 8-bit products cost what 16-bit ones
- * do (Zen 3, 128 bit, 512→512 and 96→576: 1.17 times as fast without lists, 1.12 at 5 %, 1.03 at 13 %, 0.93 at 27 %).
- */
-export const mostRepeated = 0.16;
-
-/**
  * Rows per chunk: whole tiles, equal chunks, the left side within `leftBytes` and the table small.
  * @param rowBytes distinct input bytes that a further output row brings in
  * @param tableBytes table bytes a row
@@ -167,6 +145,3 @@ export const depthwiseGrain = (macs: number): number => Math.max(1, Math.round(4
  * integer products (V8 13) 36 → 37 GMAC/s from 2 to 4.
  */
 export const unrollOf = (fma: boolean): number => (fma ? 4 : 1);
-
-/** Integer kernels unroll so many steps of k whole. */
-export const wholeSteps = 12;
