@@ -4,7 +4,7 @@ import { loadHere, type Setup } from "./load_here.js";
 import { isNode, startThread } from "./node.js";
 import type { Transport } from "./protocol.js";
 import { canShare } from "./sharing.js";
-import { openSource, readSource } from "./source.js";
+import { openSource } from "./source.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
 
 /** A worker that serves the same setup. It must not be part of the setup: a worker that names its own
@@ -31,16 +31,11 @@ export async function loadWith(
   // Several threads wait for each other, which a page's main thread must not: the model lives in a worker.
   const { worker = threads > 1 && memory && !wait } = options;
   if (!worker) return loadHere(setup, await openSource(source, { signal, onProgress }), options);
-  const bytes = await readSource(source, { signal, onProgress });
   const transport = worker === true ? await startWorker(start) : worker;
   // Only pages that use workers pay for this part (no worker or service worker context needs it).
   const { loadRemote } = await import("./remote.js");
-  return loadRemote(transport, bytes, !isOwn(source, bytes), options);
+  return loadRemote(transport, source, options);
 }
-
-/** The caller still holds these bytes. */
-const isOwn = (source: ModelSource, bytes: Uint8Array): boolean =>
-  source instanceof ArrayBuffer || ArrayBuffer.isView(source) || (bytes.buffer as unknown) === source;
 
 async function startWorker({ web, file }: WorkerStart): Promise<Transport> {
   if (isNode() && typeof Worker === "undefined") return startThread(file);

@@ -132,6 +132,14 @@ test("a free batch: a plan for one comes along, others are made", async () => {
 });
 
 const skip = import.meta.url.endsWith(".js") ? false : "runs on the build, not on the sources";
+test("a worker plans by itself if it is told to", { skip }, async () => {
+  const file = await convert(deepModel(2).bytes, { precompile: true });
+  for (const precompiled of [true, false]) {
+    await using m = await loadMinnow(new Blob([file]), { worker: true, precompiled });
+    assert.equal(came(m), precompiled);
+  }
+});
+
 test("threads share it", { skip }, async () => {
   const [plain, ready] = await both(deepModel(3).bytes, { deterministic: true, threads: 2 });
   assert.ok(came(ready));

@@ -23,6 +23,7 @@ export type RemoteOptions = Pick<
   | "memory"
   | "deterministic"
   | "fuse"
+  | "precompiled"
 >;
 
 /** There is a signal; it shows in the shared word where there is one, else it comes as a message. */
@@ -31,7 +32,8 @@ export type Abort = SharedArrayBuffer | true | undefined;
 export type Request =
   | {
       readonly call: "load";
-      readonly bytes: Uint8Array;
+      /** The bytes, or what to read them from. */
+      readonly source: Uint8Array | string | Blob;
       readonly options: RemoteOptions;
       readonly events: boolean;
       readonly progress: boolean;

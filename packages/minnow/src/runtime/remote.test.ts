@@ -1,6 +1,7 @@
 // The worker protocol, with both ends in this thread: a MessageChannel stands for the worker.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { MessageChannel } from "node:worker_threads";
 import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
@@ -8,7 +9,7 @@ import { type FakeLog, type FakeOptions, fakeGraph, fakeSetup, noWorker, port } 
 import { loadWith } from "./load.js";
 import type { NodePort } from "./node.js";
 import { server } from "./serve.js";
-import type { LoadOptions, Model, ModelEvent } from "./types.js";
+import type { LoadOptions, Model, ModelEvent, ModelSource } from "./types.js";
 
 interface Rig {
   model: Model;
@@ -17,7 +18,12 @@ interface Rig {
   kill: () => void;
 }
 
-async function open(graph: () => Graph, options: LoadOptions = {}, fake: FakeOptions = {}): Promise<Rig> {
+async function open(
+  graph: () => Graph,
+  options: LoadOptions = {},
+  fake: FakeOptions = {},
+  source: ModelSource = new Uint8Array(8),
+): Promise<Rig> {
   const { setup, log } = fakeSetup(graph, fake);
   const { port1, port2 } = new MessageChannel();
   const answer = server(setup, (message, transfer = []) =>
@@ -37,7 +43,7 @@ async function open(graph: () => Graph, options: LoadOptions = {}, fake: FakeOpt
       port1.close();
     },
   };
-  const model = await loadWith(setup, noWorker, new Uint8Array(8), { ...options, worker });
+  const model = await loadWith(setup, noWorker, source, { ...options, worker });
   return { model, log, terminated: () => terminated, kill: () => died?.(new Error("shot")) };
 }
 const simple = (): Graph => fakeGraph([port("x", "float32", [2])]);
@@ -122,6 +128,36 @@ test("an abort rejects at once; later runs are not disturbed", async () => {
   assert.equal(ran, false, "the abort waited for the runs");
   assert.deepEqual((await next).y0?.data, Float32Array.of(4, 6));
   await model.dispose();
+});
+
+test("paths and blobs are read by the worker, bytes here; what it cannot read is tried here", async () => {
+  const phases = async (source: ModelSource): Promise<string[]> => {
+    const seen: string[] = [];
+    const { model } = await open(simple, { onProgress: (p) => seen.push(p.phase) }, {}, source);
+    assert.deepEqual((await model.run([1, 2])).y0?.data, Float32Array.of(2, 4));
+    await model.dispose();
+    return seen;
+  };
+  const here = fileURLToPath(import.meta.url);
+  for (const source of [here, pathToFileURL(here), new Blob([new Uint8Array(8)]), new Uint8Array(8)]) {
+    const seen = await phases(source);
+    assert.equal(seen[0], "read");
+    assert.equal(seen.at(-1), "ready");
+  }
+  const { fetch } = globalThis;
+  let fetched = 0;
+  globalThis.fetch = async () => {
+    if (fetched++ === 0) throw new TypeError("not from a worker");
+    return new Response(new Uint8Array(8));
+  };
+  try {
+    assert.equal((await phases("http://model/")).at(-1), "ready");
+    assert.equal(fetched, 2);
+  } finally {
+    globalThis.fetch = fetch;
+  }
+  const none = open(simple, {}, {}, "./none.minnow");
+  await assert.rejects(none, (e: ModelError) => e.code === "io" && /no such file/.test(e.message));
 });
 
 test("a load that fails ends the worker", async () => {

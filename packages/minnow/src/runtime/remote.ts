@@ -18,12 +18,14 @@ import { makeReport, type Report, type ReportData } from "./report.js";
 import { checkInto } from "./slot.js";
 import { canShare } from "./sharing.js";
 import { throwIfAborted } from "./arriving.js";
+import { forWorker, readSource } from "./source.js";
 import type {
   InputValue,
   LoadOptions,
   Model,
   ModelInputs,
   ModelOutputs,
+  ModelSource,
   ProfileOptions,
   RunOptions,
   TensorData,
@@ -112,47 +114,73 @@ class Connection {
   }
 }
 
-/** Sends the model's bytes over; `owned` bytes are handed over instead of copied. */
+/** Lets the worker read the model, or sends its bytes over: copied where they are the caller's. */
 export async function loadRemote(
   transport: Transport,
-  bytes: Uint8Array,
-  owned: boolean,
+  source: ModelSource,
   options: LoadOptions,
 ): Promise<Model> {
   const connection = new Connection(channelOf(transport), options);
-  const { device, threads, dims, shapes, outputs, maxMemory, maxOperations, memory, deterministic, fuse } =
-    options;
-  const asked: RemoteOptions = {
-    ...(device !== undefined && { device: typeof device === "string" ? device : [...device] }),
-    ...(threads !== undefined && { threads }),
-    ...(dims && { dims: { ...dims } }),
-    ...(shapes && { shapes: { ...shapes } }),
-    ...(outputs && { outputs: [...outputs] }),
-    ...(maxMemory !== undefined && { maxMemory }),
-    ...(maxOperations !== undefined && { maxOperations }),
-    ...(memory !== undefined && { memory }),
-    ...(deterministic !== undefined && { deterministic }),
-    ...(fuse !== undefined && { fuse }),
-  };
-  const whole = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
-  const sent = owned && whole ? bytes : bytes.slice();
-  try {
+  const { signal, onProgress, onEvent } = options;
+  const load = async (source: Uint8Array | string | Blob): Promise<Model> => {
     const { value } = await connection.request(
       {
         call: "load",
-        bytes: sent,
-        options: asked,
-        events: options.onEvent !== undefined,
-        progress: options.onProgress !== undefined,
+        source,
+        options: crossing(options),
+        events: onEvent !== undefined,
+        progress: onProgress !== undefined,
       },
-      [sent.buffer as ArrayBuffer],
-      options.signal,
+      source instanceof Uint8Array ? [source.buffer as ArrayBuffer] : [],
+      signal,
     );
     return new RemoteModel(connection, value as Loaded);
+  };
+  const send = async (): Promise<Model> =>
+    load(ownBytes(source, await readSource(source, { signal, onProgress })));
+  try {
+    const there = forWorker(source);
+    if (there === undefined) return await send();
+    return await load(there).catch((e: ModelError) => {
+      if (e.code !== "io") throw e;
+      return send(); // a page may fetch what its workers may not
+    });
   } catch (e) {
     await connection.end("the model was not loaded");
     throw e;
   }
+}
+
+const names = [
+  "device",
+  "threads",
+  "dims",
+  "shapes",
+  "outputs",
+  "maxMemory",
+  "maxOperations",
+  "memory",
+  "deterministic",
+  "fuse",
+  "precompiled",
+] as const satisfies readonly (keyof RemoteOptions)[];
+
+const crossing = (options: LoadOptions): RemoteOptions =>
+  Object.fromEntries(names.flatMap((n) => (options[n] === undefined ? [] : [[n, plain(options[n])]])));
+
+/** Copies: proxies do not cross. */
+function plain(v: unknown): unknown {
+  if (Array.isArray(v)) return v.map(plain);
+  if (v === null || typeof v !== "object") return v;
+  return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, plain(x)]));
+}
+
+/** Bytes that may be handed over. */
+function ownBytes(source: ModelSource, bytes: Uint8Array): Uint8Array {
+  const callers =
+    source instanceof ArrayBuffer || ArrayBuffer.isView(source) || (bytes.buffer as unknown) === source;
+  const whole = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
+  return whole && !callers ? bytes : bytes.slice();
 }
 
 class RemoteModel implements Model {

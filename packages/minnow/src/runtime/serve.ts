@@ -6,7 +6,8 @@ import { loadHere, type Setup } from "./load_here.js";
 import { isNode, parentPort } from "./node.js";
 import { type Abort, type FromWorker, packError, type ToWorker } from "./protocol.js";
 import { helper, type ToThread } from "./thread.js";
-import type { Model, ModelOutputs, RunOptions } from "./types.js";
+import { openSource } from "./source.js";
+import type { LoadOptions, Model, ModelOutputs, RunOptions } from "./types.js";
 
 type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
@@ -54,12 +55,15 @@ export function server(setup: Setup, post: Post): (message: ToWorker) => void {
     const minnow = m.minnow;
     switch (m.call) {
       case "load": {
-        const loaded = await loadHere(setup, m.bytes, {
+        const options: LoadOptions = {
           ...m.options,
           signal: abort.signal,
           ...(m.events && { onEvent: (event) => post({ minnow: "event", event }) }),
           ...(m.progress && { onProgress: (progress) => post({ minnow: "progress", progress }) }),
-        });
+        };
+        // Bytes were read, and told of, on the other side.
+        const source = m.source instanceof Uint8Array ? m.source : await openSource(m.source, options);
+        const loaded = await loadHere(setup, source, options);
         model = loaded;
         const { inputs, outputs, metadata } = loaded;
         return { minnow, value: { inputs, outputs, metadata }, report: loaded.report() };

@@ -98,6 +98,23 @@ async function openResponse(response: Response, name = response.url): Promise<Pi
   return { ...piecesOf(response.body, total), check };
 }
 
+/** What a worker can read by itself; undefined: its bytes are sent to it. */
+export function forWorker(source: ModelSource): string | Blob | undefined {
+  if (typeof Blob !== "undefined" && source instanceof Blob) return source;
+  if (typeof source !== "string" && !(source instanceof URL)) return undefined;
+  const text = String(source);
+  if (isUrl(text) || isNode()) return text;
+  const { document, location } = globalThis as {
+    document?: { baseURI: string };
+    location?: { href: string };
+  };
+  try {
+    return new URL(text, document?.baseURI ?? location?.href).href; // a worker's base is its own file
+  } catch {
+    return undefined;
+  }
+}
+
 function isPage(bytes: Uint8Array): boolean {
   const head = String.fromCharCode(...bytes.subarray(0, 64));
   return /^(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)/i.test(head);
