@@ -1,6 +1,6 @@
 // What the full library reads and runs on; shared by its entry point and its worker.
 import { toGraph } from "./convert.js";
-import { bringsPrecompiled, readPrecompiled } from "./formats/minnow/precompiled.js";
+import { layoutOf, readPrecompiled } from "./formats/minnow/precompiled.js";
 import { isMinnow } from "./graph/released.js";
 import type { Setup } from "./runtime/load_here.js";
 import { referenceDevice } from "./runtime/reference_device.js";
@@ -10,9 +10,9 @@ export const setup: Setup = {
   read: toGraph,
   precompiled: (bytes, rest) => (isMinnow(bytes) ? readPrecompiled(bytes, toGraph, rest) : null),
   expect(head) {
-    const layout = bringsPrecompiled(head);
+    const layout = layoutOf(head);
     if (!layout) planner().catch(() => {}); // told when it is needed
-    return typeof layout === "object" ? layout : undefined;
+    return layout;
   },
   devices: {
     cpu: () => wasmDevice,

@@ -1,6 +1,6 @@
 // What minnow/run reads and runs on; shared by its entry point and its worker.
 import { ModelError } from "./error.js";
-import { bringsPrecompiled, readPrecompiled } from "./formats/minnow/precompiled.js";
+import { layoutOf, readPrecompiled } from "./formats/minnow/precompiled.js";
 import { isMinnow } from "./graph/released.js";
 import type { Setup } from "./runtime/load_here.js";
 import { planner, wasmDevice } from "./runtime/wasm_device.js";
@@ -27,9 +27,9 @@ export const setup: Setup = {
     return readPrecompiled(bytes, (later) => read(later, {}), rest);
   },
   expect(head) {
-    const layout = bringsPrecompiled(head);
+    const layout = layoutOf(head);
     if (!layout) for (const part of [reader, planner]) part().catch(() => {}); // told when it is needed
-    return typeof layout === "object" ? layout : undefined;
+    return layout;
   },
   devices: { cpu: () => wasmDevice, wasm: () => wasmDevice },
   auto: ["wasm"],

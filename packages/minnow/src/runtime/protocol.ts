@@ -11,20 +11,21 @@ import type { LoadOptions, ModelEvent, ModelInputs, ModelOutputs, Progress, Tens
 export type Transport = Worker | NodePort;
 
 /** What of LoadOptions crosses over. */
-export type RemoteOptions = Pick<
-  LoadOptions,
-  | "device"
-  | "threads"
-  | "dims"
-  | "shapes"
-  | "outputs"
-  | "maxMemory"
-  | "maxOperations"
-  | "memory"
-  | "deterministic"
-  | "fuse"
-  | "precompiled"
->;
+export const crossing = [
+  "device",
+  "threads",
+  "dims",
+  "shapes",
+  "outputs",
+  "maxMemory",
+  "maxOperations",
+  "memory",
+  "deterministic",
+  "fuse",
+  "precompiled",
+] as const satisfies readonly (keyof LoadOptions)[];
+
+export type RemoteOptions = Pick<LoadOptions, (typeof crossing)[number]>;
 
 /** There is a signal; it shows in the shared word where there is one, else it comes as a message. */
 export type Abort = SharedArrayBuffer | true | undefined;

@@ -7,6 +7,7 @@ import { makeProfile, type Profile, type ProfileData } from "./profile.js";
 import {
   channelOf,
   type Channel,
+  crossing,
   type FromWorker,
   type Loaded,
   type RemoteOptions,
@@ -127,7 +128,7 @@ export async function loadRemote(
       {
         call: "load",
         source,
-        options: crossing(options),
+        options: crossed(options),
         events: onEvent !== undefined,
         progress: onProgress !== undefined,
       },
@@ -151,22 +152,10 @@ export async function loadRemote(
   }
 }
 
-const names = [
-  "device",
-  "threads",
-  "dims",
-  "shapes",
-  "outputs",
-  "maxMemory",
-  "maxOperations",
-  "memory",
-  "deterministic",
-  "fuse",
-  "precompiled",
-] as const satisfies readonly (keyof RemoteOptions)[];
-
-const crossing = (options: LoadOptions): RemoteOptions =>
-  Object.fromEntries(names.flatMap((n) => (options[n] === undefined ? [] : [[n, plain(options[n])]])));
+const crossed = (options: LoadOptions): RemoteOptions =>
+  Object.fromEntries(
+    crossing.flatMap((name) => (options[name] === undefined ? [] : [[name, plain(options[name])]])),
+  );
 
 /** Copies: proxies do not cross. */
 function plain(v: unknown): unknown {

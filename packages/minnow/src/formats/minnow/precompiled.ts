@@ -46,17 +46,16 @@ export function readPrecompiled(bytes: Uint8Array, read: Read, rest?: Rest): Pre
   };
 }
 
-/** Whether a file that begins so brings any, and how it lies; an earlier Minnow did not write that. */
-export function bringsPrecompiled(head: Uint8Array): Layout | boolean {
+/** How a file lies that begins so and brings any; files that do not say bring plans of an earlier form, if any. */
+export function layoutOf(head: Uint8Array): Layout | undefined {
   try {
-    if (!isMinnow(head)) return false;
+    if (!isMinnow(head)) return undefined;
     const model = new FlatBuffer(head, "").root();
     const [early, size] = [model.num(schema.model.early, "u64"), model.num(schema.model.size, "u64")];
-    return (
-      model.position(schema.model.precompiled, 4) > 0 && (0 < early && early <= size ? { early, size } : true)
-    );
+    const brings = model.position(schema.model.precompiled, 4) > 0;
+    return brings && 0 < early && early <= size ? { early, size } : undefined;
   } catch {
-    return false; // too few bytes to tell
+    return undefined; // too few bytes to tell
   }
 }
 

@@ -2,7 +2,7 @@
 import { ModuleBuilder } from "./assembler.js";
 import { moduleImports } from "./imports.js";
 import type { Packed } from "./kernel.js";
-import { runPack } from "./packing.js";
+import { type PackCode, runPack } from "./packing.js";
 
 /** @param staging address of stagingBytes() free bytes */
 export function fillPacked(p: Packed, memory: WebAssembly.Memory, at: number, staging: number): void {
@@ -10,6 +10,5 @@ export function fillPacked(p: Packed, memory: WebAssembly.Memory, at: number, st
   const m = new ModuleBuilder();
   m.exports.set("pack", p.pack.emit(m));
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.build()), moduleImports(memory));
-  type Code = (args: number, begin: number, end: number) => void;
-  runPack(p.pack, exports.pack as Code, memory.buffer, at, staging);
+  runPack(p.pack, exports.pack as PackCode, memory.buffer, at, staging);
 }

@@ -15,6 +15,7 @@ import type { Epilogue } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
 import type { QuadCode } from "./quad_code.js";
 import type { OrderedRows } from "./quad_rows.js";
+import { lowRows } from "./tiles.js";
 
 /** Words that every matrix kernel has; the epilogue's follow. */
 export const gemmWords = [
@@ -56,9 +57,6 @@ export interface TileSpec {
   /** Rows are brought into the weights' order first (quad_rows.ts). */
   readonly ordered?: OrderedRows | undefined;
 }
-
-/** Rows of a low tile: eight sums, as many as multiply-adds take to be done. */
-export const lowRows = 4;
 
 export const tileKey = (s: TileSpec): string =>
   `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? "_ahead" : ""}${s.ordered ? "_ordered" : ""}_${s.epilogue.key}`;

@@ -2,7 +2,6 @@
 // here, with the measurement it rests on; nothing here changes results.
 import type { Engine, Tile } from "../engine.js";
 import type { Window } from "./gemm.js";
-import { lowRows } from "./gemm_tile.js";
 
 /** Bytes of the left side that stay in the second-level cache while all panels pass over it. */
 export const leftBytes = 256 * 1024;
@@ -74,6 +73,9 @@ export function tileFor(tile: Tile, channels: number, rows: number, fma: boolean
   const lines = fma && tile.mr === 4 && tile.nr === 8 && channels % 16 === 0 && k <= 256;
   return lines ? { mr: 2, nr: 16 } : tile;
 }
+
+/** Rows of a low tile: eight sums, as many as multiply-adds take to be done. */
+export const lowRows = 4;
 
 /**
  * Whether the rows left of the last tile are a lower one, half as much code again: where that saves a hundredth. 9 rows
