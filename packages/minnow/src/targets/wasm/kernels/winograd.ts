@@ -19,7 +19,7 @@ import { unrollOf } from "./tiles.js";
 import { emitWinograd, scratchOf, winogradWords } from "./winograd_blocks.js";
 import { chooseCut, type Cut, type Form, formsOf, pointsOf } from "./winograd_cost.js";
 import { linear } from "./winograd_linear.js";
-import { packWinograd, planeBytes } from "./winograd_pack.js";
+import { packWinograd } from "./winograd_pack.js";
 
 /** @param forms the forms to choose from; default: those for the kernel's size */
 export function planWinograd(
@@ -124,7 +124,6 @@ function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
       channels: size.o,
       steps: Math.floor(size.c / depth.unroll),
       panelBytes: 32 * size.c,
-      plane: planeBytes(size.o, size.c),
       ...scratch.args,
       ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, words[i] as ArgWord])),
     }),

@@ -29,7 +29,6 @@ export const winogradWords = [
   "channels",
   "steps",
   "panelBytes", // weights of 8 channels, one point
-  "plane", // weights of one point
   "iterations", // of a transform over the input's channels
   "rowV", // bytes of a tile, of a point
   "planeV",
@@ -219,9 +218,10 @@ class Blocks {
       () => this.#arg("slicePanels"),
       () => this.#arg("panels").get(first).op("i32.sub"),
     );
+    // Weights lie as they are read: slice, point, panel (winograd_pack.ts).
     this.#arg("weights").get(first);
     this.#arg("panelBytes")
-      .i32(nr / 8)
+      .i32((nr / 8) * pointsOf(c.form))
       .op("i32.mul", "i32.mul", "i32.add")
       .set(weights);
     this.#place("atTable").set(table);
@@ -229,44 +229,42 @@ class Blocks {
     f.i32(pointsOf(c.form)).set(points);
     f.repeat(points, () => {
       this.#point(panels, first, table, weights);
-      f.incBy(table, tableBytes).get(weights);
-      this.#arg("plane").op("i32.add").set(weights);
+      f.incBy(table, tableBytes);
     });
     f.free("i32", points, table, weights, tableBytes);
     this.#output(first, panels);
     f.free("i32", first, panels);
   }
 
-  /** One product: the block's rows times the slice's panels. */
-  #point(panels: Local, first: Local, table: Local, weights: Local): void {
+  /** One product: the block's rows times the slice's panels, which `w` steps over. */
+  #point(panels: Local, first: Local, table: Local, w: Local): void {
     const { f, c, fn } = this;
     const { nr } = c.tile;
     const left = f.local();
-    const w = f.local();
     const start = f.local();
-    const call = (which: number): void =>
-      void f.get(this.#scratch).get(table).get(this.#rows).get(w).i32(0).get(start).call(which);
-    f.get(panels).set(left).get(weights).set(w).i32(0).set(start);
+    const call = (which: number, channels: number): void => {
+      f.get(this.#scratch).get(table).get(this.#rows).get(w).i32(0).get(start).call(which).get(w);
+      this.#arg("panelBytes")
+        .i32(Math.ceil(channels / 8))
+        .op("i32.mul", "i32.add")
+        .set(w);
+    };
+    f.get(panels).set(left).i32(0).set(start);
     f.repeat(left, () => {
-      if (fn.whole < 0) call(fn.last);
-      else if (fn.last < 0) call(fn.whole);
+      if (fn.whole < 0) call(fn.last, c.channels);
+      else if (fn.last < 0) call(fn.whole, nr);
       else {
         // The last panel of all is the tail.
         f.get(left).i32(1).op("i32.eq").get(first).get(panels).op("i32.add");
         this.#arg("panels").op("i32.eq", "i32.and").if();
-        call(fn.last);
+        call(fn.last, c.channels % nr);
         f.else();
-        call(fn.whole);
+        call(fn.whole, nr);
         f.end();
       }
-      f.get(w);
-      this.#arg("panelBytes")
-        .i32(nr / 8)
-        .op("i32.mul", "i32.add")
-        .set(w);
       f.inc(start, nr);
     });
-    f.free("i32", left, w, start);
+    f.free("i32", left, start);
   }
 
   #output(first: Local, panels: Local): void {

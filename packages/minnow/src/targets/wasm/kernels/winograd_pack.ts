@@ -1,5 +1,5 @@
-// Filters into the points of Winograd's transform, U = G g Gᵀ: one matrix of panels (pack.ts) for each point,
-// by generated code. Four input channels at a time stay in registers; all eight channels of a panel are written
+// Filters into the points of Winograd's transform, U = G g Gᵀ: [slice of 64 channels][point][panel of 8] (pack.ts), in
+// the order in which products read them, by generated code. Four input channels at a time stay in registers; all eight channels of a panel are written
 // before the next four inputs, so that the panel's lines of all points are in the first-level cache.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import { hoistConstants, loadVectors } from "../elements.js";
@@ -7,11 +7,11 @@ import type { Packed } from "../kernel.js";
 import { dataId, roundUp } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import type { Source } from "./pack_code.js";
-import type { Form } from "./winograd_cost.js";
+import { type Form, pointsOf, stageChannels } from "./winograd_cost.js";
 import { linear, LinearCode } from "./winograd_linear.js";
 
-/** Bytes of one point's panels. */
-export const planeBytes = (channels: number, k: number): number => 4 * roundUp(channels, 8) * k;
+/** Panels of a slice; the last one may have fewer. */
+const slicePanels = stageChannels / 8;
 
 /** @param m weights as [n][kh·kw·C], C ≥ 4; a unit of the packing is a panel */
 export function packWinograd(m: Matrix, form: Form, points: number): Packed {
@@ -20,22 +20,21 @@ export function packWinograd(m: Matrix, form: Form, points: number): Packed {
   const size = m.dtype === "float16" ? 2 : 4;
   const row = m.k * size;
   const type = m.dtype as Source;
-  const plane = planeBytes(m.n, c);
   return {
     key: `winograd:${form.name}:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}`,
-    bytes: points * plane,
+    bytes: 4 * points * roundUp(m.n, 8) * c,
     pack: {
       source: m.data,
       key: `pack_winograd_${form.name}_${type}`,
       emit: (b) => emitPack(b, form, type),
       extent: Math.ceil(m.n / 8),
       begins: (panel) => m.offset * size + Math.min(m.n, 8 * panel) * row,
-      words: (at) => [at, m.n, c, row, c * size, plane],
+      words: (at) => [at, m.n, c, row, c * size],
     },
   };
 }
 
-const words = ["source", "to", "channels", "c", "row", "tap", "plane"] as const;
+const words = ["source", "to", "channels", "c", "row", "tap"] as const;
 
 function emitPack(m: ModuleBuilder, form: Form, type: Source): number {
   return m.func(["i32", "i32", "i32"], [], (f) => {
@@ -49,23 +48,53 @@ function emitPack(m: ModuleBuilder, form: Form, type: Source): number {
         return [name, l];
       }),
     ) as Record<(typeof words)[number], Local>;
-    const filter = new Filter(f, form, type, a.tap, a.plane);
+    const plane = f.local();
+    const filter = new Filter(f, form, type, a.tap, plane);
     const lanes = f.local();
     const lane = f.local();
-    const i = f.local();
-    const from = f.local();
-    const to = f.local();
+    const [i, from, to, slice, panel] = f.someLocals(5, "i32") as [Local, Local, Local, Local, Local];
+    const points = pointsOf(form);
     const size = type === "float16" ? 2 : 4;
     f.block().get(unit).get(last).op("i32.ge_u").brIf(0).loop();
     // Lanes of this panel, where it begins.
     f.get(a.channels).get(unit).i32(8).op("i32.mul", "i32.sub").tee(lanes).i32(8).get(lanes).i32(8);
     f.op("i32.lt_s", "select").set(lanes);
+    // The slice's panels, bytes of its points; where this panel begins.
+    f.get(unit).i32(-slicePanels).op("i32.and").set(slice);
+    f.get(a.channels)
+      .i32(7)
+      .op("i32.add")
+      .i32(3)
+      .op("i32.shr_u")
+      .get(slice)
+      .op("i32.sub")
+      .tee(plane)
+      .i32(slicePanels);
+    f.get(plane)
+      .i32(slicePanels)
+      .op("i32.lt_s", "select")
+      .get(a.c)
+      .op("i32.mul")
+      .i32(32)
+      .op("i32.mul")
+      .set(plane);
+    f.get(slice)
+      .i32(points - 1)
+      .op("i32.mul")
+      .get(unit)
+      .op("i32.add")
+      .get(a.c)
+      .op("i32.mul")
+      .i32(32)
+      .op("i32.mul")
+      .get(a.to)
+      .op("i32.add")
+      .set(panel);
     f.i32(0).set(i).loop();
     // The last four inputs may overlap those before.
     f.get(i).get(a.c).i32(4).op("i32.sub").get(i).get(a.c).i32(4).op("i32.sub", "i32.lt_s", "select").set(i);
     f.get(a.source).get(i).i32(size).op("i32.mul", "i32.add").set(from);
-    f.get(unit).get(a.c).op("i32.mul").get(i).op("i32.add").i32(32).op("i32.mul").get(a.to).op("i32.add");
-    f.set(to).get(lanes).set(lane);
+    f.get(i).i32(32).op("i32.mul").get(panel).op("i32.add").set(to).get(lanes).set(lane);
     f.repeat(lane, () => {
       filter.emit(from, to);
       f.incBy(from, a.row).inc(to, 4);
