@@ -10,7 +10,7 @@ import { checksum } from "./checksum.js";
 import type { ArgWord, PlannedKernel } from "./kernel.js";
 
 /** Rises with every change of what is planned for, of the driver's steps, of scratch, of argument words' kinds or of how packs are called. */
-export const abi = 2;
+export const abi = 3;
 
 /** [dtype, 0 in the weights or 1 in the data, byte, elements] */
 export type StoredConstant = readonly [DType, 0 | 1, number, number];

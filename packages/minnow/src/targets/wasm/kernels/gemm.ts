@@ -10,7 +10,7 @@ import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { type Fill, windowWords } from "./row_windows.js";
 import { type RowKind, rowTable } from "./rows.js";
-import { callUnits, chunkRows, hasLow, tileFor, unrollOf } from "./tiles.js";
+import { callUnits, chunkRows, hasLow, isStreamed, tileFor, unrollOf } from "./tiles.js";
 
 export interface Window {
   readonly h: number;
@@ -68,7 +68,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     channels,
     ...depth,
     epilogue: p.epilogue,
-    ahead: byPanels && engine.fma,
+    ahead,
   });
   const each = p.channels / p.groups;
   const layout = gemmLayout(p.epilogue);
@@ -77,11 +77,12 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   const rowsAndScratch = scratchOf(p, tile);
   // Rows that stay in the cache: shares are panels, so that threads read other weights.
   const byPanels = p.rows <= rowsAndScratch.chunk && p.groups === 1 && !p.dynamic && panels > 1;
+  const depthMacs = p.k * p.taps;
+  const ahead = engine.fma && (byPanels || isStreamed(fixedRows, 4 * depthMacs * each));
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const kEnd = depthKey(depth);
-  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}${low ? "_low" : ""}_${p.epilogue.key}`;
+  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}${ahead ? "_ahead" : ""}${low ? "_low" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
-  const depthMacs = p.k * p.taps;
   const panel = 32 * depthMacs;
   const rowsOfCall = callUnits(depthMacs * p.channels, tile.mr, 8 * tile.mr);
   const args = layout.words({

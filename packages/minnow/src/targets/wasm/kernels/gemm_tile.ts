@@ -15,6 +15,7 @@ import type { Epilogue } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
 import type { QuadCode } from "./quad_code.js";
 import type { OrderedRows } from "./quad_rows.js";
+import { Ahead } from "./gemm_ahead.js";
 import { lowRows } from "./tiles.js";
 
 /** Words that every matrix kernel has; the epilogue's follow. */
@@ -86,8 +87,7 @@ class Tile {
   readonly #wv: Local[];
   readonly #splat: Local;
   readonly #quads: QuadCode | undefined;
-  /** The next panel's line to read, its end, and the bytes to the next line: none behind the end. */
-  readonly #ahead: readonly [Local, Local, Local] | undefined;
+  readonly #ahead: Ahead | undefined;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -102,7 +102,7 @@ class Tile {
     this.#acc = Array.from({ length: s.mr }, () => f.someLocals(this.#vectors, "v128"));
     this.#wv = f.someLocals(this.#vectors, "v128");
     this.#splat = f.local("v128");
-    if (s.ahead) this.#ahead = [f.local(), f.local(), f.local()];
+    this.#ahead = s.ahead ? new Ahead(f) : undefined;
     this.#quads = s.quads?.(f, this.#w.length);
   }
 
@@ -125,7 +125,7 @@ class Tile {
         .op("i32.div_u");
     else f.ceilDiv(s.mr);
     f.set(tiles);
-    this.#lookAhead(panelBytes);
+    this.#ahead?.start(weightsParam, panelBytes, this.#w.length);
     const tile = (rows: number): void => {
       const acc = this.#acc.slice(0, rows);
       f.get(weightsParam).set(this.#w[0] as Local);
@@ -187,10 +187,6 @@ class Tile {
     const high = (): void => {
       tile(s.mr);
       f.inc(tableParam, 4 * s.mr);
-      if (this.#ahead) {
-        const [at, end, by] = this.#ahead;
-        f.i32(64).i32(0).get(at).get(end).op("i32.lt_u", "select").set(by);
-      }
     };
     if (ordered !== undefined) {
       const [args, table, slot] = [argsParam, tableParam, slotParam];
@@ -206,17 +202,6 @@ class Tile {
     f.end().get(left).i32(0).op("i32.gt_s").if();
     tile(lowRows);
     f.end();
-  }
-
-  /** Behind the weights there may be no memory: then this panel is read again. */
-  #lookAhead(panelBytes: Local): void {
-    if (!this.#ahead) return;
-    const { f } = this;
-    const [at, end, by] = this.#ahead;
-    f.get(panelBytes).i32(this.#w.length).op("i32.mul").tee(end).get(weightsParam).op("i32.add").set(at);
-    f.get(at).get(weightsParam).get(at).get(end).op("i32.add").i32(16).op("i32.shr_u");
-    f.code.byte(0x3f).byte(0); // memory.size
-    f.op("i32.lt_u", "select").tee(at).get(end).op("i32.add").set(end).i32(64).set(by);
   }
 
   /** `n` steps of k. */
@@ -241,7 +226,7 @@ class Tile {
     if (!advance) return;
     if (s.ordered) f.inc(this.#pointers[0] as Local, 4 * n * s.mr);
     else for (const p of this.#pointers.slice(0, acc.length)) f.inc(p, 4 * n);
-    if (this.#ahead) f.get(this.#ahead[0]).load().op("drop").incBy(this.#ahead[0], this.#ahead[2]);
+    this.#ahead?.read();
   }
 
   #multiply(acc: Local, w: Local): void {
