@@ -42,7 +42,7 @@ export type Packed = { readonly key: string; readonly bytes: number } & (
 /**
  * Packing by generated code `(args, begin, end)`: the bytes of `source` are staged in linear memory, some
  * whole units at a time, and the code writes what the units [begin, end) become. It may read up to 64
- * bytes past what is staged. Once it has run, the source may be given up (see packing.ts).
+ * bytes past what is staged, and bytes 64…255 of its argument block are its own. Once it has run, the source may be given up (see packing.ts).
  */
 export interface Pack {
   /** A constant as the model stores it. */
@@ -56,6 +56,8 @@ export interface Pack {
   begins(unit: number): number;
   /** Argument words behind the first, which is the address of unit `begin`'s bytes. `at`: where to write. */
   words(at: number): number[];
+  /** Writes what the code reads where it packs to, before it runs: what was found out when this was planned. */
+  prepare?(memory: ArrayBufferLike, at: number): void;
 }
 
 export interface PlannedKernel {

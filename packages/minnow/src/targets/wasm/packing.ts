@@ -4,7 +4,9 @@ import { bytesOf } from "../../graph/dtype.js";
 import type { Pack } from "./kernel.js";
 
 const slab = 1 << 18;
-const words = 64; // bytes of the argument block, before the staged bytes
+/** Where the code's own bytes begin, behind the argument block. */
+export const ownBytes = 64;
+const head = 256; // both, before the staged bytes
 const slack = 64;
 
 /** Bytes of staging that these packs need. */
@@ -13,7 +15,7 @@ export function stagingBytes(packs: readonly Pack[]): number {
   for (const p of packs)
     for (let u = 0; u < p.extent; u = nextUnit(p, u))
       most = Math.max(most, p.begins(nextUnit(p, u)) - p.begins(u));
-  return words + most + slack;
+  return head + most + slack;
 }
 
 /** The end of the slab that begins with a unit: one unit at least. Most units are as large as the one before. */
@@ -54,7 +56,7 @@ export class Packing {
     for (let from = 0; from < bytes.length && this.#unit < pack.extent; ) {
       const slab = placeOf(pack, this.#end) - pack.begins(this.#unit);
       const n = Math.min(slab - this.#staged, bytes.length - from);
-      memory.set(bytes.subarray(from, from + n), staging + words + this.#staged);
+      memory.set(bytes.subarray(from, from + n), staging + head + this.#staged);
       this.#staged += n;
       from += n;
       if (this.#staged < slab) break;
@@ -66,8 +68,9 @@ export class Packing {
   }
 
   #begin(): void {
-    const args = [this.staging + words, ...this.pack.words(this.at)];
+    const args = [this.staging + head, ...this.pack.words(this.at)];
     new Int32Array(this.buffer, this.staging, args.length).set(args);
+    this.pack.prepare?.(this.buffer, this.at);
   }
 }
 

@@ -223,6 +223,7 @@ class Storer {
   }
 
   #recipe(p: NonNullable<Packed["pack"]>): NonNullable<StoredPacked["pack"]> {
+    if (p.prepare) throw new NotStorable(`${p.key} needs what planning finds out`);
     const begins: [number, ...[number, number][]] = [p.begins(0)];
     for (let u = 0; u < p.extent; u++) {
       const step = p.begins(u + 1) - p.begins(u);

@@ -104,16 +104,18 @@ function packTapPairs(
       const source = m.data as Int8Array | Uint8Array;
       const out = new Int16Array(memory as ArrayBuffer, at, size).fill(0);
       const sums = new Int32Array(memory as ArrayBuffer, at, size / 2);
+      const taps = Array.from({ length: kh * kw }, (_, t) => place(Math.floor(t / kw), t % kw));
+      const places = taps.map(([pair, half]) => 16 * (1 + pair) + half);
       for (let c = 0; c < m.n; c++) {
         const block = (c >> 3) * 16 * (1 + count);
         const zero = zw[zw.length === 1 ? 0 : c] ?? 0;
-        for (let y = 0; y < kh; y++)
-          for (let x = 0; x < kw; x++) {
-            const [pair, half] = place(y, x);
-            const w = (source[m.offset + (c * kh + y) * kw + x] as number) - zero;
-            out[block + 16 * (1 + pair) + 2 * (c & 7) + half] = w;
-            sums[block / 2 + (c & 7)] = (sums[block / 2 + (c & 7)] as number) - zx * w;
-          }
+        let sum = 0;
+        for (let t = 0; t < places.length; t++) {
+          const w = (source[m.offset + c * places.length + t] as number) - zero;
+          out[block + (places[t] as number) + 2 * (c & 7)] = w;
+          sum += w;
+        }
+        sums[block / 2 + (c & 7)] = -zx * sum;
       }
     },
   };

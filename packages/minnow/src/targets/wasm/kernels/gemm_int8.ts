@@ -31,16 +31,8 @@ import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js
 import { QuadCode } from "./quad_code.js";
 import { canOrder } from "./quad_order.js";
 import { orderedRows } from "./quad_rows.js";
-import {
-  orderBytes,
-  ordersAt,
-  packQuads,
-  type QuadMatrix,
-  quadPanelBytes,
-  quadsKey,
-  quadsOf,
-  quadsPay,
-} from "./quads.js";
+import { packQuads, quadsPay } from "./quad_weights.js";
+import { orderBytes, ordersAt, type QuadMatrix, quadPanelBytes, quadsKey, quadsOf } from "./quads.js";
 import { requantized } from "./requantize.js";
 import { unrollOf } from "./tiles.js";
 import { fillByte } from "./row_windows.js";

@@ -12,7 +12,7 @@ export type RowSource = Source | "bytes";
 const isPairs = (t: RowSource): boolean => t === "int8" || t === "uint8";
 
 /** New locals that hold the words of the argument block at these places. */
-const argLocals = <const P extends readonly number[]>(f: FunctionBuilder, ...places: P) =>
+export const argLocals = <const P extends readonly number[]>(f: FunctionBuilder, ...places: P) =>
   places.map((p) => {
     const l = f.local();
     f.get(0)
