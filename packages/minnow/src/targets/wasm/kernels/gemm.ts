@@ -7,6 +7,7 @@ import type { Engine, Tile } from "../engine.js";
 import type { ArgWord, Packed, PlannedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
+import { streamsOf } from "./gemm_ahead.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { type Fill, windowWords } from "./row_windows.js";
 import { type RowKind, rowTable } from "./rows.js";
@@ -78,10 +79,11 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   // Rows that stay in the cache: shares are panels, so that threads read other weights.
   const byPanels = p.rows <= rowsAndScratch.chunk && p.groups === 1 && !p.dynamic && panels > 1;
   const depthMacs = p.k * p.taps;
-  const ahead = engine.fma && (byPanels || isStreamed(fixedRows, 4 * depthMacs * each));
+  const streamed = engine.fma && (byPanels || isStreamed(fixedRows, 4 * depthMacs * each));
+  const ahead = streamed ? streamsOf(4 * depthMacs * tile.nr) : undefined;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const kEnd = depthKey(depth);
-  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}${ahead ? "_ahead" : ""}${low ? "_low" : ""}_${p.epilogue.key}`;
+  const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}${ahead ? `_${ahead}` : ""}${low ? "_low" : ""}_${p.epilogue.key}`;
   const { words: extra, packed } = epilogueWords(p.epilogue, 1, p.channels, p.groups);
   const panel = 32 * depthMacs;
   const rowsOfCall = callUnits(depthMacs * p.channels, tile.mr, 8 * tile.mr);

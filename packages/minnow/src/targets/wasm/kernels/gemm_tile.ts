@@ -15,7 +15,7 @@ import type { Epilogue } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
 import type { QuadCode } from "./quad_code.js";
 import type { OrderedRows } from "./quad_rows.js";
-import { Ahead } from "./gemm_ahead.js";
+import { type Ahead, aheadOf, type Streams } from "./gemm_ahead.js";
 import { lowRows } from "./tiles.js";
 
 /** Words that every matrix kernel has; the epilogue's follow. */
@@ -51,8 +51,8 @@ export interface TileSpec {
   /** Never more than one tap. */
   readonly single?: boolean;
   readonly epilogue: Epilogue;
-  /** Reads the next panel's lines while it works on this one: for weights that come from memory. */
-  readonly ahead?: boolean;
+  /** Reads the lines of panels to come: for weights that come from memory. */
+  readonly ahead?: Streams | undefined;
   /** Arithmetic of u8 and s8, for so many panels. */
   readonly quads?: (f: FunctionBuilder, panels: number) => QuadCode;
   /** Rows are brought into the weights' order first (quad_rows.ts). */
@@ -60,7 +60,7 @@ export interface TileSpec {
 }
 
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? "_ahead" : ""}${s.ordered ? "_ordered" : ""}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? `_ahead_${s.ahead}` : ""}${s.ordered ? "_ordered" : ""}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -102,7 +102,7 @@ class Tile {
     this.#acc = Array.from({ length: s.mr }, () => f.someLocals(this.#vectors, "v128"));
     this.#wv = f.someLocals(this.#vectors, "v128");
     this.#splat = f.local("v128");
-    this.#ahead = s.ahead ? new Ahead(f) : undefined;
+    this.#ahead = s.ahead && aheadOf(f, s.ahead);
     this.#quads = s.quads?.(f, this.#w.length);
   }
 

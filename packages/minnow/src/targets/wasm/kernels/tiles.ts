@@ -43,7 +43,7 @@ export function chunkRows(rows: number, mr: number, rowBytes: number, tableBytes
 
 /**
  * Whether a product waits for its weights: few rows for many bytes, so that reading them ahead pays (gemm_ahead.ts). Wide:
- * 7×7 2048→512 1.13 → 1.00 ms, 960→160 0.19 → 0.15; 14×14 512→1024 1.94 → 1.87, but 1024→256 0.94 → 0.95.
+ * 7×7 2048→512 1.13 → 1.00 ms, 160→960 0.19 → 0.15; 14×14 512→1024 1.94 → 1.87, but 1024→256 0.94 → 0.95.
  * @param rows 0: any
  */
 export const isStreamed = (rows: number, weightBytes: number): boolean =>

@@ -12,6 +12,7 @@ import type { ArgWord, Packed, PlannedKernel, Planning, TunedKernel } from "../k
 import { Layout } from "./arguments.js";
 import { type ConvGeometry, convGeometry } from "./conv.js";
 import { type Epilogue, epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
+import { streamsOf } from "./gemm_ahead.js";
 import { depthKey, depthOf } from "./gemm.js";
 import { roundUp } from "./operands.js";
 import { isFloatProduct, weightMatrix } from "./products.js";
@@ -67,7 +68,8 @@ interface Plan {
 function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
   const { g, cut, epilogue, size } = p;
   const { window } = g;
-  const { form, tile, lanes, ahead } = cut;
+  const { form, tile, lanes } = cut;
+  const ahead = cut.ahead ? streamsOf(4 * size.c * tile.nr) : undefined;
   const layout = new Layout<string>([...winogradWords, ...epilogueNames(epilogue)]);
   const depth = depthOf(size.c, 1, unrollOf(engine.fma));
   const bt = linear(form.toom.bt);
@@ -78,7 +80,7 @@ function planned(step: Step, engine: Engine, p: Plan): PlannedKernel {
   const scratch = scratchOf(cut, size.c);
   const xPitch = g.pitch * g.x.bytes;
   return {
-    key: `${name}_${lanes}_${depthKey(depth)}_${size.o < tile.nr ? 0 : 1}+${tail}${ahead ? "_ahead" : ""}_${epilogue.key}`,
+    key: `${name}_${lanes}_${depthKey(depth)}_${size.o < tile.nr ? 0 : 1}+${tail}${ahead ? `_${ahead}` : ""}_${epilogue.key}`,
     label: `${name}${step.fused.length ? `_${step.fused.join("_").toLowerCase()}` : ""}`,
     emit: (m) =>
       emitWinograd(m, {

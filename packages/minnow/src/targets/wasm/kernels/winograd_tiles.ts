@@ -4,6 +4,7 @@ import type { Tile } from "../engine.js";
 import type { Layout } from "./arguments.js";
 import type { Epilogue } from "./epilogue.js";
 import type { Depth } from "./gemm.js";
+import type { Streams } from "./gemm_ahead.js";
 import { type Form, stageChannels } from "./winograd_cost.js";
 import type { Linear } from "./winograd_linear.js";
 import { finish, pass } from "./winograd_pass.js";
@@ -23,7 +24,7 @@ export interface Code {
   readonly fma: boolean;
   readonly channels: number;
   readonly depth: Depth;
-  readonly ahead: boolean;
+  readonly ahead: Streams | undefined;
   readonly epilogue: Epilogue;
 }
 
