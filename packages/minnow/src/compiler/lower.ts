@@ -289,9 +289,10 @@ function dequantizeConstant(v: Value): Float32Array {
   const out = new Float32Array(data.length);
   const channels = quant.scale.length;
   const inner = channels > 1 ? count(shape.slice(quant.axis + 1)) : out.length;
-  for (let i = 0; i < out.length; i++) {
-    const c = channels > 1 ? Math.floor(i / inner) % channels : 0;
-    out[i] = (quant.scale[c] as number) * (Number(data[i]) - (quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0));
+  for (let from = 0, c = 0; from < out.length; from += inner, c = (c + 1) % channels) {
+    const scale = quant.scale[c] as number;
+    const zero = quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0;
+    for (let i = from; i < from + inner; i++) out[i] = scale * (Number(data[i]) - zero);
   }
   return out;
 }

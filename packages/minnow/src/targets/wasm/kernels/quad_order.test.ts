@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { quadModule } from "./quad_module.js";
 import { canOrder, ordersOf } from "./quad_order.js";
 import { lastQuads, type OrderedMatrix, sixteensOf } from "./quads.js";
 
@@ -105,4 +106,8 @@ test("what cannot be ordered, or does not pay, is told", () => {
   assert.equal(canOrder({ ...m, kStride: 2 }), false);
   const data = (m.data as Int8Array).map((w) => (w < 0 ? -100 : 100));
   assert.equal(ordersOf({ ...m, data }, "key").repeated, Number.POSITIVE_INFINITY);
+});
+
+test("a page's main thread may compile the code at once", () => {
+  for (const name of ["search", "int8", "uint8"] as const) assert.ok(quadModule(name).length <= 4096, name);
 });

@@ -3,7 +3,7 @@
 // Where only other signs would do, one changes its sign, and its x becomes 255 − x, which a bit mask makes of it. The
 // order is one for all channels of a tile and stays within sixteens of a tap, so that a shuffle brings x into it.
 import { bytesOf, type TypedArray } from "../../../graph/dtype.js";
-import { quadModule } from "./quad_module.js";
+import { quadCode } from "./quad_module.js";
 import { searchBytes } from "./quad_search.js";
 import { type OrderedMatrix, type QuadMatrix, quadsOf, rowBytes, sixteensOf } from "./quads.js";
 import { mostRepeated } from "./tiles_int8.js";
@@ -37,8 +37,8 @@ function findOrders(m: OrderedMatrix): Orders {
   const tiles = Math.ceil(m.n / m.ordered);
   const places = new Uint8Array(tiles * each);
   const rows = searchBytes + each;
-  const { search, memory } = quadModule(rows + m.ordered * row + 16);
-  const staged = new Uint8Array(memory.buffer);
+  const { code, memory } = quadCode("search", rows + m.ordered * row + 16);
+  const staged = new Uint8Array(memory);
   const source = bytesOf(m.data);
   let [repeated, quads] = [0, 0];
   for (let tile = 0; tile < tiles; tile++) {
@@ -47,7 +47,7 @@ function findOrders(m: OrderedMatrix): Orders {
     const from = m.offset + n * row;
     staged.set(source.subarray(from, from + channels * row), rows);
     const panels = Math.ceil(channels / 8);
-    repeated += panels * search(rows, channels, row, k, m.taps, Number(m.taps > 1), searchBytes);
+    repeated += panels * code(rows, channels, row, k, m.taps, Number(m.taps > 1), searchBytes);
     quads += panels * quadsOf(m);
     places.set(staged.subarray(searchBytes, rows), tile * each);
     if (tile === 1 && repeated > 2 * mostRepeated * quads)

@@ -133,28 +133,31 @@ function rank(f: FunctionBuilder, lo: Local, hi: Local): void {
 /** Rows to columns, in their order: four times each half of the rows comes between the other's bytes. */
 function transpose(f: FunctionBuilder): void {
   const [ranked, a, b] = f.someLocals(3, "v128");
+  const [from, to] = f.someLocals(2, "i32");
   f.i32(0).vload(rankedAt).set(ranked);
   const passes = [rowsAt, wayAt, columnsAt, wayAt, columnsAt];
   for (let pass = 0; pass < 4; pass++) {
-    const [from, to] = passes.slice(pass) as [number, number];
-    for (let i = 0; i < 8; i++) {
-      for (const [v, row] of [
-        [a, i],
-        [b, i + 8],
-      ] as const) {
-        f.i32(0).vload(from + 16 * row);
-        if (pass === 0) f.get(ranked).op("i8x16.swizzle");
-        f.set(v);
-      }
-      for (const half of [0, 1]) {
-        const between = Array.from({ length: 16 }, (_, j) => 8 * half + (j >> 1) + 16 * (j & 1));
-        f.i32(0)
-          .get(a)
-          .get(b)
-          .shuffle(between)
-          .vstore(to + 32 * i + 16 * half);
-      }
+    const [source, target] = passes.slice(pass) as [number, number];
+    f.i32(source).set(from).i32(target).set(to).loop();
+    [a, b].forEach((v, half) => {
+      f.get(from).vload(128 * half);
+      if (pass === 0) f.get(ranked).op("i8x16.swizzle");
+      f.set(v);
+    });
+    for (const half of [0, 1]) {
+      const between = Array.from({ length: 16 }, (_, j) => 8 * half + (j >> 1) + 16 * (j & 1));
+      f.get(to)
+        .get(a)
+        .get(b)
+        .shuffle(between)
+        .vstore(16 * half);
     }
+    f.inc(from, 16).inc(to, 32);
+    f.get(to)
+      .i32(target + 256)
+      .op("i32.lt_u")
+      .brIf(0)
+      .end();
   }
 }
 

@@ -5,7 +5,7 @@ import { rangeOfDType } from "../elements.js";
 import type { Pack, Packed } from "../kernel.js";
 import { runPack, stagingBytes } from "../packing.js";
 import { quadEntry } from "./quad_code.js";
-import { quadModule } from "./quad_module.js";
+import { quadCode } from "./quad_module.js";
 import { ordersOf } from "./quad_order.js";
 import { emitPackQuads, listEnd, quadWords } from "./quad_pack.js";
 import {
@@ -54,9 +54,9 @@ function countEntries(m: QuadMatrix): number {
     const zero = m.zero.length === 1 ? m.zero : m.zero.slice(n, n + 8);
     const panel = { ...m, offset: m.offset + n * m.nStride, n: Math.min(8, m.n - n), zero };
     const pack = packing(panel);
-    const module = quadModule(staging + stagingBytes([pack]));
-    runPack(pack, module[m.dtype as "int8" | "uint8"], module.memory.buffer, 0, staging);
-    total += (listEnd(module.memory.buffer, staging) - listsAt(panel) - 16) / quadEntry;
+    const { code, memory } = quadCode(m.dtype as "int8" | "uint8", staging + stagingBytes([pack]));
+    runPack(pack, code, memory, 0, staging);
+    total += (listEnd(memory, staging) - listsAt(panel) - 16) / quadEntry;
     // Four panels tell.
     if (m.n >= 32 && n === 24 && total > 2 * mostRepeated * quads * 4) return Number.POSITIVE_INFINITY;
   }
