@@ -69,6 +69,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     channels,
     ...depth,
     epilogue: p.epilogue,
+    single: p.rowKind === "plain",
     ahead,
   });
   const each = p.channels / p.groups;
@@ -128,12 +129,12 @@ export interface Depth {
 
 /**
  * Short lines of k (first convolutions: kw·3) are unrolled whole where unrolling pays (lines of 4: 34.7 → 37.6
- * GFLOPS, of 12: 41.7 → 43.1), else blocks and a rest.
+ * GFLOPS, of 12: 41.7 → 43.1; 8→16@48 42.5 → 44.8), else blocks and a rest.
  * @param k steps of one tap
  */
 export function depthOf(k: number, taps: number, unroll: number): Depth {
-  if (k < unroll || (unroll > 1 && taps > 1 && k <= 32 && (k <= 16 || k % unroll !== 0)))
-    return { unroll, blocks: false, rest: k };
+  const short = unroll > 1 && (k <= 16 || (taps > 1 && k <= 32 && k % unroll !== 0));
+  if (k < unroll || short) return { unroll, blocks: false, rest: k };
   return { unroll, blocks: true, rest: k % unroll };
 }
 export const depthKey = (d: Depth): string => `k${d.blocks ? d.unroll : 0}+${d.rest}`;
@@ -212,7 +213,7 @@ export function scratchOf(
   tile: Tile,
 ): Scratch {
   const tableRow = 4 * (p.taps + 1);
-  let chunk = chunkRows(p.rows, tile.mr, p.rowInput, tableRow);
+  let chunk = chunkRows(p.rows, tile.mr, p.rowInput + tableRow);
   const patchRow = p.rowKind === "line" && p.window ? patchBytesPerRow(p.window, p.pitchBytes) : null;
   const patchBytes = (rows: number): number => (patchRow ? patchRow(rows + tile.mr) : 0);
   const limit = 1 << 20;

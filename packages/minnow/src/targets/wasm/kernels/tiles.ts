@@ -3,7 +3,7 @@
 import type { Engine, Tile } from "../engine.js";
 import type { Window } from "./gemm.js";
 
-/** Bytes of the left side that stay in the second-level cache while all panels pass over it. */
+/** Bytes of the left side, and its table, that stay in the second-level cache while all panels pass over it. */
 export const leftBytes = 256 * 1024;
 
 /**
@@ -18,7 +18,7 @@ export const tileCandidates: readonly Tile[] = [
   { mr: 4, nr: 8 },
   { mr: 6, nr: 16 },
 ];
-export const levelGain = 0.97;
+export const levelGain = 0.985;
 
 /**
  * The 16-wide tile's time, times this, must be less than the best other's, on x86, for pairs of vectors to be
@@ -31,12 +31,11 @@ export const wideGain = 0.8;
 export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 5, nr: 16 } : { mr: 4, nr: 8 });
 
 /**
- * Rows per chunk: whole tiles, equal chunks, the left side within `leftBytes` and the table small.
- * @param rowBytes distinct input bytes that a further output row brings in
- * @param tableBytes table bytes a row
+ * Rows per chunk: whole tiles, equal chunks, the left side and its table within `leftBytes`.
+ * @param rowBytes input bytes that a further output row brings in, and those of its table
  */
-export function chunkRows(rows: number, mr: number, rowBytes: number, tableBytes: number): number {
-  const most = Math.max(2 * mr, Math.floor(leftBytes / Math.max(rowBytes, tableBytes, 1)));
+export function chunkRows(rows: number, mr: number, rowBytes: number): number {
+  const most = Math.max(2 * mr, Math.floor(leftBytes / Math.max(rowBytes, 1)));
   const chunks = Math.max(1, Math.ceil(rows / most));
   return Math.max(mr, Math.ceil(rows / chunks / mr) * mr);
 }
@@ -66,7 +65,8 @@ export const callUnits = (unitMacs: number, tile: number, least: number): number
  * Plain products of whole cache lines of output: 2×16 in place of 4×8, which writes each line in two passes:
  * within MobileNet v2 16→96@112 1.09 → 0.96 ms, 24→144@56 1.00 → 0.96, 96→576@14 1.45 → 1.39, v1 128→128@56
  * 2.51 → 2.31. From k = 384 on level, beyond 576 slower (a panel of 16 fills the first-level cache), and threads
- * want panels to share.
+ * want panels to share. In place of 6×8 up to k = 16, where a tile's start and end count: 8→16@48 44.8 → 47.3
+ * GFLOPS, 16→96@112 2 %.
  * Without fused multiply-add the engine is old and spills above 4.
  * @param rows of the left side; 0: any
  * @param k of a plain product; else Infinity
@@ -78,7 +78,7 @@ export function tileFor(tile: Tile, channels: number, rows: number, fma: boolean
   };
   if (fma && done(5) * 1.02 < done(tile.mr)) tile = { mr: 5, nr: tile.nr };
   if (channels <= 8) return { mr: tile.mr, nr: 8 };
-  const lines = fma && tile.mr === 4 && tile.nr === 8 && channels % 16 === 0 && k <= 256;
+  const lines = fma && tile.nr === 8 && channels % 16 === 0 && k <= (tile.mr === 4 ? 256 : 16);
   return lines ? { mr: 2, nr: 16 } : tile;
 }
 
@@ -103,11 +103,11 @@ export const mostTaps = 169;
 /**
  * Rows × columns of outputs of a depth-wise tile: accumulators, the weights of a kernel row and an input in 15
  * registers. Two rows share inputs in the cache. Without fused multiply-add V8 11 keeps fewer values: 2×2 26
- * GFLOPS, 1×4 24, 2×4 15 (3×3 stride 1).
+ * GFLOPS, 1×4 24, 2×4 15 (3×3 stride 1). A row of five is one tile: 4 + 1 take 8 % longer, 2×5 elsewhere 7 to 13.
  * @param registers of an output
  */
 export function depthwiseTile(
-  w: Pick<Window, "kernel" | "stride" | "dilation" | "oh">,
+  w: Pick<Window, "kernel" | "stride" | "dilation" | "oh" | "ow">,
   { fma }: Pick<Engine, "fma">,
   registers: number,
 ): { readonly rows: number; readonly columns: number } {
@@ -115,7 +115,7 @@ export function depthwiseTile(
   if (registers === 2) return { rows: 1, columns: 3 * w.stride[1] + kw > 10 ? 2 : 4 };
   const pairs = kw <= 3 && w.dilation[0] === 1 && w.oh > 1;
   if (!fma) return pairs && w.stride[1] === 1 ? { rows: 2, columns: 2 } : { rows: 1, columns: 4 };
-  return pairs ? { rows: 2, columns: 4 } : { rows: 1, columns: 7 };
+  return pairs ? { rows: 2, columns: w.ow === 5 ? 5 : 4 } : { rows: 1, columns: 7 };
 }
 
 /**
