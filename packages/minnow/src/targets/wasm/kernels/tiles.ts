@@ -42,11 +42,12 @@ export function chunkRows(rows: number, mr: number, rowBytes: number): number {
 
 /**
  * Whether a product waits for its weights: few rows for many bytes, so that reading them ahead pays (gemm_ahead.ts). Wide:
- * 7×7 2048→512 1.13 → 1.00 ms, 160→960 0.19 → 0.15; 14×14 512→1024 1.94 → 1.87, but 1024→256 0.94 → 0.95.
+ * 7×7 2048→512 1.13 → 1.00 ms, 160→960 0.19 → 0.15; 14×14 512→1024 1.94 → 1.87, 512→512 0.97 → 0.91; 17×17 768→192 0.80 →
+ * 0.77. Small weights stay in the cache: reads ahead take 2 % there.
  * @param rows 0: any
  */
 export const isStreamed = (rows: number, weightBytes: number): boolean =>
-  rows > 0 && rows <= 200 && weightBytes >= (rows <= 100 ? 2 ** 18 : 2 ** 21);
+  rows > 0 && rows <= 300 && weightBytes >= (rows <= 100 ? 2 ** 18 : 2 ** 19);
 
 /** Multiply-adds of a call: 30 µs optimised. Code is replaced between calls only: until then it runs 10 times slower. */
 const callMacs = 6e5;
