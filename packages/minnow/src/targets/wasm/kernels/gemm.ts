@@ -80,7 +80,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   // Rows that stay in the cache: shares are panels, so that threads read other weights.
   const byPanels = p.rows <= rowsAndScratch.chunk && p.groups === 1 && !p.dynamic && panels > 1;
   const depthMacs = p.k * p.taps;
-  const streamed = engine.fma && (byPanels || isStreamed(fixedRows, 4 * depthMacs * each));
+  const streamed = engine.fma && isStreamed(fixedRows, 4 * depthMacs * each);
   const ahead = streamed ? streamsOf(4 * depthMacs * tile.nr) : undefined;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const kEnd = depthKey(depth);
