@@ -152,7 +152,6 @@ export const integerWords = [
   "wideWeights",
   "orders", // quad_order.ts; bytes a channel
   "orderBytes",
-  "batch", // tiles whose rows are ordered at once
 ] as const;
 
 /** Words of products of two computed matrices. */

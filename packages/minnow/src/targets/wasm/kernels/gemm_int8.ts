@@ -30,7 +30,7 @@ import { packBytes, packedPanel, packPairs, pairBytes } from "./pairs.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
 import { QuadCode } from "./quad_code.js";
 import { canOrder } from "./quad_order.js";
-import { orderedRows } from "./quad_rows.js";
+import { orderedCode } from "./quad_rows.js";
 import { packQuads, quadsPay } from "./quad_weights.js";
 import { orderBytes, ordersAt, type QuadMatrix, quadPanelBytes, quadsKey, quadsOf } from "./quads.js";
 import { requantized } from "./requantize.js";
@@ -41,7 +41,6 @@ import {
   leastOrdered,
   mostPadded,
   mostPairsRows,
-  orderedBytes,
   orderedTile,
   wholeSteps,
 } from "./tiles_int8.js";
@@ -207,9 +206,8 @@ function planQuads(
   const tile = ordered
     ? orderedTile(engine.i8, rows, p.channels, weights.k)
     : integerTile(engine.i8, rows, p.channels, true);
-  const taps = ordered ? 1 : p.taps;
-  const quads = quadsOf(weights) / taps;
-  const d = integerDepth(quads, taps, ordered ? 4 : unrollOf(engine.fma));
+  const quads = quadsOf(weights) / p.taps;
+  const d = integerDepth(quads, p.taps, ordered ? 4 : unrollOf(engine.fma));
   const layout = gemmLayout(epilogue);
   const { words, packed } = epilogueWords(epilogue, 1, p.channels);
   const written = epilogue.outBytes * p.channels;
@@ -218,10 +216,8 @@ function planQuads(
   const name = `${kind}_${p.name}_${tile.mr}x${tile.nr}`;
   const { fma } = engine;
   const [each, { rowKind }] = [p.channels, p];
-  const single = ordered || rowKind === "plain";
+  const single = p.taps === 1;
   const wide = roundUp(bytes, 64);
-  const tileBytes = 4 * tile.mr * roundUp(quads, 4);
-  const batch = Math.max(1, Math.floor(orderedBytes / tileBytes));
   const spec = (channels: number): TileSpec => ({
     kind,
     fma,
@@ -231,10 +227,10 @@ function planQuads(
     single,
     epilogue,
     quads: (f, panels) => new QuadCode(f, signed && !ordered, panels),
-    ordered: ordered ? orderedRows : undefined,
+    ordered: ordered ? orderedCode : undefined,
   });
   return {
-    key: `${name}_${rowKind}${ordered ? "_ordered" : ""}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
+    key: `${name}_${rowKind}${single ? "_1" : ""}${ordered ? "_ordered" : ""}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
     label: ordered ? `${name}_ordered` : name,
     emit: (m) => emitGemm(m, { layout, rowKind, tile, each, groups: false, spec, fill: fillByte }),
     extent: p.rows,
@@ -250,7 +246,7 @@ function planQuads(
       zero: { kind: "packed", index: 1 + packed.length },
       fill: zx & 255,
       steps: Math.floor(quads / d.unroll),
-      taps,
+      taps: p.taps,
       panelBytes: quadPanelBytes(weights),
       panels: Math.floor(each / tile.nr),
       chunk,
@@ -260,11 +256,9 @@ function planQuads(
       wide,
       orders: { kind: "packed", index: 0, at: ordersAt(weights) },
       orderBytes: orderBytes(weights) / tile.nr,
-      rowWide: tileBytes,
-      batch,
       ...Object.fromEntries(epilogueNames(epilogue).map((n, i) => [n, words[i] as ArgWord])),
     }),
     packed: [packQuads(weights), ...packed, filled(zx, p.k + 64, 1)],
-    scratchBytes: wide + (ordered ? batch * tileBytes : 0),
+    scratchBytes: wide + (ordered ? 4 * tile.mr * p.taps * roundUp(quads, 4) : 0),
   };
 }

@@ -14,7 +14,7 @@ import type { Layout } from "./arguments.js";
 import type { Epilogue } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
 import type { QuadCode } from "./quad_code.js";
-import type { OrderedRows } from "./quad_rows.js";
+import type { OrderedCode, OrderedRows } from "./quad_rows.js";
 import { type Ahead, aheadOf, type Streams } from "./gemm_ahead.js";
 import { lowRows } from "./tiles.js";
 
@@ -55,8 +55,8 @@ export interface TileSpec {
   readonly ahead?: Streams | undefined;
   /** Arithmetic of u8 and s8, for so many panels. */
   readonly quads?: (f: FunctionBuilder, panels: number) => QuadCode;
-  /** Rows are brought into the weights' order first (quad_rows.ts). */
-  readonly ordered?: OrderedRows | undefined;
+  /** Rows are brought into the weights' order (quad_rows.ts). */
+  readonly ordered?: OrderedCode | undefined;
 }
 
 export const tileKey = (s: TileSpec): string =>
@@ -88,6 +88,7 @@ class Tile {
   readonly #splat: Local;
   readonly #quads: QuadCode | undefined;
   readonly #ahead: Ahead | undefined;
+  #ordered: OrderedRows | undefined;
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -116,7 +117,9 @@ class Tile {
     const tiles = f.local();
     const tap = f.local();
     const k = f.local();
-    const ordered = s.ordered ? f.local() : undefined;
+    const places = { args: argsParam, table: tableParam, slot: slotParam };
+    const ordered = s.ordered && new s.ordered.Rows(f, s.mr, arg, places, this.order);
+    this.#ordered = ordered;
     f.get(rowsParam);
     if (s.low)
       f.i32(s.mr - lowRows - 1)
@@ -132,68 +135,48 @@ class Tile {
       if (this.#w[1] !== undefined) f.get(weightsParam).get(panelBytes).op("i32.add").set(this.#w[1]);
       const quads = this.#quads;
       epilogue.init(acc, quads && ((row) => quads.start(row, this.#w)));
-      const blocks = (): void => {
+      if (quads) ordered?.begin(acc, quads, tableParam, tiles);
+      const table = ordered?.table ?? tableParam;
+      const oneTap = (): void => {
+        this.#pointers.slice(0, rows).forEach((p, i) =>
+          f
+            .get(table)
+            .load(4 * i)
+            .set(p),
+        );
+        f.inc(table, 4 * s.mr);
         if (s.blocks) {
           f.get(steps).set(k);
           f.repeat(k, () => this.#block(acc, this.s.unroll, true));
         }
         if (s.rest) this.#block(acc, s.rest, false);
       };
-      const oneTap = (): void => {
-        this.#pointers.slice(0, rows).forEach((p, i) =>
-          f
-            .get(tableParam)
-            .load(4 * i)
-            .set(p),
-        );
-        f.inc(tableParam, 4 * s.mr);
-        blocks();
-      };
-      if (ordered !== undefined) {
-        f.get(ordered).set(this.#pointers[0] as Local);
-        blocks();
-        f.get(tableParam);
-        arg("rowTaps")
-          .i32(4 * s.mr)
-          .op("i32.mul", "i32.add")
-          .set(tableParam);
-      } else if (taps === undefined) oneTap();
+      if (taps === undefined) oneTap();
       else {
         f.get(taps).set(tap);
         f.repeat(tap, oneTap);
       }
-      this.#quads?.correct(acc, (at) => {
-        if (ordered !== undefined) {
-          s.ordered?.sixteen(f, at, ordered, tap, s.mr);
-          return (r) =>
-            void f
-              .get(tap)
-              .i32(16 * r)
-              .op("i32.add");
-        }
-        f.get(tableParam)
-          .get(at)
-          .load()
-          .i32(4 * s.mr)
-          .op("i32.mul", "i32.sub")
-          .set(tap);
-        return (r) => void f.get(tap).load(4 * r);
-      });
+      if (ordered) ordered.end(tableParam);
+      else
+        quads?.correct(acc, (at) => {
+          f.get(tableParam)
+            .get(at)
+            .load()
+            .i32(4 * s.mr)
+            .op("i32.mul", "i32.sub")
+            .set(tap);
+          return (r) => void f.get(tap).load(4 * r);
+        });
       const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
       epilogue.load();
       acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
       acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
     };
-    const high = (): void => {
-      tile(s.mr);
-      f.inc(tableParam, 4 * s.mr);
-    };
-    if (ordered !== undefined) {
-      const [args, table, slot] = [argsParam, tableParam, slotParam];
-      s.ordered?.batches(f, { arg, order: this.order, args, table, slot, tiles, at: ordered }, high);
-      return;
-    }
-    const whole = (): void => void f.repeat(tiles, high);
+    const whole = (): void =>
+      void f.repeat(tiles, () => {
+        tile(s.mr);
+        f.inc(tableParam, 4 * s.mr);
+      });
     if (!s.low) return whole();
     const left = f.local();
     f.get(rowsParam).get(tiles).i32(s.mr).op("i32.mul", "i32.sub").set(left);
@@ -206,7 +189,9 @@ class Tile {
 
   /** `n` steps of k. */
   #block(acc: readonly Local[][], n: number, advance: boolean): void {
-    const { f, s } = this;
+    const { f } = this;
+    const ordered = this.#ordered;
+    const pointers = this.#pointers.slice(0, acc.length);
     for (let u = 0; u < n; u++) {
       this.#wv.forEach((v, i) =>
         f
@@ -215,17 +200,20 @@ class Tile {
           .set(v),
       );
       acc.forEach((row, r) => {
-        const [from, at] = s.ordered ? [0, 16 * (r + s.mr * (u >> 2)) + 4 * (u & 3)] : [r, 4 * u];
-        f.get(this.#pointers[from] as Local).mem("v128.load32_splat", at);
-        this.#quads?.unsigned();
+        if (ordered) ordered.splat(r, u);
+        else {
+          f.get(pointers[r] as Local).mem("v128.load32_splat", 4 * u);
+          this.#quads?.unsigned();
+        }
         f.set(this.#splat);
         row.forEach((a, v) => this.#multiply(a, this.#wv[v] as Local));
       });
+      if ((u & 3) === 3 || u === n - 1) ordered?.replace(pointers, u);
     }
     for (const w of this.#w) f.inc(w, 32 * n);
+    ordered?.advance(n);
     if (!advance) return;
-    if (s.ordered) f.inc(this.#pointers[0] as Local, 4 * n * s.mr);
-    else for (const p of this.#pointers.slice(0, acc.length)) f.inc(p, 4 * n);
+    for (const p of pointers) f.inc(p, 4 * n);
     this.#ahead?.read();
   }
 
