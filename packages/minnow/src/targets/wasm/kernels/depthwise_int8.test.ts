@@ -38,6 +38,8 @@ const cases: Record<string, QuantOptions> = {
   "zero points by channel": dw(6, 9, 12, 3, 1, 1, { zeroTable: true }),
   "far outside the range": dw(6, 9, 11, 3, 1, 1, { unit: 1e5 }),
   "activation bounds": dw(6, 9, 11, 3, 1, 1, { unit: 0.1, bounds: [-4, 60], perChannel: false }),
+  "odd zero point": dw(6, 9, 13, 3, 1, 1, { zeroOut: 5 }),
+  "half of it outside the range": dw(6, 9, 11, 3, 1, 1, { unit: 0.03 }),
   dilated: dw(14, 15, 8, 3, 1, 2, { dilation: [2, 2] }),
 };
 

@@ -15,7 +15,7 @@ import { epilogueOf } from "./epilogue.js";
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { type IntegerProduct, integerProduct, weightMatrix } from "./products.js";
-import { requantized } from "./requantize.js";
+import { requantizing } from "./requantize.js";
 import { depthwiseTile, heldTaps, mostTaps } from "./tiles.js";
 
 export const depthwiseInt8: TunedKernel = { kernels: ["conv2d"], plan: planDepthwise };
@@ -30,7 +30,7 @@ function planDepthwise(step: Step, engine: Engine, program: Planning): PlannedKe
   if (work > mostTaps || inner !== 1 || channels !== g.group) return null;
   const product = integerProduct(step, nest, program, channels);
   const weights = weightMatrix(program, g.w, channels, work);
-  const epilogue = epilogueOf(step, nest, program, { hoist: true, channelLoop: 3, shorten: requantized });
+  const epilogue = epilogueOf(step, nest, program, { channelLoop: 3, ...requantizing(engine) });
   if (!product || !weights || !epilogue) return null;
   const math = int8Taps(weights, kernel, window.dilation[1], g.x.dtype === "int8", product);
   const tile = depthwiseTile(window, engine, 2);

@@ -32,6 +32,8 @@ export interface Epilogue {
   /** Elements from one output pixel to the next, and where the output starts. */
   readonly outPitch: number;
   readonly outOffset: number;
+  /** What is stored is the low 16 bits of the expression, saturated to 8. */
+  readonly low: boolean;
   /** Numbers that differ between layers but not the code: see `hoist`. */
   readonly numbers: readonly { readonly v: number; readonly t: "f32" | "i32" }[];
 }
@@ -45,6 +47,8 @@ export interface EpilogueOptions {
   readonly channelLoop?: number;
   /** An expression of fewer operations that stores the same: see requantize.ts. */
   readonly shorten?: (e: Expr, type: DType, known: Known) => Expr;
+  /** One whose low 16 bits do, if there is one. */
+  readonly low?: ((e: Expr, type: DType, known: Known) => Expr | undefined) | undefined;
 }
 
 /** What is known of an epilogue's operands. */
@@ -78,13 +82,15 @@ export function epilogueOf(
     ? takeBias(nest.result, operands)
     : { expr: nest.result, init: undefined };
   const numbers: { v: number; t: "f32" | "i32" }[] = [];
-  const short = shorten?.(bare, out.dtype, { step, nest, operands, init, channelLoop }) ?? bare;
+  const known = { step, nest, operands, init, channelLoop };
+  const low = options.low?.(bare, out.dtype, known);
+  const short = low ?? shorten?.(bare, out.dtype, known) ?? bare;
   const expr = hoist ? hoistNumbers(short, numbers) : short;
   const roles = operands.map((o) => `${o.operand}${o.role}:${o.walk.dtype}`);
   const classes = numbers.map((n) => (isSmall(n) ? "s" : "l")).join("");
-  const key = `${print(expr)}|${classes}|${init ?? ""}|${roles}|${out.dtype}`;
+  const key = `${print(expr)}|${classes}|${init ?? ""}|${roles}|${out.dtype}${low ? "|low" : ""}`;
   const common = { key, expr, operands, init, numbers, outPitch, outOffset: out.offset };
-  return { ...common, outType: out.dtype, outBytes: out.bytes };
+  return { ...common, outType: out.dtype, outBytes: out.bytes, low: low !== undefined };
 }
 
 /** acc + bias, used once → acc that starts as bias. */

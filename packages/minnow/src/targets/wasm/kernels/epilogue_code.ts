@@ -2,6 +2,7 @@
 // the results are stored.
 import { operandsOf } from "../../../compiler/expr.js";
 import type { FunctionBuilder, Local } from "../assembler.js";
+import type { Op } from "../opcodes.js";
 import { loadSplat, loadVectors, storeLane, storeVectors } from "../elements.js";
 import type { Engine } from "../engine.js";
 import { prepareVector, type ReadyExpr } from "../expr.js";
@@ -17,6 +18,8 @@ export class EpilogueCode {
   readonly #full = new Map<number, Local[]>();
   readonly #outBase: Local;
   readonly #address: Local;
+  /** Shuffle that brings even bytes together. */
+  readonly #even: Local;
 
   /**
    * @param arg pushes an argument by name ("out", "outPitch" and the epilogue's own)
@@ -26,7 +29,7 @@ export class EpilogueCode {
     private readonly f: FunctionBuilder,
     private readonly e: Epilogue,
     private readonly arg: (name: string) => FunctionBuilder,
-    engine: Pick<Engine, "fma">,
+    private readonly engine: Pick<Engine, "fma">,
     private readonly vectors: number,
     slot: Local,
     start: Local,
@@ -58,6 +61,8 @@ export class EpilogueCode {
     });
     this.#outBase = f.local("i32");
     this.#address = f.local("i32");
+    this.#even = f.local("v128");
+    if (e.low) f.i32x4(0x06040200, 0x0e0c0a08).set(this.#even);
     arg("out").get(start).i32(e.outBytes).op("i32.mul", "i32.add").set(this.#outBase);
     this.#ready = prepareVector(f, e.expr, engine, (i) => {
       const n = e.numbers[i - hoisted];
@@ -156,6 +161,7 @@ export class EpilogueCode {
   /** Stores one row at address + offset. */
   storeAt(acc: readonly Local[], channels: number, address: Local, offset: number): void {
     const { f, e } = this;
+    if (e.low) return this.#storeLow(acc, channels, address, offset);
     const whole = acc.slice(0, Math.floor(channels / 4));
     storeVectors(f, e.outType, address, whole, offset, e.outType !== "float16");
     const rest = acc[whole.length];
@@ -163,6 +169,30 @@ export class EpilogueCode {
     if (e.outBytes === 1) return this.#storeBytes(rest, channels % 4, address, offset + 4 * whole.length);
     for (let lane = 0; lane < channels % 4; lane++)
       storeLane(f, e.outType, address, rest, lane, offset + (4 * whole.length + lane) * e.outBytes);
+  }
+
+  /** The low 16 bits of every lane, saturated to 8: the others, narrowed beside them, are left out. */
+  #storeLow(acc: readonly Local[], channels: number, address: Local, offset: number): void {
+    const { f } = this;
+    for (let v = 0; v < acc.length; v += 2) {
+      const [a, b] = [acc[v], acc[v + 1] ?? acc[v]] as [Local, Local];
+      f.get(a).get(b);
+      f.op(this.e.outType === "int8" ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u");
+      f.get(this.#even)
+        .op(this.engine.fma ? "i8x16.relaxed_swizzle" : "i8x16.swizzle")
+        .set(a);
+      const [at, left] = [offset + 4 * v, channels - 4 * v];
+      const store = (op: Op, lane: number, byte: number): void =>
+        void f
+          .get(address)
+          .get(a)
+          .memLane(op, lane, at + byte);
+      if (left >= 8) store("v128.store64_lane", 0, 0);
+      else {
+        if (left >= 4) store("v128.store32_lane", 0, 0);
+        for (let lane = left & 4; lane < left; lane++) store("v128.store8_lane", lane, lane);
+      }
+    }
   }
 
   /** Some lanes as saturated bytes. */

@@ -119,7 +119,7 @@ const cases: Record<string, QuantOptions> = {
     weights: "trained",
   },
   "1x1, scaled": { h: 5, w: 7, c: 48, o: 24, weights: "scaled", perChannel: true },
-  "1x1, scaled, several batches": {
+  "1x1, scaled, many tiles": {
     h: 23,
     w: 21,
     c: 61,
@@ -154,6 +154,10 @@ const cases: Record<string, QuantOptions> = {
   "far outside the range": { h: 5, w: 7, c: 16, o: 22, perChannel: true, unit: 1e5 },
   "as far as it goes": { h: 5, w: 7, c: 16, o: 21, unit: 3e30, dtype: "uint8", zx: 128, zw: 128 },
   "small steps, activation bounds": { h: 9, w: 7, c: 32, o: 23, unit: 0.01, bounds: [-4, 60] },
+  "odd zero point": { h: 5, w: 7, c: 16, o: 22, perChannel: true, zeroOut: -3 },
+  "half of it outside the range": { h: 5, w: 7, c: 16, o: 22, unit: 0.02 },
+  halves: { h: 17, w: 14, c: 1, o: 23, unit: 1 / 64, zeroOut: -128 },
+  "halves, odd zero point": { h: 17, w: 14, c: 1, o: 23, unit: 1 / 64, dtype: "uint8", zeroOut: 3 },
   grouped: { h: 6, w: 5, c: 16, o: 24, kernel: [3, 3], pads: [1, 1, 1, 1], group: 2, perChannel: true },
 };
 
@@ -184,4 +188,16 @@ describe("int8 convolution is exact against the loop nest", () => {
             assert.deepEqual(Array.from(got, Number), want);
           }
     });
+});
+
+test("results are narrowed by the low half of their bits where that is exact", () => {
+  const isLow = (more: Partial<QuantOptions>, wide = false): boolean => {
+    const c = quantCase({ h: 5, w: 7, c: 16, o: 22, ...more });
+    return !!convInt8.plan(c.step, { ...baseline, wide }, c)?.key.endsWith("|low");
+  };
+  assert.ok(isLow({}) && isLow({ unit: 0.02 }) && isLow({ dtype: "uint8" }));
+  assert.ok(!isLow({ unit: 0.2 }), "beyond 16 bits");
+  assert.ok(!isLow({ zeroOut: 3 }), "zero points that change where halves go");
+  assert.ok(!isLow({ bounds: [-4, 127] }), "bounds within the type's");
+  assert.ok(!isLow({}, true), "pairs of vectors");
 });

@@ -33,7 +33,7 @@ import { canOrder } from "./quad_order.js";
 import { orderedCode } from "./quad_rows.js";
 import { packQuads, quadsPay } from "./quad_weights.js";
 import { orderBytes, ordersAt, type QuadMatrix, quadPanelBytes, quadsKey, quadsOf } from "./quads.js";
-import { requantized } from "./requantize.js";
+import { requantizing } from "./requantize.js";
 import { unrollOf } from "./tiles.js";
 import { fillByte } from "./row_windows.js";
 import {
@@ -59,7 +59,7 @@ function planConv(step: Step, engine: Engine, program: Planning): PlannedKernel 
   if (g.group > 1 && rows.inner < 4) return null;
   const product = integerProduct(step, nest, program, rows.channels);
   const weights = weightMatrix(program, g.w, rows.channels, rows.taps * rows.k);
-  const epilogue = epilogueOf(step, nest, program, { channelLoop: 3, hoist: true, shorten: requantized });
+  const epilogue = epilogueOf(step, nest, program, { channelLoop: 3, ...requantizing(engine) });
   if (!product || !weights || !epilogue) return null;
   return planInteger(nest, engine, program, rows, product, weights, epilogue, g.x.dtype === "int8");
 }
@@ -70,7 +70,7 @@ function planDense(step: Step, engine: Engine, program: Planning): PlannedKernel
   const p = constantProduct(step, nest, program);
   if (!p) return null;
   const product = integerProduct(step, nest, program, p.weights.n);
-  const epilogue = epilogueOf(step, nest, program, { hoist: true, shorten: requantized });
+  const epilogue = epilogueOf(step, nest, program, requantizing(engine));
   if (!product || !epilogue) return null;
   const rows: Rows = {
     name: "gemm",

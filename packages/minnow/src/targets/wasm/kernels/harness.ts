@@ -384,6 +384,8 @@ export interface QuantOptions extends ConvOptions {
   weights?: "uniform" | "trained" | "scaled";
   /** Output steps per unit of the sum; default: results fill the range without leaving it often. */
   unit?: number;
+  /** The result's zero point. */
+  zeroOut?: number;
   /** Bounds of the stored result; default: the type's. */
   bounds?: readonly [number, number];
 }
@@ -444,7 +446,7 @@ export function quantCase(o: QuantOptions): Case {
     : e.num(zw, "i32");
   const minus = (x: Expr, z: Expr): Expr => (z.k === "const" && z.v === 0 ? x : e.sub(x, z));
   const [lo, hi] = o.bounds ?? (dtype === "int8" ? [-128, 127] : [0, 255]);
-  const zo = dtype === "int8" ? -4 : 120;
+  const zo = o.zeroOut ?? (dtype === "int8" ? -4 : 120);
   const real = e.mul(e.cast(e.add(e.accumulator("i32"), bias), "f32"), scale);
   return b.finish("conv2d", float.step.params, {
     ...f,

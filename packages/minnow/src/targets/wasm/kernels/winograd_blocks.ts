@@ -92,6 +92,7 @@ const bare: Epilogue = {
   outPitch: 0,
   outOffset: 0,
   numbers: [],
+  low: false,
 };
 
 interface Functions {
