@@ -34,7 +34,8 @@ import { orderedCode } from "./quad_rows.js";
 import { packQuads, quadsPay } from "./quad_weights.js";
 import { orderBytes, ordersAt, type QuadMatrix, quadPanelBytes, quadsKey, quadsOf } from "./quads.js";
 import { requantizing } from "./requantize.js";
-import { unrollOf } from "./tiles.js";
+import { streamsOf } from "./gemm_ahead.js";
+import { isStreamed, unrollOf } from "./tiles.js";
 import { fillByte } from "./row_windows.js";
 import {
   integerTile,
@@ -218,6 +219,9 @@ function planQuads(
   const [each, { rowKind }] = [p.channels, p];
   const single = p.taps === 1;
   const wide = roundUp(bytes, 64);
+  const panelBytes = quadPanelBytes(weights);
+  const streamed = isStreamed(p.dynamic ? 0 : p.rows, (panelBytes * each) / 8);
+  const ahead = streamed ? streamsOf((panelBytes * tile.nr) / 8) : undefined;
   const spec = (channels: number): TileSpec => ({
     kind,
     fma,
@@ -228,9 +232,10 @@ function planQuads(
     epilogue,
     quads: (f, panels) => new QuadCode(f, signed && !ordered, panels),
     ordered: ordered ? orderedCode : undefined,
+    ahead,
   });
   return {
-    key: `${name}_${rowKind}${single ? "_1" : ""}${ordered ? "_ordered" : ""}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
+    key: `${name}_${rowKind}${single ? "_1" : ""}${ahead ? `_${ahead}` : ""}${ordered ? "_ordered" : ""}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
     label: ordered ? `${name}_ordered` : name,
     emit: (m) => emitGemm(m, { layout, rowKind, tile, each, groups: false, spec, fill: fillByte }),
     extent: p.rows,
@@ -247,7 +252,7 @@ function planQuads(
       fill: zx & 255,
       steps: Math.floor(quads / d.unroll),
       taps: p.taps,
-      panelBytes: quadPanelBytes(weights),
+      panelBytes,
       panels: Math.floor(each / tile.nr),
       chunk,
       ...windowArgs(p, patches),
