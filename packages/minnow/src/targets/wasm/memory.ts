@@ -66,7 +66,8 @@ export class ModelMemory {
 
   /** @throws ModelError out_of_memory */
   grow(): void {
-    const pages = Math.ceil(this.#heap.bytes / 65536);
+    // Kernels read whole vectors: up to 15 bytes behind a view (row_edge.ts).
+    const pages = Math.ceil((this.#heap.bytes + 16) / 65536);
     const { memory, scratch } = this.imports.env;
     const { scratch: threads, zeros } = this.regions;
     scratch.value = threads.at;

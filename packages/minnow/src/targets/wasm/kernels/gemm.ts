@@ -9,7 +9,8 @@ import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { streamsOf } from "./gemm_ahead.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
-import { type Fill, windowWords } from "./row_windows.js";
+import { type Fill, patchBytes } from "./row_edge.js";
+import { windowWords } from "./row_windows.js";
 import { type RowKind, rowTable } from "./rows.js";
 import { callUnits, chunkRows, hasLow, isStreamed, tileFor, unrollOf } from "./tiles.js";
 
@@ -229,7 +230,7 @@ function patchBytesPerRow(w: Window, pitch: number): (rows: number) => number {
     const ix = x * w.stride[1] - w.pad[1];
     if (ix < 0 || ix + w.kernel[1] > w.w) crossing++;
   }
-  const each = w.kernel[0] * w.kernel[1] * pitch;
+  const each = w.kernel[0] * patchBytes(w.kernel[1] * pitch);
   return (rows) =>
     each * Math.min(rows, crossing === 0 ? 0 : (Math.ceil(rows / w.ow) + 1) * crossing + (rows % 8));
 }

@@ -36,7 +36,7 @@ import { orderBytes, ordersAt, type QuadMatrix, quadPanelBytes, quadsKey, quadsO
 import { requantizing } from "./requantize.js";
 import { streamsOf } from "./gemm_ahead.js";
 import { isStreamed, unrollOf } from "./tiles.js";
-import { fillByte } from "./row_windows.js";
+import { fillByte } from "./row_edge.js";
 import {
   integerTile,
   leastOrdered,

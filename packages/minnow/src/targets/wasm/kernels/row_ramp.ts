@@ -1,7 +1,7 @@
 // Words of a row table that rise at a fixed step, four written at a time.
 import type { FunctionBuilder, Local } from "../assembler.js";
 
-/** A tile's words at a fixed step: base, base + step, …, four at a time; for mr ≥ 4. */
+/** A tile's words at a fixed step: base, base + step, …, four at a time: below mr = 4 into what is written next. */
 export class Ramp {
   readonly #lanes: Local[];
 
@@ -22,15 +22,13 @@ export class Ramp {
       return l;
     });
   }
-  store(to: Local, offset: number, base: Local): void {
-    this.#lanes.forEach((l, i) =>
-      this.f
-        .get(to)
-        .get(base)
-        .op("i32x4.splat")
-        .get(l)
-        .op("i32x4.add")
-        .vstore(offset + (i ? 4 * (this.mr - 4) : 0)),
-    );
+  /** @param most of each word */
+  store(to: Local, offset: number, base: Local, most?: Local): void {
+    const { f } = this;
+    this.#lanes.forEach((l, i) => {
+      f.get(to).get(base).op("i32x4.splat").get(l).op("i32x4.add");
+      if (most !== undefined) f.get(most).op("i32x4.min_u");
+      f.vstore(offset + (i ? 4 * (this.mr - 4) : 0));
+    });
   }
 }

@@ -12,7 +12,8 @@
 import type { FunctionBuilder, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import { Ramp } from "./row_ramp.js";
-import { type Fill, WindowRows, zeros } from "./row_windows.js";
+import { type Fill, rowEdge, zeros } from "./row_edge.js";
+import { WindowRows } from "./row_windows.js";
 
 export type RowKind = "plain" | "window" | "line";
 
@@ -30,44 +31,31 @@ export function rowTable(
   fill: Fill = zeros,
   family = "gemm",
 ): number {
-  return m.once(`rows_${kind}_${mr}_${fill.key}_${family}`, () =>
-    m.func(["i32", "i32", "i32", "i32"], [], (f) => {
+  return m.once(`rows_${kind}_${mr}_${fill.key}_${family}`, () => {
+    const edge = kind === "line" ? rowEdge(m, mr, layout, fill, family) : undefined;
+    return m.func(["i32", "i32", "i32", "i32"], [], (f) => {
       if (kind === "plain") plain(f, mr, layout);
-      else new WindowRows(f, mr, layout, kind === "line", fill).emit();
-    }),
-  );
+      else new WindowRows(f, mr, layout, edge).emit();
+    });
+  });
 }
 
 function plain(f: FunctionBuilder, mr: number, layout: Layout<string>): void {
   const pitch = layout.local(f, args, "xPitch");
   const table = layout.local(f, args, "scratch");
-  const x = f.local();
-  const r = f.local();
-  const last = f.local();
-  const tiles = f.local();
-  f.get(row0).get(rows).op("i32.add").i32(1).op("i32.sub").set(last);
-  f.get(row0).set(r);
-  layout.push(f, args, "x").get(xOffset).op("i32.add").get(r).get(pitch).op("i32.mul", "i32.add").set(x);
-  f.get(rows).ceilDiv(mr).set(tiles);
+  const [x, tiles] = f.someLocals(2, "i32");
+  // Behind the last row it is repeated.
+  const [lastAddress, last] = f.someLocals(2, "v128");
+  layout.push(f, args, "x").get(xOffset).op("i32.add").get(row0).get(pitch).op("i32.mul", "i32.add").tee(x);
+  f.get(rows).i32(1).op("i32.sub").get(pitch).op("i32.mul", "i32.add", "i32x4.splat").set(lastAddress);
+  f.get(row0).get(rows).op("i32.add").i32(1).op("i32.sub", "i32x4.splat").set(last);
   const addresses = new Ramp(f, mr, () => f.get(pitch));
   const numbers = new Ramp(f, mr, () => f.i32(1));
+  f.get(rows).ceilDiv(mr).set(tiles);
   f.repeat(tiles, () => {
-    f.get(r).i32(mr).op("i32.add").get(last).op("i32.le_u").if();
-    addresses.store(table, 0, x);
-    numbers.store(table, 4 * mr, r);
-    f.inc(r, mr).get(x).get(pitch).i32(mr).op("i32.mul", "i32.add").set(x).else();
-    for (let i = 0; i < mr; i++) {
-      f.get(table)
-        .get(x)
-        .store(4 * i)
-        .get(table)
-        .get(r)
-        .store(4 * (mr + i));
-      // r and x stay at the last row.
-      f.get(r).get(last).op("i32.lt_u").if();
-      f.inc(r, 1).incBy(x, pitch);
-      f.end();
-    }
-    f.end().inc(table, 8 * mr);
+    addresses.store(table, 0, x, lastAddress);
+    numbers.store(table, 4 * mr, row0, last);
+    f.inc(row0, mr).get(x).get(pitch).i32(mr).op("i32.mul", "i32.add").set(x);
+    f.inc(table, 8 * mr);
   });
 }
