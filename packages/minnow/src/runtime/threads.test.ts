@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cutStep, trialRuns } from "../targets/wasm/kernels/shares.js";
-import { ThreadTrial } from "./threads.js";
+import { isModule, ThreadTrial } from "./threads.js";
 
 /** Runs with these ms, the n-th with threads taking `together(n)`; how each was run, and what was told. */
 function played(runs: number, together: (n: number) => number, alone: number, work = 1000) {
@@ -72,5 +72,28 @@ test("steps are cut in whole units, fine enough to share, and not at all when sm
     const c = cutStep({ ...step, extent, grain: extent, unit: 4 }, 2);
     const first = Math.floor(c.chunks / 2) * c.grain;
     assert.ok(Math.abs(first - (extent - first)) <= extent / 12 + 4, `${extent} rows: ${first} for one`);
+  }
+});
+
+test("a module worker is told from a classic one, in Firefox too", () => {
+  const scope = globalThis as { importScripts?: (...urls: string[]) => void };
+  const invalid = (): never => {
+    throw new DOMException("the URL is invalid", "SyntaxError");
+  };
+  const refused = (): never => {
+    throw new TypeError("module scripts have no importScripts");
+  };
+  const engines = {
+    "classic, any": [(...urls: string[]) => void (urls.length && invalid()), false],
+    "module, Chromium": [refused, true],
+    "module, Firefox": [(...urls: string[]) => void (urls.length && refused()), true],
+  } as const;
+  for (const [name, [importScripts, want]] of Object.entries(engines)) {
+    scope.importScripts = importScripts;
+    try {
+      assert.equal(isModule(), want, name);
+    } finally {
+      delete scope.importScripts;
+    }
   }
 });

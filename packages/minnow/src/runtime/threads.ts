@@ -105,12 +105,16 @@ async function startHelper(): Promise<Transport> {
     : new Worker(own, { type: isModule() ? "module" : "classic" });
 }
 
-function isModule(): boolean {
+/**
+ * Whether this worker is a module: there importScripts throws a TypeError whatever it is given, elsewhere another error for
+ * what is no URL. (Given nothing, it throws in Firefox's modules neither.)
+ */
+export function isModule(): boolean {
   try {
-    (globalThis as { importScripts?: () => void }).importScripts?.();
+    (globalThis as { importScripts?: (url: string) => void }).importScripts?.("https://[");
     return false;
-  } catch {
-    return true;
+  } catch (e) {
+    return e instanceof TypeError;
   }
 }
 
