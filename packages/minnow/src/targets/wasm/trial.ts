@@ -58,11 +58,11 @@ export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: b
 const optimised = 18e6;
 
 /**
- * Rounds of trials: enough; where the narrow tiles seem level; and the most, where another program's turns make rounds
- * contradict each other. A neighbour on the same core levels them: 6×8 takes 0.943 of 4×8's time on Zen 4, and
- * beside one 0.95 to 1.02 by the best of 5, to 0.983 by the best of 12.
+ * Rounds of trials: enough, and the most, where another program's turns make them contradict each other or the narrow
+ * tiles seem level. A neighbour on the same core levels them: 6×8 takes 0.943 of 4×8's time on Zen 4, and beside one,
+ * in three or four of 24 processes, 0.96 to 1.2 by the best of 5, of which 20 leave one.
  */
-const [fewest, level, most] = [5, 12, 20];
+const [fewest, most] = [5, 20];
 
 /**
  * Whether times × gain of one are below the other's: by the best of each and in most rounds. A busy neighbour
@@ -129,8 +129,8 @@ function time(run: Trial, budget: number): Times | null {
   const times: number[][] = tileCandidates.map(() => []);
   for (let round = 1; round <= most; round++) {
     times.forEach((t, mode) => void t.push(trial(mode)));
-    const enough = coarse || isFaster(times[0] as number[], times[1] as number[], 1.03) ? fewest : level;
-    if (round >= enough && pick(times, coarse).broad !== undefined) break;
+    const level = !coarse && !isFaster(times[0] as number[], times[1] as number[], 1.03);
+    if (round >= fewest && !level && pick(times, coarse).broad !== undefined) break;
   }
   return { rounds: times, coarse };
 }
