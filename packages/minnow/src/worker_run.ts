@@ -10,6 +10,7 @@ import { setup } from "./setup_run.js";
 import { hostKernels } from "./targets/host/index.js";
 import { int8Kernels } from "./targets/wasm/kernels/int8.js";
 import { matmul } from "./targets/wasm/kernels/matmul.js";
+import { pool } from "./targets/wasm/kernels/pool.js";
 import { winograd } from "./targets/wasm/kernels/winograd.js";
 
 // What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
@@ -23,5 +24,6 @@ serve(setup, [
   winograd,
   int8Kernels,
   matmul,
+  pool,
   openCrew,
 ]);

@@ -4,9 +4,8 @@ import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
 import { constantProduct, dense } from "./dense.js";
 import { depthwise } from "./depthwise.js";
-import { pool } from "./pool.js";
 
-export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense, pool];
+export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense];
 
 /** Those, and before them what only some models need: loaded when one does. */
 export async function kernelsFor(program: Program): Promise<readonly TunedKernel[]> {
@@ -14,6 +13,7 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
   const rare = await Promise.all([
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
     steps.some((s) => mayMultiply(s, program)) ? import("./matmul.js").then((m) => [m.matmul]) : [],
+    steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
   ]);
   return [...rare.flat(), ...tunedKernels];
