@@ -161,48 +161,41 @@ export class EpilogueCode {
   /** Stores one row at address + offset. */
   storeAt(acc: readonly Local[], channels: number, address: Local, offset: number): void {
     const { f, e } = this;
-    if (e.low) return this.#storeLow(acc, channels, address, offset);
+    const narrow = e.outType === "int8" ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u";
+    if (e.low) {
+      // The low 16 bits of every lane, saturated to 8: the others, narrowed beside them, are left out.
+      acc.forEach((a, v) => {
+        if (v & 1) return;
+        f.get(a)
+          .get(acc[v + 1] ?? a)
+          .op(narrow)
+          .get(this.#even);
+        f.op(this.engine.fma ? "i8x16.relaxed_swizzle" : "i8x16.swizzle").set(a);
+        this.#storeBytes(a, channels - 4 * v, address, offset + 4 * v);
+      });
+      return;
+    }
     const whole = acc.slice(0, Math.floor(channels / 4));
     storeVectors(f, e.outType, address, whole, offset, e.outType !== "float16");
     const rest = acc[whole.length];
     if (rest === undefined) return;
-    if (e.outBytes === 1) return this.#storeBytes(rest, channels % 4, address, offset + 4 * whole.length);
+    if (e.outBytes === 1) {
+      f.get(rest).get(rest).op("i16x8.narrow_i32x4_s").tee(rest).get(rest).op(narrow).set(rest);
+      return this.#storeBytes(rest, channels % 4, address, offset + 4 * whole.length);
+    }
     for (let lane = 0; lane < channels % 4; lane++)
       storeLane(f, e.outType, address, rest, lane, offset + (4 * whole.length + lane) * e.outBytes);
   }
 
-  /** The low 16 bits of every lane, saturated to 8: the others, narrowed beside them, are left out. */
-  #storeLow(acc: readonly Local[], channels: number, address: Local, offset: number): void {
-    const { f } = this;
-    for (let v = 0; v < acc.length; v += 2) {
-      const [a, b] = [acc[v], acc[v + 1] ?? acc[v]] as [Local, Local];
-      f.get(a).get(b);
-      f.op(this.e.outType === "int8" ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u");
-      f.get(this.#even)
-        .op(this.engine.fma ? "i8x16.relaxed_swizzle" : "i8x16.swizzle")
-        .set(a);
-      const [at, left] = [offset + 4 * v, channels - 4 * v];
-      const store = (op: Op, lane: number, byte: number): void =>
-        void f
+  /** The first `n` bytes of a vector, eight at most. */
+  #storeBytes(v: Local, n: number, address: Local, offset: number): void {
+    const most = Math.min(n, 8);
+    let byte = 0;
+    for (const size of [8, 4, 1] as const)
+      for (; byte + size <= most; byte += size)
+        this.f
           .get(address)
-          .get(a)
-          .memLane(op, lane, at + byte);
-      if (left >= 8) store("v128.store64_lane", 0, 0);
-      else {
-        if (left >= 4) store("v128.store32_lane", 0, 0);
-        for (let lane = left & 4; lane < left; lane++) store("v128.store8_lane", lane, lane);
-      }
-    }
-  }
-
-  /** Some lanes as saturated bytes. */
-  #storeBytes(v: Local, lanes: number, address: Local, offset: number): void {
-    const { f } = this;
-    f.get(v).get(v).op("i16x8.narrow_i32x4_s").tee(v).get(v);
-    f.op(this.e.outType === "int8" ? "i8x16.narrow_i16x8_s" : "i8x16.narrow_i16x8_u").set(v);
-    for (let lane = 0; lane < lanes; lane++)
-      f.get(address)
-        .get(v)
-        .memLane("v128.store8_lane", lane, offset + lane);
+          .get(v)
+          .memLane(`v128.store${8 * size}_lane` as Op, byte / size, offset + byte);
   }
 }
