@@ -28,6 +28,8 @@ test("tiles: a coarse clock cannot tell level from ahead, but wide from spilling
   const read = (...ticks: number[]): number[] => ticks.map((t) => t / 10);
   const narrow = read(3, 2, 3, 3, 2);
   assert.deepEqual(pick([narrow, narrow, read(5, 4, 5, 4, 5)], true), { best: 0, broad: false });
+  assert.deepEqual(pick([read(3, 4, 3, 4, 3), narrow, read(5, 4, 5, 4, 5)], true).best, 0);
+  assert.deepEqual(pick([read(5, 5, 4, 5, 5), narrow, read(5, 4, 5, 4, 5)], true).best, 1);
   // Every reading at the unluckier end.
   assert.deepEqual(pick([read(3, 3, 3, 3, 3), narrow, read(4, 4, 4, 4, 4)], true).broad, false);
   assert.deepEqual(pick([narrow, narrow, read(2, 1, 2, 1, 2)], true).broad, true);

@@ -76,14 +76,14 @@ export function isFaster(a: readonly number[], b: readonly number[], gain: numbe
 
 /**
  * The narrow tile, the first where it is unsure; and whether the wide one is faster.
- * @param coarse by a clock that cannot tell what is level
+ * @param coarse by a clock that cannot tell what is level, but what spills
  */
 export function pick(
   times: readonly (readonly number[])[],
   coarse: boolean,
 ): { best: number; broad: boolean | undefined } {
   const [first, second, broad] = times as readonly [readonly number[], readonly number[], readonly number[]];
-  const best = isFaster(second, first, coarse ? 1 : levelGain) ? 1 : 0;
+  const best = isFaster(second, first, coarse ? 1.5 : levelGain) ? 1 : 0;
   return { best, broad: isFaster(broad, best ? second : first, wideGain) };
 }
 
