@@ -35,14 +35,15 @@ async function inPage() {
   const script = `import { load } from "minnow"; import { measureThreads } from "/bench/lib/threads_measure.mjs";
     globalThis.go = async (bytes, counts, rounds) =>
       measureThreads({ load, bytes: new Uint8Array(bytes), counts, rounds, worker: true });`;
+  const pages = {
+    "/": `<!doctype html><script type="module">${script.replace('"minnow"', '"/packages/minnow/dist/index.js"')}</script>`,
+  };
   const server = await serve(
     { "/packages/": "packages", "/node_modules/": "node_modules", "/bench/": "bench" },
     {
       headers: isolation,
       resolveModules: true,
-      pages: {
-        "/": `<!doctype html><script type="module">${script.replace('"minnow"', '"/packages/minnow/dist/index.js"')}</script>`,
-      },
+      pages,
     },
   );
   const browser = await launch(o.wide ? ["--js-flags=--experimental-wasm-revectorize"] : []);
@@ -50,13 +51,10 @@ async function inPage() {
   await page.goto(server.url);
   await page.waitForFunction(() => globalThis.go);
   const measure = (bytes) => {
-    const text = Buffer.from(bytes).toString("base64");
+    pages["/model"] = bytes;
     return page.evaluate(
-      async ([t, c, r]) => {
-        const got = await fetch(`data:application/octet-stream;base64,${t}`);
-        return globalThis.go(await got.arrayBuffer(), c, r);
-      },
-      [text, counts, rounds],
+      async ([c, r]) => globalThis.go(await (await fetch("/model")).arrayBuffer(), c, r),
+      [counts, rounds],
     );
   };
   const close = async () => {
