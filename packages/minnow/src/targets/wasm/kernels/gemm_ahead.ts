@@ -63,26 +63,26 @@ class Quarters implements Ahead {
 }
 
 class Pages implements Ahead {
-  /** As if lines were read in order: the next one, and where this call's share ends. */
+  /** As if lines were read in order: the next one, and the last one of this call's share, which is read again and again. */
   readonly #next: Local;
-  readonly #end: Local;
+  readonly #last: Local;
 
   constructor(private readonly f: FunctionBuilder) {
-    [this.#next, this.#end] = f.someLocals(2, "i32");
+    [this.#next, this.#last] = f.someLocals(2, "i32");
   }
 
   start(weights: Local, panelBytes: Local, panels: number): void {
     const { f } = this;
-    const [next, end] = [this.#next, this.#end];
+    const [next, last] = [this.#next, this.#last];
     f.i32(block).set(next);
     within(f, next, weights, () => f.i32(3 * block));
-    f.get(panelBytes).i32(panels).op("i32.mul").get(next).op("i32.add").set(end);
+    f.get(panelBytes).i32(panels).op("i32.mul").i32(line).op("i32.sub").get(next).op("i32.add").set(last);
   }
 
   /** Four lines in order are one in each page of the block. */
   read(): void {
     const { f } = this;
-    const [next, end] = [this.#next, this.#end];
+    const [next, last] = [this.#next, this.#last];
     const [turn, lines] = [4 * line, block / line / 4];
     f.get(next).i32(-block).op("i32.and").get(next);
     f.i32(turn - line)
@@ -96,6 +96,6 @@ class Pages implements Ahead {
       .op("i32.shr_u", "i32.add")
       .load()
       .op("drop");
-    f.get(next).get(next).get(end).op("i32.lt_u").i32(6).op("i32.shl", "i32.add").set(next);
+    f.get(next).get(next).get(last).op("i32.lt_u").i32(6).op("i32.shl", "i32.add").set(next);
   }
 }
