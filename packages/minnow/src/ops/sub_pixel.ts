@@ -4,6 +4,7 @@
 //   W'[(ry, rx, o), ty, tx, c] = w[c, ry + s·(T−1−ty), rx + s·(T−1−tx), o],   nothing where k ends
 // and copies interleave them; or, where that wastes too many multiplications, one convolution a phase with
 // the taps that phase has. It needs constant weights, which are rearranged once.
+import { oncePer } from "../graph/once.js";
 import * as e from "../compiler/expr.js";
 import { at, type Access, scalarOf } from "../compiler/nest.js";
 import { newArray, type TypedArray } from "../graph/dtype.js";
@@ -211,15 +212,7 @@ const starts = (a: Axis) =>
   }));
 
 /** By source data and form: the same array for the same model, whatever its dimensions are bound to. */
-const made = new WeakMap<TypedArray, Map<string, TypedArray>>();
-
-function once(source: TypedArray, key: string, make: () => TypedArray): TypedArray {
-  const forms = made.get(source) ?? new Map<string, TypedArray>();
-  made.set(source, forms);
-  const form = forms.get(key) ?? make();
-  forms.set(key, form);
-  return form;
-}
+const once = oncePer<TypedArray>();
 
 const repeated = (data: TypedArray, times: number): TypedArray =>
   once(data, `×${times}`, () => {

@@ -42,7 +42,8 @@ export type Packed = { readonly key: string; readonly bytes: number } & (
 /**
  * Packing by generated code `(args, begin, end)`: the bytes of `source` are staged in linear memory, some
  * whole units at a time, and the code writes what the units [begin, end) become. It may read up to 64
- * bytes past what is staged, and bytes 64…255 of its argument block are its own. Once it has run, the source may be given up (see packing.ts).
+ * bytes past what is staged, and bytes 64…255 of its argument block are its own. Once it has run, the source may be
+ * given up (see packing.ts).
  */
 export interface Pack {
   /** A constant as the model stores it. */

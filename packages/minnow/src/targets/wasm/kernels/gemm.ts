@@ -7,12 +7,12 @@ import type { Engine, Tile } from "../engine.js";
 import type { ArgWord, Packed, PlannedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
-import { streamsOf } from "./gemm_ahead.js";
+import { streamsFor } from "./gemm_ahead.js";
 import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
 import { type Fill, patchBytes } from "./row_edge.js";
 import { windowWords } from "./row_windows.js";
 import { type RowKind, rowTable } from "./rows.js";
-import { callUnits, chunkRows, hasLow, isStreamed, tileFor, unrollOf } from "./tiles.js";
+import { callUnits, chunkRows, hasLow, tileFor, unrollOf } from "./tiles.js";
 
 export interface Window {
   readonly h: number;
@@ -81,8 +81,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
   // Rows that stay in the cache: shares are panels, so that threads read other weights.
   const byPanels = p.rows <= rowsAndScratch.chunk && p.groups === 1 && !p.dynamic && panels > 1;
   const depthMacs = p.k * p.taps;
-  const streamed = engine.fma && isStreamed(fixedRows, 4 * depthMacs * each);
-  const ahead = streamed ? streamsOf(4 * depthMacs * tile.nr) : undefined;
+  const ahead = engine.fma ? streamsFor(fixedRows, 4 * depthMacs * each, 4 * depthMacs * tile.nr) : undefined;
   const name = `f32_${p.name}_${tile.mr}x${tile.nr}_${engine.fma ? "fma" : "muladd"}`;
   const kEnd = depthKey(depth);
   const key = `${name}_${p.rowKind}_${kEnd}_${each < tile.nr ? 0 : 1}+${tail}${p.groups > 1 ? "_groups" : ""}${byPanels ? "_panels" : ""}${ahead ? `_${ahead}` : ""}${low ? "_low" : ""}_${p.epilogue.key}`;

@@ -4,12 +4,21 @@
 // are on their way. ResNet v2 50's 7×7 512→512 (Zen 4, 256 bits, 17 MB of weights a layer): one stream 2.4 ms, four
 // 1.85, eight of half a page 4.5.
 import type { FunctionBuilder, Local } from "../assembler.js";
+import { isStreamed } from "./tiles.js";
 
 const [line, page] = [64, 4096];
 const block = 4 * page;
 
 /** Where the streams lie: in pages of a block that holds several panels, or in quarters of the next panel. */
 export type Streams = "pages" | "quarters";
+
+/**
+ * The streams of a product that waits for its weights; undefined: it does not.
+ * @param rows 0: any
+ * @param each bytes of a tile's panels
+ */
+export const streamsFor = (rows: number, weightBytes: number, each: number): Streams | undefined =>
+  isStreamed(rows, weightBytes) ? streamsOf(each) : undefined;
 
 /** @param bytes of a tile's panels */
 export const streamsOf = (bytes: number): Streams => (bytes < block ? "pages" : "quarters");

@@ -34,8 +34,8 @@ import { orderedCode } from "./quad_rows.js";
 import { packQuads, quadsPay } from "./quad_weights.js";
 import { orderBytes, ordersAt, type QuadMatrix, quadPanelBytes, quadsKey, quadsOf } from "./quads.js";
 import { requantizing } from "./requantize.js";
-import { streamsOf } from "./gemm_ahead.js";
-import { isStreamed, unrollOf } from "./tiles.js";
+import { streamsFor } from "./gemm_ahead.js";
+import { unrollOf } from "./tiles.js";
 import { fillByte } from "./row_edge.js";
 import {
   integerTile,
@@ -220,8 +220,7 @@ function planQuads(
   const single = p.taps === 1;
   const wide = roundUp(bytes, 64);
   const panelBytes = quadPanelBytes(weights);
-  const streamed = isStreamed(p.dynamic ? 0 : p.rows, (panelBytes * each) / 8);
-  const ahead = streamed ? streamsOf((panelBytes * tile.nr) / 8) : undefined;
+  const ahead = streamsFor(p.dynamic ? 0 : p.rows, (panelBytes * each) / 8, (panelBytes * tile.nr) / 8);
   const spec = (channels: number): TileSpec => ({
     kind,
     fma,

@@ -2,7 +2,8 @@
 // together are 128 at most or have other signs (quads.ts), and most of 16 that lie side by side find such a partner.
 // Where only other signs would do, one changes its sign, and its x becomes 255 − x, which a bit mask makes of it. The
 // order is one for all channels of a tile and stays within sixteens of a tap, so that a shuffle brings x into it.
-import { bytesOf, type TypedArray } from "../../../graph/dtype.js";
+import { bytesOf } from "../../../graph/dtype.js";
+import { oncePer } from "../../../graph/once.js";
 import { quadCode } from "./quad_module.js";
 import { searchBytes } from "./quad_search.js";
 import { type OrderedMatrix, type QuadMatrix, quadsOf, rowBytes, sixteensOf } from "./quads.js";
@@ -21,16 +22,10 @@ export interface Orders {
 export const canOrder = (m: QuadMatrix): boolean =>
   m.dtype === "int8" && m.kStride === 1 && m.zero.every((z) => z === 0);
 
-const known = new WeakMap<TypedArray, Map<string, Orders>>();
+const findOnce = oncePer<Orders>();
 
 /** Found once, when a plan asks whether they pay, and read when weights are packed. */
-export function ordersOf(m: OrderedMatrix, key: string): Orders {
-  const of = known.get(m.data) ?? new Map<string, Orders>();
-  known.set(m.data, of);
-  const found = of.get(key) ?? findOrders(m);
-  of.set(key, found);
-  return found;
-}
+export const ordersOf = (m: OrderedMatrix, key: string): Orders => findOnce(m.data, key, () => findOrders(m));
 
 function findOrders(m: OrderedMatrix): Orders {
   const [each, row, k] = [16 * m.taps * sixteensOf(m), rowBytes(m), m.k / m.taps];

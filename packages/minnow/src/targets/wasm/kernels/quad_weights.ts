@@ -1,5 +1,5 @@
 // Weights as 8-bit tiles want them (quads.ts), and whether they do, found by generated code.
-import type { TypedArray } from "../../../graph/dtype.js";
+import { oncePer } from "../../../graph/once.js";
 import { isReleased } from "../../../graph/released.js";
 import { rangeOfDType } from "../elements.js";
 import type { Pack, Packed } from "../kernel.js";
@@ -32,17 +32,12 @@ const isPackable = (m: QuadMatrix): boolean => {
 export const quadsPay = (m: QuadMatrix): boolean =>
   isPackable(m) && repeatedQuads(m) <= mostRepeated * Math.ceil(m.n / 8) * quadsOf(m);
 
-const counts = new WeakMap<TypedArray, Map<string, number>>();
+const countOnce = oncePer<number>();
 
 /** Entries of all lists; +∞ where the first panels have far too many. */
 function repeatedQuads(m: QuadMatrix): number {
-  if (isOrdered(m)) return ordersOf(m, quadsKey(m)).repeated;
-  const known = counts.get(m.data) ?? new Map<string, number>();
-  counts.set(m.data, known);
   const key = quadsKey(m);
-  const total = known.get(key) ?? countEntries(m);
-  known.set(key, total);
-  return total;
+  return isOrdered(m) ? ordersOf(m, key).repeated : countOnce(m.data, key, () => countEntries(m));
 }
 
 /** Packs panel after panel to the same place. */

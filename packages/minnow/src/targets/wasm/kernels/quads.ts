@@ -1,8 +1,8 @@
-// Weights of 8-bit tiles (quad_code.ts): [panel of 8 channels] header, then per tap quads of k, each 8
-// channels × 4 bytes; behind all panels orders (quad_order.ts), where k is not as it lies, and lists. Exact sums need that a pair's products stay within int16
-// for any bytes of x: weights of one sign that are next to each other add up to 128 at most. What is
-// beyond goes, quad by quad, to the list of the panel, as often as it takes (uint8 weights less their
-// zero point may need three entries).
+// Weights of 8-bit tiles (quad_code.ts): [panel of 8 channels] header, then per tap quads of k, each 8 channels × 4 bytes;
+// behind all panels orders (quad_order.ts), where k is not as it lies, and lists. Exact sums need that a pair's products
+// stay within int16 for any bytes of x: weights of one sign that are next to each other add up to 128 at most. What is
+// beyond goes, quad by quad, to the list of the panel, as often as it takes (uint8 weights less their zero point may
+// need three entries).
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { quadHeader } from "./quad_code.js";

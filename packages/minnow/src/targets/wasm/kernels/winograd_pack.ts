@@ -1,6 +1,7 @@
 // Filters into the points of Winograd's transform, U = G g Gᵀ: [slice of 64 channels][point][panel of 8] (pack.ts), in
-// the order in which products read them, by generated code. Four input channels at a time stay in registers; all eight channels of a panel are written
-// before the next four inputs, so that the panel's lines of all points are in the first-level cache.
+// the order in which products read them, by generated code. Four input channels at a time stay in registers; all eight
+// channels of a panel are written before the next four inputs, so that the panel's lines of all points are in the
+// first-level cache.
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import { hoistConstants, loadVectors } from "../elements.js";
 import type { Packed } from "../kernel.js";
@@ -9,6 +10,7 @@ import type { Matrix } from "./pack.js";
 import type { Source } from "./pack_code.js";
 import { type Form, pointsOf, stageChannels } from "./winograd_cost.js";
 import { linear, LinearCode } from "./winograd_linear.js";
+import { least } from "./winograd_tiles.js";
 
 /** Panels of a slice; the last one may have fewer. */
 const slicePanels = stageChannels / 8;
@@ -52,7 +54,7 @@ function emitPack(m: ModuleBuilder, form: Form, type: Source): number {
     const filter = new Filter(f, form, type, a.tap, plane);
     const lanes = f.local();
     const lane = f.local();
-    const [i, from, to, slice, panel] = f.someLocals(5, "i32") as [Local, Local, Local, Local, Local];
+    const [i, from, to, slice, panel] = f.someLocals(5, "i32");
     const points = pointsOf(form);
     const size = type === "float16" ? 2 : 4;
     f.block().get(unit).get(last).op("i32.ge_u").brIf(0).loop();
@@ -61,35 +63,20 @@ function emitPack(m: ModuleBuilder, form: Form, type: Source): number {
     f.op("i32.lt_s", "select").set(lanes);
     // The slice's panels, bytes of its points; where this panel begins.
     f.get(unit).i32(-slicePanels).op("i32.and").set(slice);
-    f.get(a.channels)
-      .i32(7)
-      .op("i32.add")
-      .i32(3)
-      .op("i32.shr_u")
-      .get(slice)
-      .op("i32.sub")
-      .tee(plane)
-      .i32(slicePanels);
-    f.get(plane)
-      .i32(slicePanels)
-      .op("i32.lt_s", "select")
-      .get(a.c)
-      .op("i32.mul")
-      .i32(32)
-      .op("i32.mul")
-      .set(plane);
-    f.get(slice)
-      .i32(points - 1)
+    least(
+      f,
+      plane,
+      () => f.get(a.channels).i32(7).op("i32.add").i32(3).op("i32.shr_u").get(slice).op("i32.sub"),
+      () => f.i32(slicePanels),
+    );
+    const panelsToBytes = (): FunctionBuilder => f.get(a.c).i32(32).op("i32.mul", "i32.mul");
+    f.get(plane);
+    panelsToBytes().set(plane).get(slice);
+    f.i32(points - 1)
       .op("i32.mul")
       .get(unit)
-      .op("i32.add")
-      .get(a.c)
-      .op("i32.mul")
-      .i32(32)
-      .op("i32.mul")
-      .get(a.to)
-      .op("i32.add")
-      .set(panel);
+      .op("i32.add");
+    panelsToBytes().get(a.to).op("i32.add").set(panel);
     f.i32(0).set(i).loop();
     // The last four inputs may overlap those before.
     f.get(i).get(a.c).i32(4).op("i32.sub").get(i).get(a.c).i32(4).op("i32.sub", "i32.lt_s", "select").set(i);
