@@ -7,16 +7,17 @@ import { depthwise } from "./depthwise.js";
 
 export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense];
 
-/** Those, and before them what only some models need: loaded when one does. */
+/** Those, and around them what only some models need: loaded when one does. */
 export async function kernelsFor(program: Program): Promise<readonly TunedKernel[]> {
   const { steps } = program;
-  const rare = await Promise.all([
-    steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
+  const [products, ...rare] = await Promise.all([
     steps.some((s) => mayMultiply(s, program)) ? import("./matmul.js").then((m) => [m.matmul]) : [],
+    steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
     steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
   ]);
-  return [...rare.flat(), ...tunedKernels];
+  // Last: it would take products with weights too, and pack them in every run.
+  return [...rare.flat(), ...tunedKernels, ...products];
 }
 
 /** Sums of integers. */
