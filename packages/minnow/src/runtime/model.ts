@@ -144,16 +144,21 @@ export class LocalModel implements Model {
     const start = emit ? performance.now() : 0;
     const names = this.#names.of(options.signature);
     const values = matchNames(given, this.#tensors, names.wanted);
-    const matched = matchShapes(values, this.#tensors, this.#overrides);
-    const slot = this.#find(matched.shapes) ?? this.#plan(matched.shapes, matched.dims);
-    return after(slot, (slot) => {
-      const bytes = slot.setInputs(this.#tensors, matched.values);
+    const run = (slot: Slot): ModelOutputs | Promise<ModelOutputs> => {
+      const bytes = emit ? slot.inputBytes : 0;
       const record = slot.run(names, options.into, onStep, options.signal);
       if (!emit) return record;
       return after(record, (record) => {
         emit({ type: "run", ms: performance.now() - start, bytes });
         return record;
       });
+    };
+    if (this.#current?.takes(values)) return run(this.#current);
+    const matched = matchShapes(values, this.#tensors, this.#overrides);
+    const slot = this.#find(matched.shapes) ?? this.#plan(matched.shapes, matched.dims);
+    return after(slot, (slot) => {
+      slot.setInputs(this.#tensors, matched.values);
+      return run(slot);
     });
   }
 
@@ -187,7 +192,8 @@ export class LocalModel implements Model {
     const device = this.device as DeviceModel;
     const start = performance.now();
     const byName = Object.fromEntries(this.#tensors.map((t, i) => [t.name, shapes[i] as readonly number[]]));
-    const slot = new Slot(await device.plan({ dims: Object.fromEntries(dims), shapes: byName }));
+    const plan = await device.plan({ dims: Object.fromEntries(dims), shapes: byName });
+    const slot = new Slot(plan, this.#tensors);
     this.#slots.set(keyOf(shapes), slot);
     this.#current = slot;
     const ms = performance.now() - start;

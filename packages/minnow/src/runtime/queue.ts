@@ -20,9 +20,17 @@ export class Queue {
   add<T>(work: () => T | Promise<T>, signal?: AbortSignal): T | Promise<T> {
     if (this.#open || signal) return this.#wait(work, signal);
     this.#check();
-    const result = this.#begin(work);
-    if (result instanceof Promise) this.#tail = result.catch(() => {});
-    return result;
+    this.#open++;
+    let result: T | Promise<T> | undefined;
+    try {
+      result = work();
+    } finally {
+      if (!(result instanceof Promise)) this.#open--;
+    }
+    if (!(result instanceof Promise)) return result;
+    const ended = result.finally(() => this.#open--);
+    this.#tail = ended.catch(() => {});
+    return ended;
   }
 
   async #wait<T>(work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -41,18 +49,6 @@ export class Queue {
     } finally {
       this.#open--;
       end();
-    }
-  }
-
-  #begin<T>(work: () => T | Promise<T>): T | Promise<T> {
-    const end = (): void => void this.#open--;
-    this.#open++;
-    let result: T | Promise<T> | undefined;
-    try {
-      result = work();
-      return result instanceof Promise ? result.finally(end) : result;
-    } finally {
-      if (!(result instanceof Promise)) end();
     }
   }
 

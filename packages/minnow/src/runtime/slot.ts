@@ -1,16 +1,17 @@
 // A plan with the arrays that its runs reuse, so that a run allocates nothing but its outputs.
 import { count } from "../graph/dim.js";
-import { newArray } from "../graph/dtype.js";
+import { type DType, newArray } from "../graph/dtype.js";
 import type { Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import type { CallNames } from "./call_names.js";
 import type { Plan, PlanPort, RawArray, StepHook } from "./device.js";
 import { about } from "./inputs.js";
 import { suggestion } from "./names.js";
-import type { ModelOutputs, TensorData } from "./types.js";
-import { type FlatValue, needsUnpack, newOutput, type Staging, toRaw, unpack } from "./values.js";
+import type { InputValue, ModelOutputs, TensorData } from "./types.js";
+import { exact, type FlatValue, needsUnpack, newOutput, type Staging, toRaw, unpack } from "./values.js";
 
 type Into = Record<string, TensorData>;
+type Exact = NonNullable<(typeof exact)[DType]>;
 const nothing: RawArray = new Uint8Array(0);
 
 export class Slot {
@@ -25,7 +26,16 @@ export class Slot {
   /** Records given for an `into`: given again for the same one. */
   readonly #records = new WeakMap<Into, ModelOutputs>();
 
-  constructor(readonly plan: Plan) {
+  readonly #sizes: readonly number[];
+  /** What is taken as it is, where the model's own shapes are these. */
+  readonly #exact: readonly { readonly type: Exact; readonly length: number }[] | undefined;
+
+  constructor(
+    readonly plan: Plan,
+    tensors: readonly Tensor[],
+  ) {
+    this.#exact = exactInputs(plan, tensors);
+    this.#sizes = plan.outputs.map((p) => count(p.shape));
     this.#staging = plan.inputs.map(() => ({}));
     this.#inputs = plan.inputs.map(() => nothing);
     this.outputs = plan.outputs.map(() => nothing);
@@ -39,15 +49,34 @@ export class Slot {
     });
   }
 
-  /** Checks and converts the values; the number of bytes they have. */
-  setInputs(tensors: readonly Tensor[], values: readonly FlatValue[]): number {
-    let bytes = 0;
+  /**
+   * Sets the inputs, if they are arrays of the declared types and sizes: most calls give what the call before gave,
+   * and matching shapes and names of dimensions takes longer than a small layer.
+   */
+  takes(values: readonly InputValue[]): boolean {
+    const exact = this.#exact;
+    if (!exact) return false;
+    for (let i = 0; i < exact.length; i++) {
+      const { type, length } = exact[i] as { type: Exact; length: number };
+      const x = values[i];
+      if (!(x instanceof type) || x.length !== length) return false;
+    }
+    for (let i = 0; i < exact.length; i++) this.#inputs[i] = values[i] as RawArray;
+    return true;
+  }
+
+  /** Checks and converts the values. */
+  setInputs(tensors: readonly Tensor[], values: readonly FlatValue[]): void {
     tensors.forEach((t, i) => {
-      const raw = about(t, () => toRaw((values[i] as FlatValue).data, t.dtype, this.#staging[i] as Staging));
-      this.#inputs[i] = raw;
-      if (ArrayBuffer.isView(raw)) bytes += raw.byteLength;
+      this.#inputs[i] = about(t, () =>
+        toRaw((values[i] as FlatValue).data, t.dtype, this.#staging[i] as Staging),
+      );
     });
-    return bytes;
+  }
+
+  /** Of those that are set. */
+  get inputBytes(): number {
+    return this.#inputs.reduce((sum, raw) => sum + (ArrayBuffer.isView(raw) ? raw.byteLength : 0), 0);
   }
 
   /** Runs on the inputs that were set. */
@@ -69,9 +98,11 @@ export class Slot {
   }
 
   #unpack(record: ModelOutputs): ModelOutputs {
-    this.plan.outputs.forEach((p, i) => {
-      if (needsUnpack(p.dtype)) unpack(this.outputs[i] as RawArray, p.dtype, this.#results[i] as TensorData);
-    });
+    const { outputs } = this.plan;
+    for (let i = 0; i < outputs.length; i++) {
+      const { dtype } = outputs[i] as PlanPort;
+      if (needsUnpack(dtype)) unpack(this.outputs[i] as RawArray, dtype, this.#results[i] as TensorData);
+    }
     return record;
   }
 
@@ -79,18 +110,19 @@ export class Slot {
   #clear(): void {
     this.#inputs.fill(nothing);
     this.outputs.fill(nothing);
-    this.#results.length = 0;
+    this.#results.fill(nothing as Uint8Array);
   }
 
   /** Arrays for the outputs, the caller's own where given, and the record that holds them. */
   #setOutputs(names: CallNames, into: Into | undefined): ModelOutputs {
     const { outputs } = this.plan;
     const own = into && this.#matchInto(into, names);
-    outputs.forEach((p, i) => {
-      const array = own?.get(i) ?? newOutput(p.dtype, count(p.shape));
+    for (let i = 0; i < outputs.length; i++) {
+      const p = outputs[i] as PlanPort;
+      const array = own?.get(i) ?? newOutput(p.dtype, this.#sizes[i] as number);
       this.#results[i] = array;
       this.outputs[i] = needsUnpack(p.dtype) ? this.#storedFor(p, i) : (array as RawArray);
-    });
+    }
     const complete = own !== undefined && own.size === outputs.length;
     const known = complete ? this.#records.get(into as Into) : undefined;
     const record: ModelOutputs = known ?? Object.create(null);
@@ -105,7 +137,7 @@ export class Slot {
   }
 
   #storedFor(p: PlanPort, i: number): RawArray {
-    this.#stored[i] ??= newArray(p.dtype, count(p.shape));
+    this.#stored[i] ??= newArray(p.dtype, this.#sizes[i] as number);
     return this.#stored[i];
   }
 
@@ -120,12 +152,21 @@ export class Slot {
             names.given.map(([n]) => n),
           ),
         });
-      const { dtype, shape } = this.plan.outputs[i] as PlanPort;
-      checkInto(name, array, newOutput(dtype, 0), count(shape));
+      const { dtype } = this.plan.outputs[i] as PlanPort;
+      checkInto(name, array, newOutput(dtype, 0), this.#sizes[i] as number);
       found.set(i, array);
     }
     return found;
   }
+}
+
+function exactInputs(plan: Plan, tensors: readonly Tensor[]): { type: Exact; length: number }[] | undefined {
+  const found = plan.inputs.flatMap(({ dtype, shape }, i) => {
+    const type = exact[dtype];
+    const declared = tensors[i]?.shape;
+    return type && declared?.join() === shape.join() ? [{ type, length: count(shape) }] : [];
+  });
+  return found.length === tensors.length ? found : undefined;
 }
 
 /** @throws ModelError bad_input unless `array` is of the kind of `like` and has `length` elements */

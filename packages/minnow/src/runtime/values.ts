@@ -100,7 +100,8 @@ export const accepted: Record<DType, string> = {
   string: "strings",
 };
 
-const exact: Partial<Record<DType, { new (n: number): TypedArray }>> = {
+/** Arrays that a device takes as they are. */
+export const exact: Partial<Record<DType, { new (n: number): TypedArray }>> = {
   float32: Float32Array,
   int8: Int8Array,
   uint8: Uint8Array,

@@ -26,6 +26,14 @@ export interface MemoryUse {
   other: number;
 }
 
+/** Arrays in memory, good for one version of its addresses. */
+export interface Ports {
+  readonly version: number;
+  readonly inputs: readonly TypedArray[];
+  readonly outputs: readonly TypedArray[];
+  readonly error: Int32Array;
+}
+
 /** A program ready to run. */
 export class BoundProgram {
   /** @internal */ calls: Call[] = [];
@@ -33,7 +41,7 @@ export class BoundProgram {
   /** @internal The driver's steps, then their argument blocks. */ stepsAt = -1;
   /** @internal */ written = -1;
   /** @internal Whether threads pay; none where there are none. */ trial: Trial | undefined;
-  /** @internal */ ports: { version: number; inputs: TypedArray[]; outputs: TypedArray[] } | null = null;
+  /** @internal */ ports: Ports | null = null;
   constructor(
     readonly program: Program,
     /** Kernels as people read them, one a step. */

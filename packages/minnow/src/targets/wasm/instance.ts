@@ -12,7 +12,7 @@ import { bringIn, type Constants, type Into, takeIn } from "./intake.js";
 import type { PlannedKernel, Prepared } from "./kernel.js";
 import { ModelMemory } from "./memory.js";
 import { type PackCode, stagingBytes } from "./packing.js";
-import { type Driver, driver, errorAddress, stepBytes } from "./driver.js";
+import { type Driver, driver, stepBytes } from "./driver.js";
 import { BoundProgram, type Call, type MemoryUse, type WasmOptions } from "./bound.js";
 import { constantBuffers, costs, givenBack, indexError, rawKey } from "./views.js";
 import { portArrays, writeSteps } from "./steps.js";
@@ -276,7 +276,7 @@ export class WasmModel {
     writeSteps(this.#memory, bound);
     const ports = portArrays(this.#memory, bound);
     inputs.forEach((x, i) => (ports.inputs[i] as Int32Array | undefined)?.set(x as Int32Array));
-    new Int32Array(this.#memory.buffer, errorAddress, 1)[0] = 0;
+    ports.error[0] = 0;
   }
 
   /** Steps from…to−1: those between host steps by one call. */

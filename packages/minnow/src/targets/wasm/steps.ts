@@ -2,7 +2,7 @@
 // are its inputs and outputs. Written again when addresses have changed.
 import type { Program, View } from "../../compiler/program.js";
 import { byteSize, type TypedArray } from "../../graph/dtype.js";
-import type { BoundProgram, Call } from "./bound.js";
+import type { BoundProgram, Call, Ports } from "./bound.js";
 import { argsWord, chunksWord, errorAddress, extentWord, grainWord, stepBytes } from "./driver.js";
 import type { ArgWord } from "./kernel.js";
 import type { ModelMemory } from "./memory.js";
@@ -53,11 +53,8 @@ function wordOf(
   }
 }
 
-/** Inputs and outputs in memory. */
-export function portArrays(
-  memory: ModelMemory,
-  bound: BoundProgram,
-): { inputs: TypedArray[]; outputs: TypedArray[] } {
+/** Inputs and outputs in memory, and the error word. */
+export function portArrays(memory: ModelMemory, bound: BoundProgram): Ports {
   if (bound.ports?.version === memory.version) return bound.ports;
   const arrays = (ports: Program["inputs"]): TypedArray[] =>
     ports.map((p) => memory.array(bound.program, p.view));
@@ -65,6 +62,7 @@ export function portArrays(
     version: memory.version,
     inputs: arrays(bound.program.inputs),
     outputs: arrays(bound.program.outputs),
+    error: new Int32Array(memory.buffer, errorAddress, 1),
   };
   return bound.ports;
 }
