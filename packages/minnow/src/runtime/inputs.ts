@@ -33,13 +33,18 @@ export function matchNames(given: ModelInputs, ports: readonly Tensor[], wanted:
   const record = given as Readonly<Record<string, InputValue>>;
   const out: InputValue[] = new Array(ports.length);
   const problems: string[] = [];
+  let found = 0;
   for (const name of Object.keys(record)) {
     const i = names.get(name);
     if (i === undefined)
       problems.push(`unknown input ${JSON.stringify(name)}: ${suggestion(name, [...required.values()])}`);
     else if (out[i] !== undefined) problems.push(`input ${JSON.stringify(ports[i]?.name)} was given twice`);
-    else out[i] = record[name] as InputValue;
+    else {
+      out[i] = record[name] as InputValue;
+      if (out[i] !== undefined) found++;
+    }
   }
+  if (found === required.size && !problems.length) return out;
   for (const [i, name] of required) {
     if (out[i] !== undefined) continue;
     const { dtype, shape } = ports[i] as Tensor;

@@ -13,9 +13,17 @@ import type { Profile } from "./profile.js";
 import { after, Queue } from "./queue.js";
 import { makeReport, operatorRows, type Report, type ReportData } from "./report.js";
 import { type Dims, matchShape, substitute } from "./shapes.js";
-import { Slot } from "./slot.js";
+import { Slot, type SlotCall } from "./slot.js";
 import { throwIfAborted } from "./arriving.js";
-import type { Model, ModelInputs, ModelOutputs, ProfileOptions, RunOptions, TensorSpec } from "./types.js";
+import type {
+  InputValue,
+  Model,
+  ModelInputs,
+  ModelOutputs,
+  ProfileOptions,
+  RunOptions,
+  TensorSpec,
+} from "./types.js";
 import { checkShape, ValueError } from "./values.js";
 
 const maxPlans = 16;
@@ -121,44 +129,59 @@ export class LocalModel implements Model {
 
   /** In its turn; whatever is thrown becomes a ModelError and an event. */
   #call<T>(doing: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-    const { emit } = this.parts;
-    const start = emit ? performance.now() : 0;
-    const fail = (e: unknown): never => {
+    const start = this.parts.emit ? performance.now() : 0;
+    try {
+      const result = this.#queue.add(work, signal);
+      return result instanceof Promise ? this.#told(result, doing, start) : Promise.resolve(result);
+    } catch (e) {
+      return this.#told(Promise.reject(e), doing, start);
+    }
+  }
+
+  #told<T>(result: Promise<T>, doing: string, start: number): Promise<T> {
+    return result.catch((e) => {
       const error = asModelError(e, doing);
       const { code, message } = error;
       if (code !== "aborted" && code !== "disposed")
-        emit?.({ type: "error", ms: performance.now() - start, bytes: 0, code, message });
+        this.parts.emit?.({ type: "error", ms: performance.now() - start, bytes: 0, code, message });
       throw error;
-    };
-    try {
-      const result = this.#queue.add(work, signal);
-      return result instanceof Promise ? result.catch(fail) : Promise.resolve(result);
-    } catch (e) {
-      return Promise.reject(e).catch(fail);
-    }
+    });
   }
 
   /** Waits for nothing where the device does not and the shapes are known. */
   #runNow(given: ModelInputs, options: RunOptions, onStep?: StepHook): ModelOutputs | Promise<ModelOutputs> {
-    const { emit } = this.parts;
-    const start = emit ? performance.now() : 0;
+    const start = this.parts.emit ? performance.now() : 0;
     const names = this.#names.of(options.signature);
     const values = matchNames(given, this.#tensors, names.wanted);
-    const run = (slot: Slot): ModelOutputs | Promise<ModelOutputs> => {
-      const bytes = emit ? slot.inputBytes : 0;
-      const record = slot.run(names, options.into, onStep, options.signal);
-      if (!emit) return record;
-      return after(record, (record) => {
-        emit({ type: "run", ms: performance.now() - start, bytes });
-        return record;
-      });
-    };
-    if (this.#current?.takes(values)) return run(this.#current);
+    const call: SlotCall = { names, into: options.into, signal: options.signal, onStep };
+    const slot = this.#current;
+    if (slot?.takes(values)) return this.#runOn(slot, call, start);
+    return this.#matched(values, (slot) => this.#runOn(slot, call, start));
+  }
+
+  #matched<T>(values: readonly InputValue[], run: (slot: Slot) => T | Promise<T>): T | Promise<T> {
     const matched = matchShapes(values, this.#tensors, this.#overrides);
     const slot = this.#find(matched.shapes) ?? this.#plan(matched.shapes, matched.dims);
     return after(slot, (slot) => {
       slot.setInputs(this.#tensors, matched.values);
       return run(slot);
+    });
+  }
+
+  #runOn(slot: Slot, call: SlotCall, start: number): ModelOutputs | Promise<ModelOutputs> {
+    const bytes = this.parts.emit ? slot.inputBytes : 0;
+    const record = slot.run(call);
+    return this.parts.emit ? this.#ran(record, start, bytes) : record;
+  }
+
+  #ran(
+    record: ModelOutputs | Promise<ModelOutputs>,
+    start: number,
+    bytes: number,
+  ): ModelOutputs | Promise<ModelOutputs> {
+    return after(record, (record) => {
+      this.parts.emit?.({ type: "run", ms: performance.now() - start, bytes });
+      return record;
     });
   }
 

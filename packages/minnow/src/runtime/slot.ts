@@ -12,7 +12,14 @@ import { exact, type FlatValue, needsUnpack, newOutput, type Staging, toRaw, unp
 
 type Into = Record<string, TensorData>;
 type Exact = NonNullable<(typeof exact)[DType]>;
-const nothing: RawArray = new Uint8Array(0);
+const nothing = new Uint8Array(0);
+
+export interface SlotCall {
+  readonly names: CallNames;
+  readonly into: Into | undefined;
+  readonly onStep: StepHook | undefined;
+  readonly signal: AbortSignal | undefined;
+}
 
 export class Slot {
   /** For inputs that had to be converted. */
@@ -80,21 +87,21 @@ export class Slot {
   }
 
   /** Runs on the inputs that were set. */
-  run(
-    names: CallNames,
-    into: Into | undefined,
-    onStep?: StepHook,
-    signal?: AbortSignal,
-  ): ModelOutputs | Promise<ModelOutputs> {
-    let running: Promise<void> | undefined;
+  run({ names, into, onStep, signal }: SlotCall): ModelOutputs | Promise<ModelOutputs> {
+    let running: Promise<ModelOutputs> | undefined;
     try {
       const record = this.#setOutputs(names, into);
-      running = this.plan.run(this.#inputs, this.outputs, onStep, signal) || undefined;
-      if (running) return running.then(() => this.#unpack(record)).finally(() => this.#clear());
-      return this.#unpack(record);
+      const ran = this.plan.run(this.#inputs, this.outputs, onStep, signal);
+      if (!ran) return this.#unpack(record);
+      running = this.#later(ran, record);
+      return running;
     } finally {
       if (!running) this.#clear();
     }
+  }
+
+  #later(ran: Promise<void>, record: ModelOutputs): Promise<ModelOutputs> {
+    return ran.then(() => this.#unpack(record)).finally(() => this.#clear());
   }
 
   #unpack(record: ModelOutputs): ModelOutputs {
@@ -108,9 +115,8 @@ export class Slot {
 
   /** Nobody's arrays are kept alive. */
   #clear(): void {
-    this.#inputs.fill(nothing);
-    this.outputs.fill(nothing);
-    this.#results.fill(nothing as Uint8Array);
+    for (let i = 0; i < this.#inputs.length; i++) this.#inputs[i] = nothing;
+    for (let i = 0; i < this.outputs.length; i++) this.outputs[i] = this.#results[i] = nothing;
   }
 
   /** Arrays for the outputs, the caller's own where given, and the record that holds them. */

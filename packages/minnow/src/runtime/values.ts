@@ -24,7 +24,8 @@ export class ValueError extends Error {
 const isTyped = (x: unknown): x is AnyTypedArray => ArrayBuffer.isView(x) && !(x instanceof DataView);
 
 export const isValue = (x: unknown): boolean =>
-  isTyped(x) || Array.isArray(x) || ["number", "bigint", "boolean", "string"].includes(typeof x);
+  typeof x === "object" ? isTyped(x) || Array.isArray(x) : scalars.has(typeof x);
+const scalars = new Set(["number", "bigint", "boolean", "string"]);
 
 /** Flattens nested arrays and checks `{ data, shape }`. */
 export function flatten(value: InputValue | undefined | null): FlatValue {

@@ -275,7 +275,8 @@ export class WasmModel {
   #begin(bound: BoundProgram, inputs: readonly TypedArray[]): void {
     writeSteps(this.#memory, bound);
     const ports = portArrays(this.#memory, bound);
-    inputs.forEach((x, i) => (ports.inputs[i] as Int32Array | undefined)?.set(x as Int32Array));
+    for (let i = 0; i < ports.inputs.length; i++)
+      (ports.inputs[i] as Int32Array).set(inputs[i] as Int32Array);
     ports.error[0] = 0;
   }
 
@@ -297,12 +298,14 @@ export class WasmModel {
   }
 
   #end(bound: BoundProgram, into: readonly (TypedArray | undefined)[]): TypedArray[] {
-    return portArrays(this.#memory, bound).outputs.map((o, i) => {
+    const { outputs } = portArrays(this.#memory, bound);
+    const filled: TypedArray[] = new Array(outputs.length);
+    for (let i = 0; i < outputs.length; i++) {
       const target = into[i];
-      if (!target) return o.slice();
-      (target as Int32Array).set(o as Int32Array);
-      return target;
-    });
+      if (target) (target as Int32Array).set(outputs[i] as Int32Array);
+      filled[i] = target ?? (outputs[i] as TypedArray).slice();
+    }
+    return filled;
   }
 
   #runHost(bound: BoundProgram, c: Call): void {

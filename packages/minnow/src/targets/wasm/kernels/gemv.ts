@@ -107,11 +107,19 @@ function emitGroup(
   code.init([total]);
   for (const s of others.flat()) f.i32x4(0).set(s);
   const t = f.local("v128");
+  const four = f.local("v128");
   const steps = (n: number): void => {
+    if (n === 4) f.get(x).vload().set(four);
     for (let u = 0; u < n; u++) {
-      f.get(x)
-        .mem("v128.load32_splat", 4 * u)
-        .set(t);
+      if (n === 4)
+        f.get(four)
+          .get(four)
+          .shuffle([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3].map((i) => i + 4 * u))
+          .set(t);
+      else
+        f.get(x)
+          .mem("v128.load32_splat", 4 * u)
+          .set(t);
       (sums[u % sums.length] as Local[]).forEach((s, v) => {
         if (!engine.fma) f.get(s);
         f.get(t)
