@@ -248,6 +248,32 @@ test("resize plans ahead and admits shapes that the file does not declare", asyn
   await assert.rejects(open2.model.resize({ a: [3] }), /m of input "b" stay open/);
 });
 
+test("arrays as declared are taken at once, and nothing else is", async () => {
+  const { model, log } = await open(() => fakeGraph([port("a", "float32", [1, 2]), port("b", "int32", [2])]));
+  const [a, b] = [Float32Array.of(1, 2), Int32Array.of(3, 4)];
+  const answer = async (inputs: ModelInputs) =>
+    Object.values(await model.run(inputs)).map((o) => [...o.data]);
+  const right = [
+    [2, 4],
+    [6, 8],
+  ];
+  assert.deepEqual(await answer({ a, b }), right);
+  assert.deepEqual([log.inputs[0], log.inputs[1]], [a, b]);
+  assert.deepEqual(await answer({ b: [3, 4], a }), right);
+  await fails(model, { a: Float32Array.of(1, 2, 3), b });
+  await fails(model, { a: Int32Array.of(1, 2), b });
+  const gone = Float32Array.of(1, 2);
+  structuredClone(gone, { transfer: [gone.buffer] });
+  assert.match((await fails(model, { a: gone, b })).message, /"a" has 0 elements, not 2/);
+  await model.resize({ a: [2, 2] });
+  assert.deepEqual((await model.run({ a: { data: [1, 2, 3, 4], shape: [2, 2] }, b })).y0?.shape, [2, 2]);
+  assert.deepEqual((await model.run({ a, b })).y0?.shape, [1, 2]);
+  assert.equal(log.plans.length, 2);
+  const open2 = await open(() => fakeGraph([port("a", "float32", ["n"]), port("b", "float32", ["n"])]));
+  await open2.model.run({ a, b: a });
+  await fails(open2.model, { a, b: new Float32Array(3) });
+});
+
 test("outputs are the caller's own: a later run does not write to them", async () => {
   const { model } = await one("float32");
   const a = (await model.run([1, 2, 3])).y0;
