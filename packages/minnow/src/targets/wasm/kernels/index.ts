@@ -3,11 +3,10 @@ import type { Program, Step } from "../../../compiler/program.js";
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
 import { constantProduct, dense } from "./dense.js";
-import { depthwise } from "./depthwise.js";
 
-export const tunedKernels: readonly TunedKernel[] = [depthwise, conv2d, dense];
+const common: readonly TunedKernel[] = [conv2d, dense];
 
-/** Those, and around them what only some models need: loaded when one does. */
+/** The tuned kernels that a program may take: those, and around them what only some models need, loaded when one does. */
 export async function kernelsFor(program: Program): Promise<readonly TunedKernel[]> {
   const { steps } = program;
   const [products, ...rare] = await Promise.all([
@@ -15,13 +14,18 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
     steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
+    steps.some(isGrouped) ? import("./depthwise.js").then((m) => [m.depthwise]) : [],
   ]);
   // Last: it would take products with weights too, and pack them in every run.
-  return [...rare.flat(), ...tunedKernels, ...products];
+  return [...rare.flat(), ...common, ...products];
 }
 
 /** Sums of integers. */
 const isInteger = ({ nest }: Step): boolean => nest?.combine === "sum" && nest.body?.t === "i32";
+
+/** See depthwise.ts. */
+const isGrouped = ({ kernel, params }: Step): boolean =>
+  kernel === "conv2d" && (params as { group: number }).group > 1;
 
 /** A product of two computed tensors: see matmul.ts. */
 const mayMultiply = (step: Step, program: Program): boolean =>
