@@ -34,6 +34,8 @@ export class Builder {
   readonly #permuted = new Map<Tensor, Tensor>();
   /** Result of a Dequantize node → the quantised constant it reads. */
   readonly dequantized = new Map<Tensor, Tensor>();
+  /** Bytes → the same integers as float32, from which they were made. */
+  readonly steps = new Map<Tensor, Tensor>();
 
   /** @param reserved names of the source's tensors, which generated names must not take */
   constructor(reserved: Iterable<string>) {

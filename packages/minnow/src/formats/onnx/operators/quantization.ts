@@ -146,7 +146,47 @@ function centred(c: Call, i: number, zero: number, trailing: number): Tensor {
   ]);
 }
 
+/** Integers as they are, as numbers that a quantised operator multiplies. */
+const plain = (zeroPoint: readonly number[], axis: number): Quantization => ({
+  scale: zeroPoint.map(() => 1),
+  zeroPoint,
+  axis: zeroPoint.length > 1 ? axis : 0,
+});
+
+/**
+ * Stored weights: Σ (a − za)·(b − zb) = Σ a·(b − zb) − za · Σ (b − zb), the first sum a quantised product in
+ * int32, za computed as it may be. Undefined where that does not fit.
+ */
+function storedProduct(c: Call): Tensor | undefined {
+  const [a, b] = [c.raw(0), c.raw(1)];
+  const data = b.kind === "constant" && b.data;
+  const zeroPoint = c.has(3) ? c.numbers(3) : [0];
+  if (!data || !zeroPoint || a.quant || b.shape.length !== 2 || c.rank(a) < 2) return undefined;
+  if (c.has(2) && c.rank(c.raw(2)) > 0 && c.shape(c.raw(2))[0] !== 1) return undefined;
+  const to = a.dtype;
+  const steps = c.builder.steps.get(a) ?? c.cast(a, "float32");
+  const x = c.emit("Quantize", [steps], { to }, { dtype: to, quant: plain([0], 0) });
+  const w = c.builder.constant(`${b.name}/plain`, b.dtype, b.shape as number[], data);
+  w.quant = plain(zeroPoint, 1);
+  const sum = c.emit("MatMul", [x, w], {}, { dtype: "int32" });
+  if (!c.has(2) || c.numbers(2)?.every((z) => z === 0)) return sum;
+  const columns = columnSums(data as Int8Array, b.shape[1] as number, zeroPoint);
+  const all = c.builder.constant(`${b.name}/columns`, "int32", [columns.length], columns);
+  return c.emit("Sub", [sum, c.emit("Mul", [all, c.cast(c.raw(2), "int32")])]);
+}
+
+/** Σ (b[k,n] − zero[n]) over k. */
+function columnSums(b: Int8Array | Uint8Array, n: number, zero: readonly number[]): Int32Array {
+  const rows = b.length / n;
+  const sums = Int32Array.from({ length: n }, (_, i) => -rows * (zero[zero.length > 1 ? i : 0] as number));
+  for (let at = 0; at < b.length; at += n)
+    for (let i = 0; i < n; i++) sums[i] = (sums[i] as number) + (b[at + i] as number);
+  return sums;
+}
+
 const matMulInteger: Row = (c) => {
+  const stored = storedProduct(c);
+  if (stored) return stored;
   const a = centred(c, 0, 2, 1);
   return c.cast(c.emit("MatMul", [a, centred(c, 1, 3, 0)]), "int32");
 };
@@ -179,8 +219,11 @@ const dynamicQuantize: Row = (c) => {
   const scale = c.scale(c.emit("Where", [empty, c.scalar(255), range], {}, { dtype: "float32" }), 1 / 255);
   const bytes = { min: 0, max: 255 };
   const point = c.emit("Clip", [c.emit("Round", [c.emit("Div", [c.emit("Neg", [low]), scale])])], bytes);
-  const steps = c.emit("Add", [c.emit("Round", [c.emit("Div", [x, scale])]), point]);
-  return [c.cast(c.emit("Clip", [steps], bytes), "uint8"), scale, c.cast(point, "uint8")];
+  const moved = c.emit("Add", [c.emit("Round", [c.emit("Div", [x, scale])]), point]);
+  const steps = c.emit("Clip", [moved], bytes);
+  const y = c.cast(steps, "uint8");
+  c.builder.steps.set(y, steps);
+  return [y, scale, c.cast(point, "uint8")];
 };
 
 export const quantization: Table = {

@@ -1,0 +1,85 @@
+// Products of integers with stored weights, as dynamic quantisation writes them, stay products of bytes.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load, type TensorValue } from "../../index.js";
+import { modelBytes, type NodeSpec, type TensorSpec } from "./model.test.helper.js";
+
+const [m, k, n] = [7, 90, 21];
+const types = { int8: 3, uint8: 2 } as const;
+type Bytes = keyof typeof types;
+
+/** Weights, and their zero points: one, one a column, or none. */
+function weights(type: Bytes, zeros: number) {
+  const low = type === "int8" ? -128 : 0;
+  const w = Array.from({ length: k * n }, (_, i) => low + ((i * 61) % 256));
+  const zero = Array.from({ length: zeros }, (_, i) => low + 128 + i);
+  const specs: TensorSpec[] = [{ name: "w", type: types[type], dims: [k, n], int32s: w }];
+  if (zeros) specs.push({ name: "zw", type: types[type], dims: zeros > 1 ? [zeros] : [], int32s: zero });
+  const real = (row: number, i: number): number =>
+    (w[row * n + i] as number) - (zero[zeros > 1 ? i : 0] ?? 0);
+  return { specs, real };
+}
+
+/** Σ (x − zero)·w, whole numbers. */
+const product = (x: ArrayLike<number>, zero: number, w: (row: number, i: number) => number): number[] =>
+  Array.from({ length: m * n }, (_, at) => {
+    let sum = 0;
+    for (let row = 0; row < k; row++)
+      sum += ((x[Math.floor(at / n) * k + row] as number) - zero) * w(row, at % n);
+    return sum;
+  });
+
+const numbers = (v: TensorValue | undefined): number[] => Array.from(v?.data as Float32Array);
+
+const multiply = (zw: boolean, zx = true): NodeSpec => ({
+  op: "MatMulInteger",
+  inputs: ["x", "w", zx ? "zx" : "", ...(zw ? ["zw"] : [])],
+  outputs: ["y"],
+});
+
+for (const [type, zeros] of [
+  ["int8", 0],
+  ["int8", 1],
+  ["uint8", n],
+] as const)
+  for (const given of ["uint8", "int8"] as const)
+    test(`${given} given, times ${type} with ${zeros} zero points`, async () => {
+      const { specs, real } = weights(type, zeros);
+      const bytes = modelBytes({
+        nodes: [multiply(zeros > 0)],
+        inputs: [
+          { name: "x", type: types[given], shape: [m, k] },
+          { name: "zx", type: types[given], shape: [] },
+        ],
+        outputs: [{ name: "y", type: 6 }],
+        initializers: specs,
+      });
+      await using model = await load(bytes);
+      const x = Array.from({ length: m * k }, (_, i) => ((i * 37) % 256) - (given === "int8" ? 128 : 0));
+      const zx = given === "int8" ? -5 : 131;
+      const { y } = await model.run({ x, zx: [zx] });
+      assert.deepEqual(numbers(y), product(x, zx, real));
+      const { memory } = model.report();
+      assert.ok(memory.weights < 2 * k * 24 + 1024, `as bytes, not as floats: ${memory.weights}`);
+    });
+
+test("quantised by its range", async () => {
+  const { specs, real } = weights("int8", 0);
+  const bytes = modelBytes({
+    opset: 11,
+    nodes: [
+      { op: "DynamicQuantizeLinear", inputs: ["r"], outputs: ["x", "scale", "zx"] },
+      multiply(false),
+      { op: "Cast", inputs: ["y"], outputs: ["f"], attrs: { to: 1 } },
+    ],
+    inputs: [{ name: "r", shape: ["rows", k] }],
+    outputs: [{ name: "f" }, { name: "x", type: 2 }, { name: "zx", type: 2 }],
+    initializers: specs,
+  });
+  await using model = await load(bytes);
+  const data = Float32Array.from({ length: m * k }, (_, i) => ((i * 29) % 97) / 10 - 3);
+  const { f, x, zx } = await model.run({ r: { data, shape: [m, k] } });
+  const steps = numbers(x);
+  assert.deepEqual([Math.min(...steps), Math.max(...steps)], [0, 255]);
+  assert.deepEqual(numbers(f), product(steps, numbers(zx)[0] as number, real));
+});
