@@ -340,6 +340,15 @@ checkOp("MatMul", [
   {
     op: "MatMul",
     inputs: [
+      { dtype: "uint8", shape: [2, 3, 300], quant: q8(0.1, 5) },
+      { dtype: "int8", shape: [2, 4, 300], quant: q8(0.07, -6) },
+    ],
+    attrs: { transposeB: true },
+    outputs: [{ dtype: "uint8", quant: q8(9.7, 101) }],
+  },
+  {
+    op: "MatMul",
+    inputs: [
       { dtype: "uint8", shape: [3, 8], quant: q8(0.1, 5) },
       { dtype: "int8", shape: [8, 4], quant: perChannel(4, 1) },
     ],

@@ -20,7 +20,7 @@ import {
   type OpDef,
   reject,
 } from "./op.js";
-import { product } from "./requantize.js";
+import { centred, floatProduct, multipliesAsFloats, product } from "./requantize.js";
 
 function inferDense(c: InferContext): Inferred[] {
   const [x, w] = [need(c, 0), need(c, 1)];
@@ -149,11 +149,12 @@ function lowerMatMul(c: LowerContext): void {
   const transposeB = bool(c.attrs, "transposeB");
   const aIndex = a.shape.length === 1 ? [at(k)] : index(p, m, k, transposeA);
   const bIndex = b.shape.length === 1 ? [at(k)] : index(q, k, n, transposeB);
+  const floats = multipliesAsFloats(a, b, c.outputs[0] as LowerTensor);
   const operands: Access[] = [
-    { value: c.input(0), index: aIndex },
-    { value: c.input(1), index: bIndex },
+    { value: floats ? centred(c, 0) : c.input(0), index: aIndex },
+    { value: floats ? centred(c, 1) : c.input(1), index: bIndex },
   ];
-  const products = product(c, a, b, -1, 2, at(n));
+  const products = floats ? floatProduct(a, b, c.outputs[0] as LowerTensor) : product(c, a, b, -1, 2, at(n));
   const out = batch.map((_, i) => at(i));
   if (a.shape.length > 1) out.push(at(m));
   if (b.shape.length > 1) out.push(at(n));

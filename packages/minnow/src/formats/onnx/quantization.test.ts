@@ -83,3 +83,54 @@ test("quantised by its range", async () => {
   assert.deepEqual([Math.min(...steps), Math.max(...steps)], [0, 255]);
   assert.deepEqual(numbers(f), product(steps, numbers(zx)[0] as number, real));
 });
+
+for (const transB of [0, 1])
+  test(`Gemm between conversions is a product of bytes (transB ${transB})`, async () => {
+    const perColumn = Array.from({ length: n }, (_, i) => 0.01 + i / 1000);
+    const w = Array.from({ length: k * n }, (_, i) => ((i * 61) % 255) - 127);
+    const bias = Array.from({ length: n }, (_, i) => 40 * i - 300);
+    const scalar = (name: string, v: number): TensorSpec => ({ name, dims: [], floats: [v] });
+    const dequantize = (x: string, scale: string, zero: string[], axis?: number): NodeSpec => ({
+      op: "DequantizeLinear",
+      inputs: [x, scale, ...zero],
+      outputs: [`${x}/real`],
+      ...(axis !== undefined && { attrs: { axis } }),
+    });
+    const at = (row: number, i: number): number => (transB ? i * k + row : row * n + i);
+    const turned = Array.from({ length: k * n }, () => 0);
+    for (let row = 0; row < k; row++)
+      for (let i = 0; i < n; i++) turned[at(row, i)] = w[row * n + i] as number;
+    const bytes = modelBytes({
+      opset: 13,
+      nodes: [
+        dequantize("x", "sx", ["zx"]),
+        dequantize("w", "sw", [], transB ? 0 : 1),
+        dequantize("b", "sb", [], 0),
+        { op: "Gemm", inputs: ["x/real", "w/real", "b/real"], outputs: ["g"], attrs: { transB } },
+        { op: "QuantizeLinear", inputs: ["g", "sy", "zy"], outputs: ["y"] },
+      ],
+      inputs: [{ name: "x", type: 2, shape: [m, k] }],
+      outputs: [{ name: "y", type: 2 }],
+      initializers: [
+        ...[scalar("sx", 0.02), scalar("sy", 0.5)],
+        { name: "zx", type: 2, dims: [], int32s: [128] },
+        { name: "zy", type: 2, dims: [], int32s: [120] },
+        { name: "sw", dims: [n], floats: perColumn },
+        { name: "sb", dims: [n], floats: perColumn.map((s) => s * 0.02) },
+        { name: "w", type: 3, dims: transB ? [n, k] : [k, n], int32s: turned },
+        { name: "b", type: 6, dims: [n], int32s: bias },
+      ],
+    });
+    await using model = await load(bytes);
+    const x = Array.from({ length: m * k }, (_, i) => (i * 37) % 256);
+    const { y } = await model.run({ x });
+    const want = product(x, 128, (row, i) => w[row * n + i] as number).map((sum, i) => {
+      const column = i % n;
+      const real = (sum + (bias[column] as number)) * 0.02 * (perColumn[column] as number);
+      return Math.min(255, Math.max(0, Math.round(real / 0.5) + 120));
+    });
+    const off = numbers(y).map((v, i) => Math.abs(v - (want[i] as number)));
+    assert.ok(Math.max(...off) <= 1, `${off}`);
+    assert.ok(new Set(want).size > 50);
+    assert.ok(model.report().memory.weights < 2 * k * 24 + 2048, `${model.report().memory.weights}`);
+  });

@@ -1,6 +1,6 @@
 // Matrix products: MatMul as it is, Gemm as Dense where its second factor is constant.
 import { dataOf } from "../../../graph/deferred.js";
-import type { Tensor } from "../../../graph/graph.js";
+import type { Quantization, Tensor } from "../../../graph/graph.js";
 import { permuteData } from "../../../graph/permute.js";
 import type { Call, Row, Table } from "../call.js";
 import { einsum } from "./einsum.js";
@@ -31,18 +31,21 @@ const isPerColumn = (c: Call, bias: Tensor, columns: unknown): boolean => {
   return shape.at(-1) === columns && shape.slice(0, -1).every((d) => d === 1) && shape.length > 0;
 };
 
-/** Constant B as [N,K]; undefined where it is computed. */
+/** Constant B as [N,K], real or quantised; undefined where it is computed. */
 function denseWeights(c: Call, transposed: boolean): Tensor | undefined {
   const raw = c.raw(1);
-  const data = raw.kind === "constant" && dataOf(raw);
+  const source = c.builder.dequantized.get(raw) ?? raw;
+  const data = source.kind === "constant" && dataOf(source);
   if (!data) return undefined;
   if (transposed) return c.x(1);
-  const [k, n] = raw.shape as [number, number];
-  const out = c.builder.permuted(raw, () => ({
+  const [k, n] = source.shape as [number, number];
+  const out = c.builder.permuted(source, () => ({
     shape: [n, k],
-    data: permuteData(data, raw.dtype, [k, n], [1, 0]),
+    data: permuteData(data, source.dtype, [k, n], [1, 0]),
   }));
-  return c.builder.compute(out);
+  if (source === raw) return c.builder.compute(out);
+  out.quant = { ...(source.quant as Quantization), axis: source.quant?.axis === 1 ? 0 : 1 };
+  return c.emit("Dequantize", [out], { to: "float32" }, { dtype: "float32" });
 }
 
 const matMul: Row = (c) => c.emit("MatMul", [c.x(0), c.x(1)]);

@@ -5,15 +5,16 @@ import { parse } from "../../../graph/text.js";
 import { presets } from "../engine.js";
 import { planSteps } from "../prepare.js";
 
+const plan = (graph: string) => planSteps(compile(parse(graph)), presets.baseline, () => false);
+
 test("products with weights pack them once, also beside products of two computed tensors", async () => {
-  const program = compile(
-    parse(`graph main(%x: float32[4, 8], %z: float32[8, 4]) -> (%y) {
+  const planned = await plan(
+    `graph main(%x: float32[4, 8], %z: float32[8, 4]) -> (%y) {
       const %w: float32[8, 8] = [${Array.from({ length: 64 }, (_, i) => i)}]
       %d: float32[4, 8] = Dense(%x, %w)
       %y: float32[4, 4] = MatMul(%d, %z)
-    }`),
+    }`,
   );
-  const planned = await planSteps(program, presets.baseline, () => false);
   assert.deepEqual(
     planned.map((p) => [p?.label.replace(/_\d.*/, ""), p?.packed.length]),
     [
@@ -21,4 +22,13 @@ test("products with weights pack them once, also beside products of two computed
       ["f32_matmul", 0],
     ],
   );
+});
+
+test("products of two computed quantised tensors are multiplied as floats", async () => {
+  const planned = await plan(`graph main(%x: float32[4, 8], %z: float32[8, 4]) -> (%y) {
+    %a: uint8[4, 8] q(0.05, 3) = Quantize(%x) {to: "uint8"}
+    %b: uint8[8, 4] q(0.04, 9) = Quantize(%z) {to: "uint8"}
+    %y: uint8[4, 4] q(0.2, 120) = MatMul(%a, %b)
+  }`);
+  assert.match(planned.at(-1)?.label ?? "", /^f32_matmul/);
 });
