@@ -25,16 +25,17 @@ const planning = /\/(planner|read_changed)\b[^/]*$/;
 /** The single modules, to tell what is in a bundle. */
 const single = { "minnow/run": "./packages/minnow/dist/run.js", minnow: "./packages/minnow/dist/index.js" };
 
-async function measure({ code, planner }, alias = {}) {
+/** `entry` bundled, what is imported on demand (the worker's side of a model) apart; the files that load at once. */
+async function bundled(entry, planner, alias = {}) {
   const result = await build({
-    stdin: { contents: code, resolveDir: process.cwd(), loader: "js" },
+    ...entry,
     bundle: true,
     minify: true,
     format: "esm",
     platform: "browser",
     target: "es2022",
     external: ["node:*"],
-    splitting: true, // what is imported on demand (the worker's side of a model) is paid for on demand
+    splitting: true,
     outdir: "out",
     alias,
     metafile: true,
@@ -49,7 +50,30 @@ async function measure({ code, planner }, alias = {}) {
       if (!i.external && (i.kind === "import-statement" || (planner && planning.test(i.path))))
         follow(i.path);
   };
-  follow(Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint === "<stdin>")[0]);
+  follow(
+    Object.entries(result.metafile.outputs).find(
+      ([, o]) => o.entryPoint === (entry.entryPoints?.[0] ?? "<stdin>"),
+    )[0],
+  );
+  return { result, startup };
+}
+
+const stdin = (contents) => ({ stdin: { contents, resolveDir: process.cwd(), loader: "js" } });
+
+/** Modules that load at once with `path`, how many, and those that it would load later. */
+export async function onDemand(path) {
+  const { result, startup } = await bundled({ entryPoints: [path] }, false);
+  const modules = Object.entries(result.metafile.outputs).flatMap(([name, { inputs }]) =>
+    Object.entries(inputs).flatMap(([path, { bytesInOutput }]) =>
+      bytesInOutput ? [{ path, later: !startup.has(name) }] : [],
+    ),
+  );
+  const missing = modules.filter((m) => m.later).map((m) => m.path);
+  return { carried: modules.length - missing.length, missing };
+}
+
+async function measure({ code, planner }, alias = {}) {
+  const { result, startup } = await bundled(stdin(code), planner, alias);
   const contents = result.outputFiles.filter((f) => [...startup].some((n) => f.path.endsWith(n)));
   const text = Buffer.concat(contents.map((f) => f.contents));
   const size = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;

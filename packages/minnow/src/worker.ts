@@ -7,10 +7,8 @@ import { openCrew } from "./runtime/threads.js";
 import { withText } from "./runtime/strings.js";
 import { setup } from "./setup.js";
 import { hostKernels } from "./targets/host/index.js";
-import { int8Kernels } from "./targets/wasm/kernels/int8.js";
-import { matmul } from "./targets/wasm/kernels/matmul.js";
-import { pool } from "./targets/wasm/kernels/pool.js";
-import { winograd } from "./targets/wasm/kernels/winograd.js";
+import { onDemand } from "./targets/wasm/kernels/on_demand.js";
 
-// What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers.
-serve(setup, [makeProfile, hostKernels, withText, plan, winograd, int8Kernels, matmul, pool, openCrew]);
+// What is imported on demand elsewhere is part of a worker's one file: not every bundler splits workers
+// (tests/size.test.mjs tells what is missing).
+serve(setup, [makeProfile, hostKernels, withText, plan, onDemand, openCrew]);
