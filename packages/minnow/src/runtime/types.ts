@@ -138,7 +138,7 @@ export interface LoadOptions {
   outputs?: readonly string[];
   /** Bytes that the model may take; default 2 GiB. */
   maxMemory?: number;
-  /** "small": no weights grow for speed's sake (Winograd's do, up to fourfold). See report().memory.growth. */
+  /** "small": no weights grow for speed's sake (Winograd's do, up to fourfold, Strassen's to 7/4). See report().memory.growth. */
   memory?: "small";
   /** Element operations that one run may take: for files from strangers. Default: no limit. */
   maxOperations?: number;

@@ -20,7 +20,7 @@ export interface Engine {
   readonly dot?: "i16" | "relaxed";
   /** Pairs of v128 run as one 256-bit operation (--experimental-wasm-revectorize). */
   readonly wide: boolean;
-  /** Weights may not grow for speed's sake: no Winograd. */
+  /** Weights may not grow for speed's sake: no Winograd, no Strassen. */
   readonly small?: boolean;
 }
 

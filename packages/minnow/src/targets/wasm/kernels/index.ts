@@ -12,6 +12,7 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
   const [products, ...rare] = await Promise.all([
     steps.some((s) => mayMultiply(s, program)) ? import("./matmul.js").then((m) => [m.matmul]) : [],
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
+    steps.some(mayHalve) ? import("./strassen.js").then((m) => [m.strassen]) : [],
     steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
     steps.some(isGrouped) ? import("./depthwise.js").then((m) => [m.depthwise]) : [],
@@ -31,9 +32,18 @@ const isGrouped = ({ kernel, params }: Step): boolean =>
 const mayMultiply = (step: Step, program: Program): boolean =>
   /^(matmul|dense)$/.test(step.kernel) && !!step.nest && !constantProduct(step, step.nest, program);
 
-/** Float32, one group, stride 1, more than a point: see winograd.ts. */
-function mayFilter({ kernel, nest, params }: Step): boolean {
-  if (kernel !== "conv2d" || nest?.body?.t !== "f32") return false;
+/** Taps of a float32 convolution of one group, stride 1; 0: it is another step. */
+function tapsOf({ kernel, nest, params }: Step): number {
+  if (kernel !== "conv2d" || nest?.body?.t !== "f32") return 0;
   const { kh, kw, strideY, strideX, group } = params as Record<string, number>;
-  return group === 1 && strideY === 1 && strideX === 1 && (kh as number) * (kw as number) > 1;
+  return group === 1 && strideY === 1 && strideX === 1 ? (kh as number) * (kw as number) : 0;
 }
+
+/** See winograd.ts. */
+const mayFilter = (step: Step): boolean => tapsOf(step) > 1;
+
+/** See strassen.ts: from 16 channels to 32. */
+const mayHalve = (step: Step): boolean =>
+  tapsOf(step) === 1 &&
+  (step.nest?.loops[3] as number) % 32 === 0 &&
+  (step.nest?.reduce.at(-1) as number) % 16 === 0;

@@ -1,0 +1,53 @@
+// Which products run by Strassen's scheme, and how their rows are cut: all judgements about its speed. Bits depend on the
+// answer, so it follows from the shape of one image alone: neither from the engine nor from the batch.
+import { roundUp } from "./operands.js";
+
+/** An image's pixels in blocks of 2·rows, the last one of what is left. */
+export interface Halves {
+  readonly rows: number;
+  readonly blocks: number;
+}
+
+/** Bytes of a block, and its sums, that stay in the second-level cache while all weights pass over it. */
+const blockBytes = 256 * 1024;
+
+/**
+ * Weights take 7/4 of their bytes: up to these, as each serves more pixels. Beyond, MobileNet v2's 14×14 layers would win
+ * 3–6 % for 1.2 MB.
+ */
+const mostWeights = (pixels: number): number => (pixels < 512 ? 2 ** 16 : 2 ** 18);
+
+/** Bytes of an image, in and out, beyond the second-level cache: each output costs more. */
+const mostBytes = 2 ** 20;
+
+/** Rows that tiles of `mr` compute of an image's half. */
+function computed({ rows, blocks }: Halves, pixels: number, mr: number): number {
+  return (blocks - 1) * roundUp(rows, mr) + roundUp(pixels / 2 - (blocks - 1) * rows, mr);
+}
+
+export function cutRows(pixels: number, k: number): Halves {
+  const blocks = Math.ceil((pixels * 8 * k) / blockBytes);
+  const rows = Math.min(pixels / 2, roundUp(Math.ceil(pixels / 2 / blocks), 6));
+  return { rows, blocks: Math.ceil(pixels / 2 / rows) };
+}
+
+/**
+ * Of a product's time, what is gained on Zen 4, less what is computed in vain: 36×128→128 20.4 → 18.6 µs, 144×64→64 20.7 →
+ * 19.2, 144×32→64 10.5 → 10.1; 768×192→32 nothing (sums for few channels); 112×112 16→96 a fifth slower, ResNet's 56×56 64→64 8 %,
+ * 64→256 8 % faster.
+ */
+function gain(halves: Halves, pixels: number, k: number, channels: number): number {
+  const vain = computed(halves, pixels, 6) / (pixels / 2) - 1;
+  const each = 4 * pixels * (k + channels) > mostBytes ? 2.7 : 0.9;
+  return 0.125 - 3 / channels - each / k - vain;
+}
+
+export function chooseHalves(pixels: number, k: number, channels: number): Halves | null {
+  if (pixels % 2 || k % 16 || channels % 32 || 4 * k * channels > mostWeights(pixels)) return null;
+  const halves = cutRows(pixels, k);
+  return gain(halves, pixels, k, channels) > 0.045 ? halves : null;
+}
+
+/** The height of tiles: that of direct ones may be 4 where 4×8 and 6×8 are level. 5 computes fewer rows in vain. */
+export const heightOf = (halves: Halves, pixels: number, mr: number): number =>
+  mr > 5 && computed(halves, pixels, 5) * 1.02 < computed(halves, pixels, mr) ? 5 : mr;
