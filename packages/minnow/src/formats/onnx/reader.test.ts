@@ -34,14 +34,14 @@ test("names, types and dynamic dims", () => {
       { op: "Relu", name: "twice", inputs: ["a"], outputs: ["b"] },
       { op: "Relu", name: "twice", inputs: ["b"], outputs: ["y"] },
     ],
-    inputs: [{ name: "x", shape: ["batch size", null, 3] }],
+    inputs: [{ name: "x", shape: ["batch size", null, 3, "?", "?"] }],
     outputs: [{ name: "y" }],
   });
   assert.deepEqual(
     g.nodes.map((n) => n.name),
     ["Relu_0", "twice", "twice_1"],
   );
-  assert.deepEqual(g.outputs[0]?.shape, ["batch_size", "x_1", 3]);
+  assert.deepEqual(g.outputs[0]?.shape, ["batch_size", "x_1", 3, "x_3", "x_4"]);
   assert.equal(g.name, "test");
   assert.equal(g.meta.format, "onnx");
 });

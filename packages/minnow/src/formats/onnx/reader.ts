@@ -110,7 +110,7 @@ class Reader {
       return;
     }
     const shape = type.shape.dim.map(({ dimValue, dimParam }, i): Dim => {
-      if (dimParam) return symbol(dimParam);
+      if (/\w/.test(dimParam ?? "")) return symbol(dimParam as string); // "?" is no name: sizes may differ
       return dimValue !== undefined && dimValue >= 0 ? dimValue : symbol(`${name}_${i}`);
     });
     const t: Tensor = { name, dtype, shape, kind: "input" };
