@@ -258,3 +258,15 @@ export function print(e: Expr): string {
   const result = show(e);
   return [...lines, result].join("; ");
 }
+
+/** Distinct nodes. */
+export function nodesOf(e: Expr): number {
+  const seen = new Set<Expr>();
+  const visit = (x: Expr): void => {
+    if (seen.has(x)) return;
+    seen.add(x);
+    for (const c of children(x)) visit(c);
+  };
+  visit(e);
+  return seen.size;
+}

@@ -6,7 +6,7 @@
 //
 // v must have no other reader and not be an output. Types narrower than the compute type are only
 // fused over when rounding to them would change nothing (quantised values are already clamped).
-import { children, type Expr, operandsOf, substitute } from "./expr.js";
+import { type Expr, nodesOf, operandsOf, substitute } from "./expr.js";
 import { type Lowered, type LoweredKernel, note, readsOf, type Value } from "./lowered.js";
 import type { Access, AxisIndex, LoopNest } from "./nest.js";
 
@@ -178,7 +178,7 @@ function chain(p: LoweredKernel, consumer: LoweredKernel, v: Value): LoopNest | 
     made.set(key, e);
     return e;
   });
-  if (failed || build.list.length > maxOperands || nodes(result) > maxExprNodes) return null;
+  if (failed || build.list.length > maxOperands || nodesOf(result) > maxExprNodes) return null;
   return { ...b, operands: build.list, result };
 }
 
@@ -217,7 +217,7 @@ function epilogue(
     return { k: "in", i: at, t };
   });
   const total = residuals + fullOperands(a, values, v.shape);
-  if (failed || total > maxResiduals || build.list.length > maxOperands + 2 || nodes(result) > maxExprNodes)
+  if (failed || total > maxResiduals || build.list.length > maxOperands + 2 || nodesOf(result) > maxExprNodes)
     return null;
   return { ...a, operands: build.list, result, out: { ...b.out, index: a.out.index } };
 }
@@ -280,15 +280,4 @@ class OperandList {
     this.#at.set(key, this.list.length);
     return this.list.push(o) - 1;
   }
-}
-
-function nodes(e: Expr): number {
-  const seen = new Set<Expr>();
-  const visit = (x: Expr): void => {
-    if (seen.has(x)) return;
-    seen.add(x);
-    for (const c of children(x)) visit(c);
-  };
-  visit(e);
-  return seen.size;
 }

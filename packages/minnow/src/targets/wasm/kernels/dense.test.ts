@@ -14,6 +14,8 @@ interface Options {
   /** Right side as [K,N]. */
   transposed?: boolean;
   bias?: boolean;
+  /** x·sigmoid(x) + a tensor like the output: too long for sums in registers. */
+  long?: boolean;
   xPitch?: number;
 }
 
@@ -44,6 +46,11 @@ function denseCase(o: Options): Case {
     operands.push({ value: b.add(noise(o.n, 5), "float32", [o.n], true), index: [at(rank - 1)] });
     result = e.max(e.add(result, e.input(2, "f32")), 0);
   }
+  if (o.long) {
+    const residual = b.add(noise(rows * o.n, 6), "float32", [...o.rows, o.n]);
+    operands.push({ value: residual, index: [...rowsAt, at(rank - 1)] });
+    result = e.add(e.mul(result, e.sigmoid(result)), e.input(operands.length - 1, "f32"));
+  }
   return b.finish(
     "dense",
     {},
@@ -69,6 +76,8 @@ const cases: Record<string, Options> = {
   "rows of tiles and two": { rows: [26], k: [7], n: 8 },
   "rows of tiles and more than a low one": { rows: [17], k: [20], n: 13, bias: true },
   rows: { rows: [11], k: [20], n: 13, bias: true },
+  "a long epilogue": { rows: [22], k: [21], n: 29, bias: true, long: true },
+  "a long epilogue, a low tile alone": { rows: [3], k: [20], n: 13, long: true },
   "rows of higher rank, [K,N]": { rows: [2, 3, 4], k: [18], n: 24, transposed: true },
   "rows at a pitch": { rows: [9], k: [10], n: 8, xPitch: 16 },
 };
@@ -89,7 +98,7 @@ describe("dense and matmul against the loop nest", () => {
 });
 
 /** [B…, M, K] × [B…, K, N]; `batch` entries of b may be 1. */
-function matmulCase(a: number[], b: number[], transposeB = false): Case {
+function matmulCase(a: number[], b: number[], transposeB = false, long = false): Case {
   const c = new CaseBuilder();
   const count = (s: number[]): number => s.reduce((x, y) => x * y, 1);
   const rank = Math.max(a.length, b.length);
@@ -121,14 +130,14 @@ function matmulCase(a: number[], b: number[], transposeB = false): Case {
       operands,
       body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
       combine: "sum",
-      result: e.mul(e.accumulator("f32"), 0.5),
+      result: long ? e.sigmoid(e.accumulator("f32")) : e.mul(e.accumulator("f32"), 0.5),
       out: { value: out, index: shape.map((_, i) => at(i)) },
     },
   );
 }
 
 describe("matmul of two computed tensors against the loop nest", () => {
-  const products: [string, number[], number[], boolean][] = [
+  const products: [string, number[], number[], boolean, boolean?][] = [
     ["plain", [7, 10], [10, 9], false],
     ["transposed", [7, 12], [21, 12], true],
     ["batches", [3, 5, 8], [3, 8, 24], false],
@@ -137,10 +146,11 @@ describe("matmul of two computed tensors against the loop nest", () => {
     ["one a for all", [1, 5, 6], [3, 6, 8], false],
     ["a row", [1, 33], [33, 17], false],
     ["a column", [19, 4], [4, 1], false],
+    ["a long epilogue", [2, 9, 12], [2, 21, 12], true, true],
   ];
-  for (const [name, a, b, transposed] of products)
+  for (const [name, a, b, transposed, long] of products)
     test(name, () => {
-      const c = matmulCase(a, b, transposed);
+      const c = matmulCase(a, b, transposed, long);
       const want = expected(c);
       for (const nr of [8, 16] as const)
         for (const fma of fusesMultiplyAdd() ? [false, true] : [false]) {

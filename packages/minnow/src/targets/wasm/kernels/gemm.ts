@@ -8,7 +8,7 @@ import type { ArgWord, Packed, PlannedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
 import { type Epilogue, epilogueNames, epilogueWords } from "./epilogue.js";
 import { streamsFor } from "./gemm_ahead.js";
-import { gemmTile, gemmWords, type TileSpec } from "./gemm_tile.js";
+import { gemmTile, gemmWords, sumsBytes, type TileSpec } from "./gemm_tile.js";
 import { type Fill, patchBytes } from "./row_edge.js";
 import { windowWords } from "./row_windows.js";
 import { type RowKind, rowTable } from "./rows.js";
@@ -100,6 +100,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
     panelBytes: panel,
     panels,
     chunk: byPanels ? p.rows : rowsAndScratch.chunk,
+    sums: rowsAndScratch.bytes,
     ...windowArgs(p, rowsAndScratch.patches),
     groups: p.groups,
     groupBytes: p.groupBytes,
@@ -115,7 +116,7 @@ export function planGemm(step: Step, p: GemmPlan, engine: Engine): PlannedKernel
       : { extent: p.rows, grain: Math.min(rowsAndScratch.chunk, rowsOfCall), unit: tile.mr }),
     args,
     packed: [p.weights, ...packed],
-    scratchBytes: rowsAndScratch.bytes,
+    scratchBytes: rowsAndScratch.bytes + sumsBytes,
     zeroBytes: p.k * 4 + 64,
   };
 }

@@ -9,6 +9,8 @@
 //   f32 mul+add  4×8 40   5×8 38   6×8 24
 //   i16 dot      as f32, two multiply-adds a lane and step
 // Sums run over taps then k, in order, in every version: all give equal bits.
+import { expand } from "../../../compiler/expand.js";
+import { nodesOf } from "../../../compiler/expr.js";
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import type { Epilogue } from "./epilogue.js";
@@ -31,6 +33,7 @@ export const gemmWords = [
   "panelBytes", // weights of 8 channels
   "panels", // whole tiles of nr channels
   "chunk", // rows whose table fits the scratch
+  "sums", // where in the scratch a tile's sums wait for a long epilogue
 ] as const;
 
 export interface TileSpec {
@@ -75,6 +78,12 @@ export function gemmTile(m: ModuleBuilder, s: TileSpec, layout: Layout<string>):
     );
   });
 }
+
+/** Bytes of scratch for the sums of a tile. */
+export const sumsBytes = 64 * 8;
+
+/** exp and what is made of it, in float32: 3–8 % of such layers. Integer tiles lose 1 %. */
+const isLong = (s: TileSpec): boolean => s.kind === "f32" && nodesOf(expand(s.epilogue.expr)) > 24;
 
 const [argsParam, tableParam, rowsParam, weightsParam, slotParam, startParam] = [0, 1, 2, 3, 4, 5];
 
@@ -167,8 +176,9 @@ class Tile {
             .set(tap);
           return (r) => void f.get(tap).load(4 * r);
         });
-      const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
       epilogue.load();
+      if (isLong(s)) return this.#finishRows(acc, epilogue, arg);
+      const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
       acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
       acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));
     };
@@ -185,6 +195,35 @@ class Tile {
     f.end().get(left).i32(0).op("i32.gt_s").if();
     tile(lowRows);
     f.end();
+  }
+
+  /** The epilogue as a loop over rows, on sums in memory: in registers they would be spilled, in the loop over k too. */
+  #finishRows(acc: readonly Local[][], epilogue: EpilogueCode, arg: (name: string) => FunctionBuilder): void {
+    const { f, s } = this;
+    const [sums, row, left] = f.someLocals(3, "i32");
+    const one = acc[0] as Local[];
+    arg("scratch");
+    arg("sums").op("i32.add").set(sums);
+    acc.flat().forEach((a, i) =>
+      f
+        .get(sums)
+        .get(a)
+        .vstore(16 * i),
+    );
+    f.get(tableParam).set(row).i32(acc.length).set(left);
+    f.repeat(left, () => {
+      const pixel = (): void => void f.get(row).load();
+      one.forEach((a, v) =>
+        f
+          .get(sums)
+          .vload(16 * v)
+          .set(a),
+      );
+      epilogue.finish(one, pixel);
+      epilogue.store(one, s.channels, pixel);
+      f.inc(sums, 16 * one.length).inc(row, 4);
+    });
+    for (const l of [sums, row, left]) f.free("i32", l);
   }
 
   /** `n` steps of k. */

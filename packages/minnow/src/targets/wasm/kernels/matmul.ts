@@ -9,7 +9,7 @@ import type { ArgWord, PlannedKernel, TunedKernel } from "../kernel.js";
 import type { Layout } from "./arguments.js";
 import { epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
 import { depthOf, gemmLayout, scratchOf } from "./gemm.js";
-import { gemmTile, type TileSpec } from "./gemm_tile.js";
+import { gemmTile, sumsBytes, type TileSpec } from "./gemm_tile.js";
 import { type Buffers, joined, roundUp, walkOf } from "./operands.js";
 import { isFloatProduct } from "./products.js";
 import { rowTable } from "./rows.js";
@@ -81,11 +81,12 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
       m,
       k,
       panelAt,
+      sums: panelAt + 64 * k + 64,
       lastPanel: n % tile.nr,
       ...Object.fromEntries(epilogueNames(epilogue).map((x, i) => [x, extra[i] as ArgWord])),
     }),
     packed,
-    scratchBytes: panelAt + 64 * k + 64,
+    scratchBytes: panelAt + 64 * k + 64 + sumsBytes,
   };
 }
 
