@@ -118,6 +118,43 @@ const cases: Record<string, QuantOptions> = {
     pads: [2, 3, 2, 3],
     weights: "trained",
   },
+  "1x1, small": { h: 5, w: 7, c: 48, o: 24, weights: "small", perChannel: true },
+  "1x1, small, uint8": { h: 4, w: 5, c: 61, o: 13, weights: "small", dtype: "uint8", zx: 255, zw: 128 },
+  "1x1, small, unsigned by signed": {
+    h: 9,
+    w: 7,
+    c: 150,
+    o: 33,
+    dtype: "uint8",
+    weightType: "int8",
+    zx: 7,
+    weights: "small",
+  },
+  "two rows, small": { h: 2, w: 1, c: 70, o: 37, weights: "small" },
+  "3x3, small": {
+    n: 2,
+    h: 7,
+    w: 6,
+    c: 18,
+    o: 16,
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    weights: "small",
+    zx: -128,
+  },
+  "3x3 stride 2, small, uint8": {
+    h: 9,
+    w: 8,
+    c: 3,
+    o: 12,
+    kernel: [3, 3],
+    stride: [2, 2],
+    pads: [0, 0, 1, 1],
+    weights: "small",
+    dtype: "uint8",
+    zx: 7,
+    zw: 128,
+  },
   "1x1, scaled": { h: 5, w: 7, c: 48, o: 24, weights: "scaled", perChannel: true },
   "1x1, scaled, many tiles": {
     h: 23,
@@ -181,6 +218,8 @@ describe("int8 convolution is exact against the loop nest", () => {
             };
             const label = convInt8.plan(c.step, engine, c)?.label ?? "";
             if (dot === "i16") assert.match(label, /^i16_/);
+            else if (o.weights === "small")
+              assert.match(label, o.h === 2 ? /^s8_.*\d$/ : /^[su]8_.*_joined$/);
             else if (o.weights === "trained") assert.match(label, /^[su]8_.*\d$/);
             else if (o.weights === "scaled" && nr === 8) assert.match(label, /^[su]8_.*_ordered$/);
             const got = actual(c, convInt8, engine);

@@ -103,9 +103,7 @@ function planInteger(
   if (engine.dot === "relaxed" && p.groups === 1) {
     const above = product.zx + (signed ? 128 : 0);
     const plain: QuadMatrix = { ...weights, taps: p.taps, zero: product.zw, above, signed };
-    const ordered = { ...plain, ordered: orderedTile(engine.i8, dynamic ? 3 : p.rows, p.channels, depth).nr };
-    const orders = canOrder(plain) && depth >= leastOrdered && 4 * quadsOf(ordered) <= mostPadded * depth;
-    const quads = [plain, ...(orders ? [ordered] : [])].find((q) =>
+    const quads = quadForms(plain, engine, dynamic ? 3 : p.rows).find((q) =>
       // Weights given back are used as they were packed.
       isReleased(weights.data) ? program.has?.(quadsKey(q)) : quadsPay(q),
     );
@@ -192,6 +190,14 @@ function planInteger(
 const integerDepth = (steps: number, taps: number, unroll: number): Depth =>
   unroll > 1 && steps <= wholeSteps ? { unroll, blocks: false, rest: steps } : depthOf(steps, taps, unroll);
 
+/** How 8-bit products might have their weights, the fastest first. */
+function quadForms(plain: QuadMatrix, { i8 }: Engine, rows: number): QuadMatrix[] {
+  const joins = integerTile(i8, rows, plain.n, true).mr > 2;
+  const ordered = { ...plain, ordered: orderedTile(i8, rows, plain.n, plain.k).nr };
+  const orders = canOrder(plain) && plain.k >= leastOrdered && 4 * quadsOf(ordered) <= mostPadded * plain.k;
+  return [...(joins ? [{ ...plain, joined: true }] : []), plain, ...(orders ? [ordered] : [])];
+}
+
 /** Bytes straight from the image (quad_code.ts), or brought into the weights' order (quad_rows.ts). */
 function planQuads(
   nest: LoopNest,
@@ -207,6 +213,7 @@ function planQuads(
   const tile = ordered
     ? orderedTile(engine.i8, rows, p.channels, weights.k)
     : integerTile(engine.i8, rows, p.channels, true);
+  const how = ordered ? "_ordered" : weights.joined ? "_joined" : "";
   const quads = quadsOf(weights) / p.taps;
   const d = integerDepth(quads, p.taps, ordered ? 4 : unrollOf(engine.fma));
   const layout = gemmLayout(epilogue);
@@ -231,11 +238,12 @@ function planQuads(
     epilogue,
     quads: (f, panels) => new QuadCode(f, signed && !ordered, panels),
     ordered: ordered ? orderedCode : undefined,
+    joined: weights.joined,
     ahead,
   });
   return {
-    key: `${name}_${rowKind}${single ? "_1" : ""}${ahead ? `_${ahead}` : ""}${ordered ? "_ordered" : ""}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
-    label: ordered ? `${name}_ordered` : name,
+    key: `${name}_${rowKind}${single ? "_1" : ""}${ahead ? `_${ahead}` : ""}${how}_${depthKey(d)}_${each < tile.nr ? 0 : 1}+${each % tile.nr}_${fma}_${epilogue.key}`,
+    label: `${name}${how}`,
     emit: (m) => emitGemm(m, { layout, rowKind, tile, each, groups: false, spec, fill: fillByte }),
     extent: p.rows,
     grain: chunk,

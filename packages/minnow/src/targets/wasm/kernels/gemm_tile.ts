@@ -58,12 +58,14 @@ export interface TileSpec {
   readonly ahead?: Streams | undefined;
   /** Arithmetic of u8 and s8, for so many panels. */
   readonly quads?: (f: FunctionBuilder, panels: number) => QuadCode;
+  /** Their products are summed two quads at a time. */
+  readonly joined?: boolean | undefined;
   /** Rows are brought into the weights' order (quad_rows.ts). */
   readonly ordered?: OrderedCode | undefined;
 }
 
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? `_ahead_${s.ahead}` : ""}${s.ordered ? "_ordered" : ""}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? `_ahead_${s.ahead}` : ""}${s.ordered ? "_ordered" : ""}${s.joined ? "_joined" : ""}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -93,8 +95,9 @@ class Tile {
   /** Weights of channels 0–7 and 8–15. */
   readonly #w: Local[];
   readonly #acc: Local[][];
-  readonly #wv: Local[];
-  readonly #splat: Local;
+  /** Weights and left side of a step, or of two that are joined. */
+  readonly #wv: Local[][];
+  readonly #splats: Local[];
   readonly #quads: QuadCode | undefined;
   readonly #ahead: Ahead | undefined;
   #ordered: OrderedRows | undefined;
@@ -110,8 +113,8 @@ class Tile {
     this.#pointers = f.someLocals(s.mr, "i32");
     this.#w = f.someLocals(this.#vectors > 2 ? 2 : 1, "i32");
     this.#acc = Array.from({ length: s.mr }, () => f.someLocals(this.#vectors, "v128"));
-    this.#wv = f.someLocals(this.#vectors, "v128");
-    this.#splat = f.local("v128");
+    this.#splats = f.someLocals(s.joined ? 2 : 1, "v128");
+    this.#wv = this.#splats.map(() => f.someLocals(this.#vectors, "v128"));
     this.#ahead = s.ahead && aheadOf(f, s.ahead);
     this.#quads = s.quads?.(f, this.#w.length);
   }
@@ -231,21 +234,33 @@ class Tile {
     const { f } = this;
     const ordered = this.#ordered;
     const pointers = this.#pointers.slice(0, acc.length);
-    for (let u = 0; u < n; u++) {
-      this.#wv.forEach((v, i) =>
-        f
-          .get(this.#w[i >> 1] as Local)
-          .vload(32 * u + 16 * (i & 1))
-          .set(v),
+    const joined = this.#splats.length;
+    for (let u = 0; u < n; u += joined) {
+      const [wv, splats] = [this.#wv.slice(0, n - u), this.#splats.slice(0, n - u)];
+      wv.forEach((vectors, q) =>
+        vectors.forEach((v, i) =>
+          f
+            .get(this.#w[i >> 1] as Local)
+            .vload(32 * (u + q) + 16 * (i & 1))
+            .set(v),
+        ),
       );
       acc.forEach((row, r) => {
-        if (ordered) ordered.splat(r, u);
-        else {
-          f.get(pointers[r] as Local).mem("v128.load32_splat", 4 * u);
-          this.#quads?.unsigned();
-        }
-        f.set(this.#splat);
-        row.forEach((a, v) => this.#multiply(a, this.#wv[v] as Local));
+        splats.forEach((x, q) => {
+          if (ordered) ordered.splat(r, u);
+          else {
+            f.get(pointers[r] as Local).mem("v128.load32_splat", 4 * (u + q));
+            this.#quads?.unsigned();
+          }
+          f.set(x);
+        });
+        row.forEach((a, v) =>
+          this.#multiply(
+            a,
+            splats,
+            wv.map((vectors) => vectors[v] as Local),
+          ),
+        );
       });
       if ((u & 3) === 3 || u === n - 1) ordered?.replace(pointers, u);
     }
@@ -256,12 +271,13 @@ class Tile {
     this.#ahead?.read();
   }
 
-  #multiply(acc: Local, w: Local): void {
+  #multiply(acc: Local, x: readonly Local[], w: readonly Local[]): void {
     const { f, s } = this;
-    if (this.#quads) return this.#quads.multiply(acc, this.#splat, w);
-    if (s.kind === "i16") f.get(acc).get(this.#splat).get(w).op("i32x4.dot_i16x8_s", "i32x4.add");
-    else if (s.fma) f.get(this.#splat).get(w).get(acc).op("f32x4.relaxed_madd");
-    else f.get(acc).get(this.#splat).get(w).op("f32x4.mul", "f32x4.add");
+    if (this.#quads) return this.#quads.multiply(acc, x, w);
+    const [splat, wv] = [x[0] as Local, w[0] as Local];
+    if (s.kind === "i16") f.get(acc).get(splat).get(wv).op("i32x4.dot_i16x8_s", "i32x4.add");
+    else if (s.fma) f.get(splat).get(wv).get(acc).op("f32x4.relaxed_madd");
+    else f.get(acc).get(splat).get(wv).op("f32x4.mul", "f32x4.add");
     f.set(acc);
   }
 }

@@ -380,8 +380,8 @@ export interface QuantOptions extends ConvOptions {
   perChannel?: boolean;
   /** Weight zero points differ by channel. */
   zeroTable?: boolean;
-  /** "uniform" (default), "trained": normal, few near the ends of the range, or "scaled": up to them. */
-  weights?: "uniform" | "trained" | "scaled";
+  /** "uniform" (default), "trained": normal, few near the ends of the range, "scaled": up to them, or "small": far from them. */
+  weights?: "uniform" | "trained" | "scaled" | "small";
   /** Output steps per unit of the sum; default: results fill the range without leaving it often. */
   unit?: number;
   /** The result's zero point. */
@@ -413,7 +413,7 @@ export function quantCase(o: QuantOptions): Case {
   float.step.values.forEach((v, i) => {
     const n = (float.data[v.buffer] as TypedArray).length;
     const type = (i === 1 && o.weightType) || dtype;
-    const scale = i === 1 && { uniform: 0, trained: 32, scaled: 48 }[o.weights ?? "uniform"];
+    const scale = i === 1 && { uniform: 0, small: 12, trained: 32, scaled: 48 }[o.weights ?? "uniform"];
     const data = scale ? normal(n, type, scale) : bytes(n, 7 + i, type);
     b.add(data, type, v.shape, i === 1, pitchOf(i), v.offset);
   });

@@ -1,6 +1,7 @@
 // The arithmetic of 8-bit tiles on engines whose relaxed dot product is x86's: bytes of x, unsigned, by
 // signed weights, two products summed into int16 with saturation, then two of those into int32 by ones:
-// four multiply-adds a lane in three instructions. Where the weights of a pair could leave int16 they
+// four multiply-adds a lane in three instructions, or eight in five where two quads are joined, which multiply three
+// times, not four. Where the weights of a pair could leave int16 they
 // are split (quads.ts), and the rest comes again after the loop, from a list. int8 becomes unsigned by
 // flipping its top bit; what that and the zero point add to the sum is one number a channel.
 import type { FunctionBuilder, Local } from "../assembler.js";
@@ -62,10 +63,17 @@ export class QuadCode {
     if (this.signed) this.f.get(this.#flip).op("v128.xor");
   }
 
-  multiply(acc: Local, x: Local, w: Local): void {
+  /** Quads of x and of weights, two where they are joined. */
+  multiply(acc: Local, x: readonly Local[], w: readonly Local[]): void {
     const { f } = this;
-    f.get(acc).get(w).get(x).op("i16x8.relaxed_dot_i8x16_i7x16_s").get(this.#ones);
-    f.op("i32x4.dot_i16x8_s", "i32x4.add").set(acc);
+    f.get(acc);
+    w.forEach((v, i) => {
+      f.get(v)
+        .get(x[i] as Local)
+        .op("i16x8.relaxed_dot_i8x16_i7x16_s");
+      if (i) f.op("i16x8.add");
+    });
+    f.get(this.#ones).op("i32x4.dot_i16x8_s", "i32x4.add").set(acc);
   }
 
   /**
@@ -89,7 +97,7 @@ export class QuadCode {
         f.get(this.#place).op("i32.add").mem("v128.load32_splat");
         this.unsigned();
         f.set(this.#splat);
-        a.forEach((x, v) => this.multiply(x, this.#splat, this.#w[v] as Local));
+        a.forEach((x, v) => this.multiply(x, [this.#splat], [this.#w[v] as Local]));
       });
       f.inc(at, quadEntry).get(at).load().brIf(0).end().end();
     });

@@ -9,7 +9,7 @@ import { orderVectors } from "./quad_rows.js";
 /** Of the code's own bytes: sixteen weights of 8 rows, and which of them change their sign. */
 const [rowsAt, changedAt] = [ownBytes, ownBytes + 128];
 /** Words of the block that are read or written where they are. */
-const [listWord, flipWord] = [3, 14];
+const [listWord, flipWord, joinedWord] = [3, 14, 15];
 
 export interface QuadWords {
   /** A panel's header holds its channels' zero points at first. */
@@ -33,6 +33,8 @@ export interface QuadWords {
   readonly places: number;
   /** Bit mask of a weight whose sign stays. */
   readonly flip: number;
+  /** 4 where two quads at a time share their bounds, else 0. Of no use where rows are in order. */
+  readonly joined: number;
 }
 
 /** Words of the block behind the source's address. */
@@ -51,6 +53,7 @@ export const quadWords = (w: QuadWords): number[] => [
   w.shared,
   w.places,
   w.flip,
+  w.joined,
 ];
 
 /** Where lists end, when code has run with the block at an address. */
@@ -108,6 +111,11 @@ interface PanelLocals {
   readonly number: Local;
 }
 
+const words = (f: FunctionBuilder, n: number): FunctionBuilder => f.i32x4((n & 0xffff) | (n << 16));
+
+/** 128 or less, and −128 or more. */
+type Room = readonly [most: Local, least: Local];
+
 /** Each vector of weights twice: four channels, and four more. */
 class Panel {
   /** Weights of a quad as int16, the first and the second of each pair; zero points. */
@@ -117,6 +125,9 @@ class Panel {
   readonly #sums: readonly Local[];
   /** Sums of the weights whose sign has changed. */
   readonly #changed: readonly Local[];
+  /** What positive and negative weights of a pair may still add up to, and what a quad leaves to the next one. */
+  readonly #room: readonly Room[] = [];
+  readonly #left: readonly Room[] = [];
   readonly #quad: Local;
   readonly #order: Local;
 
@@ -126,6 +137,8 @@ class Panel {
     private readonly ordered: boolean,
     private readonly l: PanelLocals,
   ) {
+    const rooms = (): Room[] => [0, 1].map(() => f.someLocals(2, "v128"));
+    if (!ordered) [this.#room, this.#left] = [rooms(), rooms()];
     const vectors = () => f.someLocals(2, "v128");
     [this.#a, this.#b, this.#zero, this.#sums] = [vectors(), vectors(), vectors(), vectors()];
     this.#changed = ordered ? vectors() : [];
@@ -145,6 +158,7 @@ class Panel {
       f.get(z).i32x4(0xffff).op("v128.and", "v128.or").set(z);
     });
     for (const s of [...this.#sums, ...this.#changed]) f.i32x4(0).set(s);
+    for (const room of this.#room) this.#all(room);
     if (this.ordered) this.#begin(unit);
   }
 
@@ -210,6 +224,7 @@ class Panel {
     f.repeat(n, () => {
       this.#widen(at);
       this.#sum(at);
+      if (!this.ordered) this.#share(at);
       f.get(this.#quad).set(to).loop();
       this.#split(to);
       [...this.#a, ...this.#b].forEach((v, i) => {
@@ -263,28 +278,64 @@ class Panel {
     });
   }
 
+  /** The second quad of two has the room that the first one leaves. */
+  #share(at: Local): void {
+    const { f } = this;
+    f.get(at)
+      .get(0)
+      .op("i32.sub")
+      .get(0)
+      .load(4 * joinedWord)
+      .op("i32.and")
+      .if();
+    this.#room.forEach((room, h) =>
+      room.forEach((v, i) => f.get((this.#left[h] as Room)[i] as Local).set(v)),
+    );
+    f.end();
+  }
+
+  #all([most, least]: Room): void {
+    words(this.f, 128).set(most);
+    words(this.f, -128).set(least);
+  }
+
   /** To a quad what fits: bytes, of one sign 128 in a pair at most. Leaves what does not. */
   #split(to: Local): void {
     const { f } = this;
     const [x, y] = f.someLocals(2, "v128");
-    const words = (n: number): FunctionBuilder => f.i32x4((n & 0xffff) | (n << 16));
     for (const h of [0, 1] as const) {
       const [a, b] = [this.#a[h], this.#b[h]] as [Local, Local];
+      const room = this.#room[h];
+      const most = () => (room ? f.get(room[0]) : words(f, 128));
+      const least = () => (room ? f.get(room[1]) : words(f, -128));
       f.get(a);
-      words(127).op("i16x8.min_s");
-      words(-128).op("i16x8.max_s").set(x);
+      words(f, 127).op("i16x8.min_s");
+      if (room) most().op("i16x8.min_s");
+      least().op("i16x8.max_s").set(x);
       f.get(b);
-      words(128).get(x);
-      words(0).op("i16x8.max_s", "i16x8.sub");
-      words(127).op("i16x8.min_s", "i16x8.min_s");
-      words(-128).get(x);
-      words(0).op("i16x8.min_s", "i16x8.sub", "i16x8.max_s").set(y);
+      most().get(x).i32x4(0).op("i16x8.max_s", "i16x8.sub");
+      words(f, 127).op("i16x8.min_s", "i16x8.min_s");
+      least().get(x).i32x4(0).op("i16x8.min_s", "i16x8.sub", "i16x8.max_s").set(y);
       f.get(to).get(x);
-      words(255).op("v128.and").get(y).i32(8).op("i16x8.shl", "v128.or");
+      words(f, 255).op("v128.and").get(y).i32(8).op("i16x8.shl", "v128.or");
       f.vstore(16 * h);
       f.get(a).get(x).op("i16x8.sub").set(a).get(b).get(y).op("i16x8.sub").set(b);
+      if (room) this.#leave(to, room, this.#left[h] as Room, x, y);
     }
     f.free("v128", x, y);
+  }
+
+  /** Entries of lists share nothing. */
+  #leave(to: Local, room: Room, left: Room, x: Local, y: Local): void {
+    const { f } = this;
+    f.get(to).get(this.#quad).op("i32.eq").if();
+    (["i16x8.max_s", "i16x8.min_s"] as const).forEach((op, i) => {
+      f.get(room[i] as Local);
+      for (const v of [x, y]) f.get(v).i32x4(0).op(op, "i16x8.sub");
+      f.set(left[i] as Local);
+    });
+    f.end();
+    this.#all(room);
   }
 
   /** What to add to sums, in place of zero points, and the list's end. */

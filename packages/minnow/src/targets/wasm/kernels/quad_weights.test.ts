@@ -60,17 +60,29 @@ class Packing {
     const { m } = this;
     const [panel, lane] = [(n >> 3) * quadPanelBytes(m), n & 7];
     const ordered = this.#ordered(n, x);
-    const quad = (at: number, place: number): number => {
-      const [a, b] = [0, 2].map((i) => {
+    const pairs = (at: number, place: number): [number, number] =>
+      [0, 2].map((i) => {
         const w = this.#bytes.subarray(at + 4 * lane + i, at + 4 * lane + i + 2);
         const y = ordered.subarray(place + i, place + i + 2);
         const pair = (w[0] as number) * (y[0] as number) + (w[1] as number) * (y[1] as number);
         return Math.max(-32768, Math.min(32767, pair));
       }) as [number, number];
+    const quad = (at: number, place: number): number => {
+      const [a, b] = pairs(at, place);
       return a + b;
     };
+    /** Two quads, summed in 16 bits. */
+    const joined = (at: number, place: number): number => {
+      const [a, b] = [pairs(at, place), pairs(at + 32, place + 4)];
+      return (((a[0] + b[0]) << 16) >> 16) + (((a[1] + b[1]) << 16) >> 16);
+    };
     let sum = this.#words[panel / 4 + lane] as number;
-    for (let q = 0; q < quadsOf(m); q++) sum += quad(panel + quadHeader + 32 * q, 4 * q);
+    const each = quadsOf(m) / m.taps;
+    for (let q = 0; q < quadsOf(m); ) {
+      const both = m.joined && (q % each) + 1 < each;
+      sum += (both ? joined : quad)(panel + quadHeader + 32 * q, 4 * q);
+      q += both ? 2 : 1;
+    }
     let list = panel + (this.#words[panel / 4 + 8] as number);
     for (; this.#words[list / 4]; list += quadEntry) {
       const [number, place] = this.#words.subarray(list / 4, list / 4 + 2) as unknown as [number, number];
@@ -141,6 +153,13 @@ for (const [n, k, taps, stride] of [
     const listed = check(matrix("uint8", 50, { ...shape, zero, above: 128, signed: true })).listed;
     if (n > 1) assert.ok(listed > (n * k) / 40, `${listed} entries`);
   });
+  test(`${n} channels of ${taps}x${k / taps}, joined`, () => {
+    const m = matrix("int8", 40, { ...shape, zero: [0], above: 131, signed: true });
+    const [joined, single] = [check({ ...m, joined: true }).listed, check(m).listed];
+    if (n > 3) assert.ok(joined > single, `${joined} entries, ${single}`);
+    check({ ...matrix("uint8", 100, { ...shape, zero: [131], above: 7, signed: false }), joined: true });
+    check({ ...matrix("uint8", 250, { ...shape, zero: [0], above: 0, signed: false }), joined: true });
+  });
   if (n > 1)
     test(`${n} channels of ${taps}x${k / taps} in order`, () => {
       for (const ordered of [8, 16])
@@ -158,4 +177,7 @@ test("what code cannot pack, or is not worth it, does not pay", () => {
   assert.equal(quadsPay({ ...m, kStride: 40, nStride: 1 }), false);
   assert.equal(quadsPay({ ...m, zero: [200] }), false);
   assert.equal(quadsPay({ ...m, zero: [-100] }), false);
+  const equal = (w: number, joined: boolean): boolean =>
+    quadsPay({ ...m, data: new Int8Array(m.data.length).fill(w), joined });
+  assert.ok(equal(50, false) && !equal(50, true) && equal(32, true), "two quads");
 });

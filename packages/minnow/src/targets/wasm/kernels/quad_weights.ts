@@ -20,7 +20,7 @@ import {
   quadsOf,
   rowBytes,
 } from "./quads.js";
-import { mostRepeated } from "./tiles_int8.js";
+import { mostJoined, mostRepeated } from "./tiles_int8.js";
 
 /** Whether code can pack them: rows of k, and zero points that bytes can be. */
 const isPackable = (m: QuadMatrix): boolean => {
@@ -30,7 +30,9 @@ const isPackable = (m: QuadMatrix): boolean => {
 
 /** Whether lists are short enough for 8-bit products to be the faster ones. */
 export const quadsPay = (m: QuadMatrix): boolean =>
-  isPackable(m) && repeatedQuads(m) <= mostRepeated * Math.ceil(m.n / 8) * quadsOf(m);
+  isPackable(m) && repeatedQuads(m) <= mostOf(m) * Math.ceil(m.n / 8) * quadsOf(m);
+
+const mostOf = (m: QuadMatrix): number => (m.joined ? mostJoined : mostRepeated);
 
 const countOnce = oncePer<number>();
 
@@ -52,14 +54,15 @@ function countEntries(m: QuadMatrix): number {
     const { code, memory } = quadCode(m.dtype as "int8" | "uint8", staging + stagingBytes([pack]));
     runPack(pack, code, memory, 0, staging);
     total += (listEnd(memory, staging) - listsAt(panel) - 16) / quadEntry;
-    // Four panels tell.
-    if (m.n >= 32 && n === 24 && total > 2 * mostRepeated * quads * 4) return Number.POSITIVE_INFINITY;
+    // One panel tells, or four do.
+    const times = n === 0 ? 3 : n === 24 ? 2 : Number.POSITIVE_INFINITY;
+    if (m.n >= 32 && total > times * mostOf(m) * quads * (n / 8 + 1)) return Number.POSITIVE_INFINITY;
   }
   return total;
 }
 
-/** Of one quad: ±255 is 127 and 128, or more beside another weight. */
-const mostEntries = 3;
+/** Of one quad: ±255 is 127 and 128, or more beside another weight, or where the quad before leaves no room. */
+const mostEntries = 4;
 
 export function packQuads(m: QuadMatrix): Packed {
   const lists = 16 * Math.ceil(m.n / 8) + quadEntry * (isReleased(m.data) ? 0 : repeatedQuads(m));
@@ -94,6 +97,7 @@ function packing(m: QuadMatrix): Pack {
         shared: (m.ordered ?? 8) / 8,
         places: at + places,
         flip: m.signed ? 128 : 0,
+        joined: m.joined ? 4 : 0,
       }),
     prepare(memory, at) {
       const words = new Int32Array(memory, at, ordersAt(m) / 4);

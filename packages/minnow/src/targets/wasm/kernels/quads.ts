@@ -2,7 +2,8 @@
 // behind all panels orders (quad_order.ts), where k is not as it lies, and lists. Exact sums need that a pair's products
 // stay within int16 for any bytes of x: weights of one sign that are next to each other add up to 128 at most. What is
 // beyond goes, quad by quad, to the list of the panel, as often as it takes (uint8 weights less their zero point may
-// need three entries).
+// need three entries). Weights that are small enough join two quads: 128 at most over both, and the products of both are
+// summed before they are widened.
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { quadHeader } from "./quad_code.js";
@@ -18,6 +19,8 @@ export interface QuadMatrix extends Matrix {
   readonly signed: boolean;
   /** Channels whose k has an order of its own (quad_order.ts); absent: as it lies. */
   readonly ordered?: number;
+  /** Two quads that follow each other in a tap share their bounds: their products may be summed in 16 bits. */
+  readonly joined?: boolean;
 }
 
 /** int8 weights without zero points, whose channels share an order, `ordered` at a time. */
@@ -30,7 +33,7 @@ export const isOrdered = (m: QuadMatrix): m is OrderedMatrix => m.ordered !== un
 type Shape = Pick<QuadMatrix, "k" | "taps" | "ordered">;
 
 export const quadsKey = (m: QuadMatrix): string =>
-  `quads:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.above}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}:${m.ordered ? `${m.ordered}${m.signed}` : ""}`;
+  `quads:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.above}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}:${m.ordered ? `${m.ordered}${m.signed}` : ""}${m.joined ? "joined" : ""}`;
 
 /** Sixteens of a tap. */
 export const sixteensOf = (m: Shape): number => Math.ceil(m.k / m.taps / 16);
