@@ -19,6 +19,7 @@ const cases: Record<string, ConvOptions> = {
   "1x1, 3 in, 1 out": { h: 9, w: 4, c: 3, o: 1 },
   "1x1, one pixel": { h: 1, w: 1, c: 40, o: 33 },
   "1x1 in a concat": { h: 6, w: 5, c: 8, o: 12, xPitch: 20, outPitch: 31 },
+  "1x1 in a concat, one column": { n: 2, h: 6, w: 1, c: 8, o: 12, xPitch: 20 },
   "1x1, batch, residual": { n: 3, h: 4, w: 4, c: 8, o: 16, residual: "other" },
   "1x1, residual in place, rows over": { h: 5, w: 5, c: 8, o: 20, residual: "in-place", outPitch: 24 },
   "1x1 stride 2": { h: 9, w: 8, c: 12, o: 8, stride: [2, 2] },

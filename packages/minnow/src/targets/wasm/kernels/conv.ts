@@ -55,7 +55,7 @@ export function convRows(g: ConvGeometry, nest: LoopNest): ConvRows {
     channels: nest.loops.slice(3).reduce((a, b) => a * b, 1),
     groups: group,
     x: { kind: "view", value: x.value },
-    pitchBytes: g.pitch * x.bytes,
+    pitchBytes: (rowKind === "plain" ? (pixelPitch(g) as number) : g.pitch) * x.bytes,
     groupBytes: inner * x.bytes,
     rowKind,
     ...(rowKind !== "plain" && { window }),
@@ -110,14 +110,16 @@ export function windowGeometry(step: Step, group: number): Omit<ConvGeometry, "w
   return { x, window, kernel, group, channels, pitch: wide === 1 ? channels : pitch };
 }
 
+/** Elements between all pixels of all images; null: not one distance. */
+const pixelPitch = ({ x }: ConvGeometry): number | null => joined(x.view.strides, x.view.shape, 0, 3);
+
 function rowKindOf(g: ConvGeometry): RowKind {
-  const { window, kernel, group, x, channels } = g;
+  const { window, kernel, group, channels } = g;
   const [sy, sx] = window.stride;
   const unpadded =
     window.pad[0] === 0 && window.pad[1] === 0 && window.oh === window.h && window.ow === window.w;
-  const pixels = joined(x.view.strides, x.view.shape, 0, 3);
-  if (kernel[0] * kernel[1] === 1 && sy === 1 && sx === 1 && unpadded && pixels !== null && group === 1)
-    return "plain";
+  const joins = pixelPitch(g) !== null;
+  if (kernel[0] * kernel[1] === 1 && sy === 1 && sx === 1 && unpadded && joins && group === 1) return "plain";
   if (group === 1 && g.pitch === channels && window.dilation[1] === 1 && kernel[1] > 1) return "line";
   return "window";
 }
