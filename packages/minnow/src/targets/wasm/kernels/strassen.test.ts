@@ -45,6 +45,9 @@ const cases: Record<string, ConvOptions & { rows?: number }> = {
   plain,
   "tiles not filled": { ...plain, h: 7, w: 10, c: 16, o: 32 },
   "two pixels": { ...plain, h: 1, w: 2 },
+  "an odd number": { ...plain, h: 5, w: 5 },
+  "one pixel": { ...plain, h: 1, w: 1 },
+  "a pixel in a block of its own": { ...plain, h: 5, w: 5, rows: 6 },
   "blocks, the last one short": { ...plain, h: 9, w: 10, rows: 12 },
   "images of several blocks": { ...plain, n: 3, h: 8, w: 5, rows: 6, relu6: true },
   "in a concat": { ...plain, xPitch: 40, outPitch: 70, relu6: true },
@@ -80,8 +83,9 @@ describe("Strassen's products against the loop nest", () => {
   test("only what gains is cut, and what can be", () => {
     assert.deepEqual(chooseHalves(36, 128, 128), { rows: 18, blocks: 1 });
     assert.deepEqual(chooseHalves(576, 128, 128), { rows: 96, blocks: 3 });
-    assert.equal(chooseHalves(9, 256, 256), null, "odd");
-    assert.equal(chooseHalves(16, 128, 128), null, "8 rows are 12");
+    assert.deepEqual(chooseHalves(125, 64, 64), { rows: 63, blocks: 1 });
+    assert.equal(chooseHalves(9, 128, 128), null, "5 rows are 6");
+    assert.equal(chooseHalves(14, 128, 128), null, "7 rows are 10");
     assert.equal(chooseHalves(768, 192, 32), null, "sums for few channels");
     assert.equal(chooseHalves(784, 16, 96), null, "few steps");
     assert.equal(chooseHalves(2916, 32, 128), null, "outputs leave the cache");

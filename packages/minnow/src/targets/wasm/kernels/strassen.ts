@@ -15,7 +15,7 @@ import { Layout } from "./arguments.js";
 import { convGeometry, convRows } from "./conv.js";
 import { epilogueNames, epilogueOf, epilogueWords, hasPitch } from "./epilogue.js";
 import { isFloatProduct, weightMatrix } from "./products.js";
-import { chooseHalves, type Halves, heightOf } from "./strassen_cost.js";
+import { chooseHalves, type Halves, hasLowTile, heightOf } from "./strassen_cost.js";
 import { packStrassen } from "./strassen_pack.js";
 import { emitBlocks, scratchOf, strassenWords } from "./strassen_sums.js";
 import { unrollOf } from "./tiles.js";
@@ -40,6 +40,7 @@ export function planStrassen(
   const packed = packStrassen(weights);
   if (isReleased(weights.data) && !program.has?.(packed.key)) return null;
   const tile = { mr: heightOf(halves, pixels, engine.fma ? 6 : engine.f32.mr), nr: engine.f32.nr };
+  const low = hasLowTile(halves, pixels, tile.mr);
   const unroll = unrollOf(engine.fma);
   const layout = new Layout<string>([...strassenWords, ...epilogueNames(epilogue)]);
   const { words: extra, packed: operands } = epilogueWords(epilogue, 1, channels);
@@ -47,9 +48,9 @@ export function planStrassen(
   const pairs = channels / 2 / tile.nr;
   const scratch = scratchOf(halves, k, tile);
   return {
-    key: `${name}_${epilogue.key}`,
+    key: `${name}${low ? "_low" : ""}_${epilogue.key}`,
     label: `${name}${step.fused.length ? `_${step.fused.join("_").toLowerCase()}` : ""}`,
-    emit: (m) => emitBlocks(m, { layout, tile, fma: engine.fma, unroll, epilogue }),
+    emit: (m) => emitBlocks(m, { layout, tile, low, fma: engine.fma, unroll, epilogue }),
     extent: (rows / pixels) * halves.blocks * pairs,
     grain: pairs,
     unit: 1,

@@ -1,8 +1,9 @@
 // Which products run by Strassen's scheme, and how their rows are cut: all judgements about its speed. Bits depend on the
 // answer, so it follows from the shape of one image alone: neither from the engine nor from the batch.
 import { roundUp } from "./operands.js";
+import { lowRows } from "./tiles.js";
 
-/** An image's pixels in blocks of 2·rows, the last one of what is left. */
+/** An image's pixels in blocks of 2·rows, the last one of what is left; of an odd number the last pixel is in two pairs. */
 export interface Halves {
   readonly rows: number;
   readonly blocks: number;
@@ -20,14 +21,27 @@ const mostWeights = (pixels: number): number => (pixels < 512 ? 2 ** 16 : 2 ** 1
 /** Bytes of an image, in and out, beyond the second-level cache: each output costs more. */
 const mostBytes = 2 ** 20;
 
+/** Pixels of half an image's last block. */
+const lastRows = ({ rows, blocks }: Halves, pixels: number): number =>
+  Math.ceil(pixels / 2) - (blocks - 1) * rows;
+
+/** Rows that tiles of `mr` compute of `rows`. */
+const computedOf = (rows: number, mr: number): number =>
+  leavesFew(rows, mr) ? rows - (rows % mr) + lowRows : roundUp(rows, mr);
+
 /** Rows that tiles of `mr` compute of an image's half. */
-function computed({ rows, blocks }: Halves, pixels: number, mr: number): number {
-  return (blocks - 1) * roundUp(rows, mr) + roundUp(pixels / 2 - (blocks - 1) * rows, mr);
-}
+const computed = (h: Halves, pixels: number, mr: number): number =>
+  (h.blocks - 1) * computedOf(h.rows, mr) + computedOf(lastRows(h, pixels), mr);
+
+const leavesFew = (rows: number, mr: number): boolean => mr === 6 && rows % mr > 0 && rows % mr <= lowRows;
+
+/** Whether a block's last tile may be a lower one. */
+export const hasLowTile = (h: Halves, pixels: number, mr: number): boolean =>
+  leavesFew(h.rows, mr) || leavesFew(lastRows(h, pixels), mr);
 
 export function cutRows(pixels: number, k: number): Halves {
   const blocks = Math.ceil((pixels * 8 * k) / blockBytes);
-  const rows = Math.min(pixels / 2, roundUp(Math.ceil(pixels / 2 / blocks), 6));
+  const rows = Math.min(Math.ceil(pixels / 2), roundUp(Math.ceil(pixels / 2 / blocks), 6));
   return { rows, blocks: Math.ceil(pixels / 2 / rows) };
 }
 
@@ -43,9 +57,9 @@ function gain(halves: Halves, pixels: number, k: number, channels: number): numb
 }
 
 export function chooseHalves(pixels: number, k: number, channels: number): Halves | null {
-  if (pixels % 2 || k % 16 || channels % 32 || 4 * k * channels > mostWeights(pixels)) return null;
+  if (k % 16 || channels % 32 || 4 * k * channels > mostWeights(pixels)) return null;
   const halves = cutRows(pixels, k);
-  return gain(halves, pixels, k, channels) > 0.045 ? halves : null;
+  return gain(halves, pixels, k, channels) > 0.035 ? halves : null;
 }
 
 /** The height of tiles: that of direct ones may be 4 where 4×8 and 6×8 are level. 5 computes fewer rows in vain. */

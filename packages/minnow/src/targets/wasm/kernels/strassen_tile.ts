@@ -5,11 +5,14 @@ import type { Tile } from "../engine.js";
 import type { Layout } from "./arguments.js";
 import type { Epilogue } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
+import { lowRows } from "./tiles.js";
 
 /** What the code depends on. */
 export interface Code {
   readonly layout: Layout<string>;
   readonly tile: Tile;
+  /** Up to four rows that are left of a block's last tile are a tile of four. */
+  readonly low: boolean;
   readonly fma: boolean;
   readonly unroll: number;
   readonly epilogue: Epilogue;
@@ -18,12 +21,12 @@ export interface Code {
 /** What a tile's entry in the table holds, mr words each: addresses of rows of A and S2, and of outputs. */
 export const entry = { top: 0, bottom: 1, sums: 2, topOut: 3, bottomOut: 4, words: 5 } as const;
 
-/** (args, tiles ≥ 1, weights, first channel) */
+/** (args, rows of a half ≥ 1, weights, first channel) */
 export function strassenTile(m: ModuleBuilder, c: Code): number {
   return m.func(["i32", "i32", "i32", "i32"], [], (f) => new StrassenTile(f, c).emit());
 }
 
-const [args, tiles, weights, left] = [0, 1, 2, 3];
+const [args, rows, weights, left] = [0, 1, 2, 3];
 
 /** A half of the channels. */
 interface Side {
@@ -33,7 +36,8 @@ interface Side {
 }
 
 class StrassenTile {
-  readonly #acc: Local[][];
+  /** [row][vector], those of the tile that is written. */
+  #acc: Local[][];
   readonly #wv: Local[];
   readonly #splat: Local;
   readonly #pointers: Local[];
@@ -77,7 +81,9 @@ class StrassenTile {
     arg("atTable").op("i32.add").set(this.#table);
     arg("scratch");
     arg("atKept").op("i32.add").set(this.#kept);
-    f.repeat(tiles, () => {
+    const all = this.#acc;
+    this.#tiles((n) => {
+      this.#acc = all.slice(0, n);
       this.#w.forEach((w, i) => {
         f.get(weights);
         if (i) arg("panelBytes").i32(7).op("i32.mul", "i32.add");
@@ -86,6 +92,25 @@ class StrassenTile {
       this.#tile(sides, half, plane);
       f.inc(this.#table, 4 * c.tile.mr * entry.words);
     });
+  }
+
+  /** Whole tiles, then perhaps a low one. @param tile emits one of so many rows */
+  #tiles(tile: (rows: number) => void): void {
+    const { f, c } = this;
+    const { mr } = c.tile;
+    const n = f.local();
+    f.get(rows)
+      .i32(c.low ? mr - lowRows - 1 : mr - 1)
+      .op("i32.add")
+      .i32(mr)
+      .op("i32.div_u");
+    f.tee(n).if();
+    if (c.low) f.get(rows).get(n).i32(mr).op("i32.mul", "i32.sub").set(rows);
+    f.repeat(n, () => tile(mr)).end();
+    if (!c.low) return;
+    f.get(rows).i32(0).op("i32.gt_s").if();
+    tile(lowRows);
+    f.end();
   }
 
   /** Both kept sums are stored before they are read. */
@@ -196,16 +221,17 @@ class StrassenTile {
   /** Adds rows times the next matrix of weights. @param offset bytes behind the rows' addresses */
   #product(rows: "top" | "bottom" | "sums", offset?: Local): void {
     const { f } = this;
-    this.#pointers.forEach((p, i) => {
+    const pointers = this.#pointers.slice(0, this.#acc.length);
+    pointers.forEach((p, i) => {
       this.#entry(rows, i);
       if (offset !== undefined) f.get(offset).op("i32.add");
       f.set(p);
     });
     f.get(this.#steps).set(this.#k);
-    f.repeat(this.#k, () => this.#block());
+    f.repeat(this.#k, () => this.#block(pointers));
   }
 
-  #block(): void {
+  #block(pointers: readonly Local[]): void {
     const { f } = this;
     const { unroll, fma } = this.c;
     const t = this.#splat;
@@ -216,7 +242,7 @@ class StrassenTile {
           .set(v);
       });
       this.#acc.forEach((row, r) => {
-        f.get(this.#pointers[r] as Local)
+        f.get(pointers[r] as Local)
           .mem("v128.load32_splat", 4 * u)
           .set(t);
         row.forEach((a, v) => {
@@ -227,6 +253,6 @@ class StrassenTile {
       });
     }
     for (const w of this.#w) f.inc(w, 32 * unroll);
-    for (const p of this.#pointers) f.inc(p, 4 * unroll);
+    for (const p of pointers) f.inc(p, 4 * unroll);
   }
 }
