@@ -47,7 +47,7 @@ function denseCase(o: Options): Case {
     result = e.max(e.add(result, e.input(2, "f32")), 0);
   }
   if (o.long) {
-    const residual = b.add(noise(rows * o.n, 6), "float32", [...o.rows, o.n]);
+    const residual = b.alias(out); // as where its buffer dies there
     operands.push({ value: residual, index: [...rowsAt, at(rank - 1)] });
     result = e.add(e.mul(result, e.sigmoid(result)), e.input(operands.length - 1, "f32"));
   }

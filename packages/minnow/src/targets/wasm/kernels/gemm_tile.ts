@@ -13,7 +13,7 @@ import { expand } from "../../../compiler/expand.js";
 import { nodesOf } from "../../../compiler/expr.js";
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
-import type { Epilogue } from "./epilogue.js";
+import { type Epilogue, hasPitch } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
 import type { QuadCode } from "./quad_code.js";
 import type { OrderedCode, OrderedRows } from "./quad_rows.js";
@@ -205,6 +205,22 @@ class Tile {
     const { f, s } = this;
     const [sums, row, left] = f.someLocals(3, "i32");
     const one = acc[0] as Local[];
+    const pixel = (): void => void f.get(row).load();
+    const eachRow = (body: () => void): void => {
+      arg("scratch");
+      arg("sums").op("i32.add").set(sums);
+      f.get(tableParam).set(row).i32(acc.length).set(left);
+      f.repeat(left, () => {
+        one.forEach((a, v) =>
+          f
+            .get(sums)
+            .vload(16 * v)
+            .set(a),
+        );
+        body();
+        f.inc(sums, 16 * one.length).inc(row, 4);
+      });
+    };
     arg("scratch");
     arg("sums").op("i32.add").set(sums);
     acc.flat().forEach((a, i) =>
@@ -213,19 +229,20 @@ class Tile {
         .get(a)
         .vstore(16 * i),
     );
-    f.get(tableParam).set(row).i32(acc.length).set(left);
-    f.repeat(left, () => {
-      const pixel = (): void => void f.get(row).load();
-      one.forEach((a, v) =>
-        f
-          .get(sums)
-          .vload(16 * v)
-          .set(a),
-      );
+    // A row that repeats the last one reads its operand again, which may lie where the output does.
+    const apart = s.epilogue.operands.some(hasPitch);
+    eachRow(() => {
       epilogue.finish(one, pixel);
-      epilogue.store(one, s.channels, pixel);
-      f.inc(sums, 16 * one.length).inc(row, 4);
+      if (apart)
+        one.forEach((a, v) =>
+          f
+            .get(sums)
+            .get(a)
+            .vstore(16 * v),
+        );
+      else epilogue.store(one, s.channels, pixel);
     });
+    if (apart) eachRow(() => epilogue.store(one, s.channels, pixel));
     for (const l of [sums, row, left]) f.free("i32", l);
   }
 
