@@ -43,11 +43,11 @@ export function chunkRows(rows: number, mr: number, rowBytes: number): number {
 /**
  * Whether a product waits for its weights: few rows for many bytes, so that reading them ahead pays (gemm_ahead.ts). Wide:
  * 7×7 2048→512 1.13 → 1.00 ms, 160→960 0.19 → 0.15; 14×14 512→1024 1.94 → 1.87, 512→512 0.97 → 0.91; 17×17 768→192 0.80 →
- * 0.77. Small weights stay in the cache: reads ahead take 2 % there.
+ * 0.77. Small weights stay in the cache: reads ahead take 2 % there. int8, 150 KB: 7×7 160→960 and 960→160 2 % less.
  * @param rows 0: any
  */
 export const isStreamed = (rows: number, weightBytes: number): boolean =>
-  rows > 0 && rows <= 300 && weightBytes >= (rows <= 100 ? 2 ** 18 : 2 ** 19);
+  rows > 0 && rows <= 300 && weightBytes >= (rows <= 100 ? 2 ** 17 : 2 ** 19);
 
 /** Multiply-adds of a call: 30 µs optimised. Code is replaced between calls only: until then it runs 10 times slower. */
 const callMacs = 6e5;
@@ -105,7 +105,8 @@ export const mostTaps = 169;
  * Rows × columns of outputs of a depth-wise tile: accumulators, the weights of a kernel row and an input in 15
  * registers. Two rows share inputs in the cache. Without fused multiply-add V8 11 keeps fewer values: 2×2 26
  * GFLOPS, 1×4 24, 2×4 15 (3×3 stride 1). A row of five is one tile: 4 + 1 take 8 % longer, 2×5 elsewhere 7 to 13.
- * int8 3×3: 1×7 in place of 1×4 takes 4 to 8 % less at stride 1, 2 to 5 at stride 2 (1×5 1 to 4, 1×6 3 to 5, 1×8 as 1×7).
+ * int8: 1×7 in place of 1×4 takes 4 to 8 % less at stride 1, 2 to 5 at stride 2 (1×5 1 to 4, 1×6 3 to 5, 1×8 as 1×7), in
+ * place of 1×2 for 5×5 at stride 2 9 to 18.
  * @param registers of an output
  */
 export function depthwiseTile(
@@ -114,7 +115,7 @@ export function depthwiseTile(
   registers: number,
 ): { readonly rows: number; readonly columns: number } {
   const kw = w.kernel[1];
-  if (registers === 2) return { rows: 1, columns: 3 * w.stride[1] + kw > 10 ? 2 : fma && kw <= 3 ? 7 : 4 };
+  if (registers === 2) return { rows: 1, columns: fma && kw <= 5 ? 7 : 3 * w.stride[1] + kw > 10 ? 2 : 4 };
   const pairs = kw <= 3 && w.dilation[0] === 1 && w.oh > 1;
   if (!fma) return pairs && w.stride[1] === 1 ? { rows: 2, columns: 2 } : { rows: 1, columns: 4 };
   return pairs ? { rows: 2, columns: w.ow === 5 ? 5 : 4 } : { rows: 1, columns: 7 };
