@@ -15,6 +15,7 @@ import { ops as fill } from "./fill.js";
 import { ops as resize } from "./resize.js";
 import { ops as blocks } from "./blocks.js";
 import { ops as detection } from "./detection.js";
+import { ops as recurrent } from "./recurrent.js";
 
 export const rare: readonly OpDef[] = [
   ...compare,
@@ -32,4 +33,5 @@ export const rare: readonly OpDef[] = [
   ...resize,
   ...blocks,
   ...detection,
+  ...recurrent,
 ];

@@ -17,6 +17,7 @@ import { references as fill } from "./fill.js";
 import { references as resize } from "./resize.js";
 import { references as blocks } from "./blocks.js";
 import { references as detection } from "./detection.js";
+import { references as recurrent } from "./recurrent_reference.js";
 
 export const references: ReadonlyMap<string, Reference> = new Map(
   Object.entries<Reference>({
@@ -36,5 +37,6 @@ export const references: ReadonlyMap<string, Reference> = new Map(
     ...resize,
     ...blocks,
     ...detection,
+    ...recurrent,
   }),
 );

@@ -187,6 +187,10 @@ export class Call {
     return a ? (a.s ? text.decode(a.s) : "") : otherwise;
   }
 
+  strs(name: string): readonly string[] | undefined {
+    return this.#attribute(name, 8)?.strings.map((s) => text.decode(s));
+  }
+
   tensor(name: string): TensorProto | undefined {
     return this.#attribute(name, 4)?.t;
   }

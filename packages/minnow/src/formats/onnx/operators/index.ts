@@ -7,6 +7,7 @@ import { linear } from "./linear.js";
 import { movement } from "./movement.js";
 import { normalization } from "./normalization.js";
 import { quantization } from "./quantization.js";
+import { recurrent } from "./recurrent.js";
 import { reduction } from "./reduction.js";
 import { resize } from "./resize.js";
 import { shape } from "./shape.js";
@@ -21,6 +22,7 @@ const standard: Table = {
   ...movement,
   ...resize,
   ...quantization,
+  ...recurrent,
 };
 
 /** Operator set domain → its operators. */
