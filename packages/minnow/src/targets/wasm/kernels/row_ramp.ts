@@ -22,13 +22,15 @@ export class Ramp {
       return l;
     });
   }
-  /** @param most of each word */
-  store(to: Local, offset: number, base: Local, most?: Local): void {
+  store(to: Local, offset: number, base: Local): void {
     const { f } = this;
     this.#lanes.forEach((l, i) => {
-      f.get(to).get(base).op("i32x4.splat").get(l).op("i32x4.add");
-      if (most !== undefined) f.get(most).op("i32x4.min_u");
-      f.vstore(offset + (i ? 4 * (this.mr - 4) : 0));
+      f.get(to)
+        .get(base)
+        .op("i32x4.splat")
+        .get(l)
+        .op("i32x4.add")
+        .vstore(offset + (i ? 4 * (this.mr - 4) : 0));
     });
   }
 }

@@ -9,9 +9,8 @@
 //
 // A tile whose windows lie side by side inside the image has its addresses at fixed steps: four are
 // written at a time. Most tiles are such; the others go pixel by pixel.
-import type { FunctionBuilder, ModuleBuilder } from "../assembler.js";
+import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
-import { Ramp } from "./row_ramp.js";
 import { type Fill, rowEdge, zeros } from "./row_edge.js";
 import { WindowRows } from "./row_windows.js";
 
@@ -43,19 +42,59 @@ export function rowTable(
 function plain(f: FunctionBuilder, mr: number, layout: Layout<string>): void {
   const pitch = layout.local(f, args, "xPitch");
   const table = layout.local(f, args, "scratch");
-  const [x, tiles] = f.someLocals(2, "i32");
-  // Behind the last row it is repeated.
-  const [lastAddress, last] = f.someLocals(2, "v128");
-  layout.push(f, args, "x").get(xOffset).op("i32.add").get(row0).get(pitch).op("i32.mul", "i32.add").tee(x);
-  f.get(rows).i32(1).op("i32.sub").get(pitch).op("i32.mul", "i32.add", "i32x4.splat").set(lastAddress);
-  f.get(row0).get(rows).op("i32.add").i32(1).op("i32.sub", "i32x4.splat").set(last);
-  const addresses = new Ramp(f, mr, () => f.get(pitch));
-  const numbers = new Ramp(f, mr, () => f.i32(1));
+  const [x, tiles, n] = f.someLocals(3, "i32");
+  layout.push(f, args, "x").get(xOffset).op("i32.add").get(row0).get(pitch).op("i32.mul", "i32.add").set(x);
+  // A tile's words, four a vector, and what they rise by from tile to tile.
+  const [rising, none, all, mask] = [
+    [...Array(mr).keys()],
+    ...[0, mr, -1].map((n) => Array<number>(mr).fill(n)),
+  ];
+  const vectors = Array.from({ length: Math.ceil(mr / 2) }, (_, v) => {
+    const [words, step] = f.someLocals(2, "v128");
+    const push = (addresses: readonly number[] = [], numbers: readonly number[] = []): FunctionBuilder =>
+      f.i32x4(
+        ...([...addresses, ...numbers, 0, 0].slice(4 * v, 4 * v + 4) as [number, number, number, number]),
+      );
+    f.get(pitch).op("i32x4.splat");
+    push(rising, none).op("i32x4.mul").get(x).op("i32x4.splat").get(row0).op("i32x4.splat");
+    push(mask, none).op("v128.bitselect", "i32x4.add");
+    push(none, rising).op("i32x4.add").set(words);
+    f.get(pitch).op("i32x4.splat");
+    push(all, none).op("i32x4.mul");
+    push(none, all).op("i32x4.add").set(step);
+    return { words, step };
+  });
   f.get(rows).ceilDiv(mr).set(tiles);
+  f.get(rows).get(tiles).i32(mr).op("i32.mul", "i32.sub").set(n);
   f.repeat(tiles, () => {
-    addresses.store(table, 0, x, lastAddress);
-    numbers.store(table, 4 * mr, row0, last);
-    f.inc(row0, mr).get(x).get(pitch).i32(mr).op("i32.mul", "i32.add").set(x);
+    vectors.forEach(({ words, step }, v) => {
+      f.get(table)
+        .get(words)
+        .vstore(16 * v);
+      f.get(words).get(step).op("i32x4.add").set(words);
+    });
     f.inc(table, 8 * mr);
   });
+  repeatLast(f, mr, { table, x, pitch, n });
+}
+
+/** Behind the last row it is repeated: in the last `n` (≤ 0: minus so many) entries of the tile before `table`. */
+function repeatLast(
+  f: FunctionBuilder,
+  mr: number,
+  { table, x, pitch, n }: Readonly<Record<"table" | "x" | "pitch" | "n", Local>>,
+): void {
+  const last = f.local();
+  f.get(rows).i32(1).op("i32.sub").tee(last).get(pitch).op("i32.mul").get(x).op("i32.add").set(x);
+  f.get(row0).get(last).op("i32.add").set(last);
+  f.block().loop().get(n).i32(0).op("i32.ge_s").brIf(1);
+  f.get(table).get(n).i32(2).op("i32.shl", "i32.add").tee(pitch);
+  f.get(last)
+    .store()
+    .get(pitch)
+    .i32(4 * mr)
+    .op("i32.sub")
+    .get(x)
+    .store();
+  f.inc(n, 1).br(0).end().end();
 }
