@@ -20,9 +20,9 @@ const builds = await Promise.all([...(flags.old ? [resolve(flags.old)] : []), he
 async function open(dist) {
   const wasm = `${dist}/targets/wasm`;
   const { Bench, convCase } = await import(`${wasm}/kernels/harness.js`);
-  const { tunedKernels } = await import(`${wasm}/kernels/index.js`);
+  const { depthwise } = await import(`${wasm}/kernels/depthwise.js`);
   const { probeEngine } = await import(`${wasm}/probe.js`);
-  return { Bench, convCase, tunedKernels, engine: probeEngine({ deterministic: flags["no-fma"] }) };
+  return { Bench, convCase, depthwise, engine: probeEngine({ deterministic: flags["no-fma"] }) };
 }
 
 /** [channels, input side, stride, kernel, layers that have it] */
@@ -69,9 +69,7 @@ function optionsOf(c, h, s, k) {
 
 function prepare(build, options) {
   const c = build.convCase(options);
-  let planned = null;
-  for (const k of build.tunedKernels)
-    if (k.kernels.includes("conv2d")) planned ??= k.plan(c.step, build.engine, c);
+  const planned = build.depthwise.plan(c.step, build.engine, c);
   const bench = new build.Bench(c, planned);
   const { loops, reduce } = c.step.nest;
   const work = 2 * [...loops, ...reduce].reduce((a, b) => a * b, 1);

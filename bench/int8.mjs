@@ -8,7 +8,9 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { load } from "../packages/minnow/dist/index.js";
 import { Bench, convCase, quantCase } from "../packages/minnow/dist/targets/wasm/kernels/harness.js";
-import { tunedKernels } from "../packages/minnow/dist/targets/wasm/kernels/index.js";
+import { conv2d } from "../packages/minnow/dist/targets/wasm/kernels/conv.js";
+import { dense } from "../packages/minnow/dist/targets/wasm/kernels/dense.js";
+import { depthwise } from "../packages/minnow/dist/targets/wasm/kernels/depthwise.js";
 import { int8Kernels } from "../packages/minnow/dist/targets/wasm/kernels/int8.js";
 import { probeEngine } from "../packages/minnow/dist/targets/wasm/probe.js";
 import { nets } from "./lib/layers.mjs";
@@ -73,7 +75,7 @@ async function compareModels(paths) {
 }
 
 function planned(c) {
-  for (const k of [...int8Kernels, ...tunedKernels]) {
+  for (const k of [...int8Kernels, depthwise, conv2d, dense]) {
     const p = k.kernels.includes("conv2d") ? k.plan(c.step, engine, c) : null;
     if (p) return p;
   }

@@ -4,7 +4,9 @@
 // A layer's figure is its fastest of several batches on warm data; nets are the sum of their layers.
 import { parseArgs } from "node:util";
 import { Bench, convCase } from "../packages/minnow/dist/targets/wasm/kernels/harness.js";
-import { tunedKernels } from "../packages/minnow/dist/targets/wasm/kernels/index.js";
+import { conv2d } from "../packages/minnow/dist/targets/wasm/kernels/conv.js";
+import { dense } from "../packages/minnow/dist/targets/wasm/kernels/dense.js";
+import { depthwise } from "../packages/minnow/dist/targets/wasm/kernels/depthwise.js";
 import { probeEngine } from "../packages/minnow/dist/targets/wasm/probe.js";
 import { nets } from "./lib/layers.mjs";
 import { peaks } from "./lib/peaks.mjs";
@@ -53,7 +55,7 @@ for (const [name, make] of Object.entries(nets)) {
     if (!r) {
       const c = convCase(options);
       let planned = null;
-      for (const k of tunedKernels)
+      for (const k of [depthwise, conv2d, dense])
         planned ??= k.kernels.includes("conv2d") ? k.plan(c.step, engine, c) : null;
       if (!planned) throw new Error(`no kernel for ${layer}`);
       const bench = new Bench(c, planned);
