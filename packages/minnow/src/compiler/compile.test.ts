@@ -148,6 +148,28 @@ test("pixels of 1 KiB that a depth-wise convolution reads lie a cache line furth
   assert.equal(buffers[views[0]?.buffer ?? 0]?.bytes, 4 * 30 * 272);
 });
 
+test("a long function of one byte is looked up, a short one is an epilogue", async () => {
+  const conv = (after: string, size: number): string =>
+    `graph main(%x: uint8[1, ${size}, 16, 8] q(0.05, 3)) -> (%y) {
+      const %w: int8[8, 1, 1, 8] q(0.01, 0) = [${Array.from({ length: 64 }, (_, i) => ((i * 29) % 255) - 127).join(", ")}]
+      %c: uint8[1, ${size}, 16, 8] q(0.1, 4) = Conv2D(%x, %w)
+      ${after}
+    }`;
+  const silu = (size: number): string =>
+    conv(
+      `%s: uint8[1, ${size}, 16, 8] q(0.004, 0) = Sigmoid(%c)
+      %y: uint8[1, ${size}, 16, 8] q(0.1, 4) = Mul(%c, %s)`,
+      size,
+    );
+  await check(silu(16), ["conv2d", "Sigmoid+Mul", "lookup"], { lookup: 1 });
+  await check(silu(2), ["conv2d+Sigmoid+Mul"], { epilogue: 1 });
+  await check(
+    conv("%y: uint8[1, 16, 16, 8] q(0.1, 4) = LeakyRelu(%c) {alpha: 0.1}", 16),
+    ["conv2d+LeakyRelu"],
+    {},
+  );
+});
+
 test("split and slice are views; an output is copied", () =>
   check(
     `graph main(%x: float32[1, 3, 3, 8]) -> (%y, %p) {

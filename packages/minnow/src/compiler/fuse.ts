@@ -7,6 +7,7 @@
 // v must have no other reader and not be an output. Types narrower than the compute type are only
 // fused over when rounding to them would change nothing (quantised values are already clamped).
 import { type Expr, nodesOf, operandsOf, substitute } from "./expr.js";
+import { argumentOf, lookups } from "./lookup.js";
 import { type Lowered, type LoweredKernel, note, readsOf, type Value } from "./lowered.js";
 import type { Access, AxisIndex, LoopNest } from "./nest.js";
 
@@ -31,6 +32,10 @@ const takesEpilogue = (k: LoweredKernel): boolean =>
   withEpilogue.has(k.name) || (k.name === "nest" && (k.nest?.reduce.length ?? 0) > 0);
 
 export function fuse(lowered: Lowered): void {
+  // Functions of one byte first: what they would be merged with takes more.
+  const unary = (n: LoopNest): boolean => argumentOf(n, lowered.values) >= 0;
+  while (fuseOnce(lowered, isElementwise, "chain", unary) > 0);
+  lookups(lowered);
   for (let round = 0; round < 8; round++) {
     const chains = fuseOnce(lowered, isElementwise, "chain");
     const epilogues = fuseOnce(lowered, takesEpilogue, "epilogue");
@@ -38,7 +43,12 @@ export function fuse(lowered: Lowered): void {
   }
 }
 
-function fuseOnce(lowered: Lowered, producerFits: (k: LoweredKernel) => boolean, what: string): number {
+function fuseOnce(
+  lowered: Lowered,
+  producerFits: (k: LoweredKernel) => boolean,
+  what: string,
+  fits: (merged: LoopNest) => boolean = () => true,
+): number {
   const readers = new Map<number, Set<LoweredKernel>>();
   const producer = new Map<number, LoweredKernel>();
   const order = new Map<LoweredKernel, number>();
@@ -65,7 +75,7 @@ function fuseOnce(lowered: Lowered, producerFits: (k: LoweredKernel) => boolean,
       const merged = isElementwise(p)
         ? chain(p, consumer, value)
         : epilogue(p, consumer, value, lowered.values);
-      if (!merged) continue;
+      if (!merged || !fits(merged)) continue;
       replace(consumer, p, merged);
       gone.add(p);
       for (const r of readsOf(consumer))

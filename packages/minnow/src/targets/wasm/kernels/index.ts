@@ -21,8 +21,9 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
   return [...rare.flat(), ...common, ...products];
 }
 
-/** Sums of integers. */
-const isInteger = ({ nest }: Step): boolean => nest?.combine === "sum" && nest.body?.t === "i32";
+/** Sums of integers, and tables of bytes. */
+const isInteger = ({ kernel, nest }: Step): boolean =>
+  kernel === "lookup" || (nest?.combine === "sum" && nest.body?.t === "i32");
 
 /** See depthwise.ts. */
 const isGrouped = ({ kernel, params }: Step): boolean =>
