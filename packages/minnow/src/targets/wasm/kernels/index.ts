@@ -12,7 +12,7 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
   const [products, ...rare] = await Promise.all([
     steps.some((s) => mayMultiply(s, program)) ? import("./matmul.js").then((m) => [m.matmul]) : [],
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
-    steps.some(mayHalve) ? import("./strassen.js").then((m) => [m.strassen]) : [],
+    steps.some(mayHalve) ? import("./strassen.js").then((m) => m.strassenFor(program)) : [],
     steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
     steps.some(isGrouped) ? import("./depthwise.js").then((m) => [m.depthwise]) : [],

@@ -5,7 +5,7 @@ import type { Engine } from "../engine.js";
 import type { TunedKernel } from "../kernel.js";
 import { fusesMultiplyAdd } from "../probe.js";
 import { actual, convCase, type ConvOptions, expected, noise } from "./harness.js";
-import { planStrassen } from "./strassen.js";
+import { planStrassen, strassenFor } from "./strassen.js";
 import { chooseHalves, cutRows, type Halves } from "./strassen_cost.js";
 
 const engine = (mr: number, nr: 8 | 16, fma: boolean): Engine => ({
@@ -99,4 +99,18 @@ describe("Strassen's products against the loop nest", () => {
     assert.equal(planStrassen(added.step, e, added), null);
     assert.equal(planStrassen(c.step, e, { ...c, dynamic: true }), null);
   });
+});
+
+test("serves programs whose work is mostly its own", () => {
+  const cut = convCase({ h: 6, w: 6, c: 128, o: 128 }).step;
+  const other = convCase({ h: 6, w: 6, c: 128, o: 127 }).step;
+  const served = (a: number, b: number): boolean =>
+    strassenFor({
+      steps: [
+        { ...cut, macs: a },
+        { ...other, macs: b },
+      ],
+    }).length > 0;
+  assert.ok(served(1, 0) && served(1, 3));
+  assert.ok(!served(1, 5) && !served(0, 1));
 });
