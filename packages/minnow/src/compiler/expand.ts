@@ -39,6 +39,9 @@ export function expand(root: Expr): Expr {
   return visit(root);
 }
 
+/** Whether it takes many operations: exp and what is made of it do. */
+export const isLong = (x: Expr): boolean => e.nodesOf(expand(x)) > 24;
+
 const functions: Partial<Record<e.UnaryOp, (x: Expr) => Expr>> = {
   exp: expandExp,
   log: expandLog,

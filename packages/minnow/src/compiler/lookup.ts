@@ -5,15 +5,13 @@
 //
 // Kernel "lookup", params {}: operands 0 = t[256], 1 = x, which is t's index.
 import { count } from "../graph/dim.js";
-import { expand } from "./expand.js";
+import { isLong } from "./expand.js";
 import * as e from "./expr.js";
 import { type Lowered, type LoweredKernel, note, type Value } from "./lowered.js";
 import { type Access, at, fromTable, type LoopNest, scalarOf } from "./nest.js";
 
 /** Below, finding all answers is much of the work. */
 const leastElements = 2048;
-/** What is shorter is as fast in the tail of the kernel before. */
-const leastNodes = 24;
 
 /** The number of the 8-bit value that the nest is a function of, apart from constants; −1: it is none. */
 export function argumentOf(nest: LoopNest, values: readonly Value[]): number {
@@ -50,7 +48,8 @@ export function lookups(lowered: Lowered): void {
     if (!nest || k.name !== "nest") return [k];
     const x = values[argumentOf(nest, values)];
     if (!x || count(x.shape) < leastElements || !isByte(values[nest.out.value] as Value)) return [k];
-    if (e.nodesOf(expand(nest.result)) <= leastNodes) return [k];
+    // What is shorter is as fast in the tail of the kernel before.
+    if (!isLong(nest.result)) return [k];
     note(lowered.fusions, "lookup");
     return split(k, nest, x, values);
   });

@@ -9,8 +9,7 @@
 //   f32 mul+add  4×8 40   5×8 38   6×8 24
 //   i16 dot      as f32, two multiply-adds a lane and step
 // Sums run over taps then k, in order, in every version: all give equal bits.
-import { expand } from "../../../compiler/expand.js";
-import { nodesOf } from "../../../compiler/expr.js";
+import { isLong } from "../../../compiler/expand.js";
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
 import type { Layout } from "./arguments.js";
 import { type Epilogue, hasPitch } from "./epilogue.js";
@@ -85,7 +84,7 @@ export function gemmTile(m: ModuleBuilder, s: TileSpec, layout: Layout<string>):
 export const sumsBytes = 64 * 8;
 
 /** exp and what is made of it, in float32: 3–8 % of such layers. Integer tiles lose 1 %. */
-const isLong = (s: TileSpec): boolean => s.kind === "f32" && nodesOf(expand(s.epilogue.expr)) > 24;
+const byRows = (s: TileSpec): boolean => s.kind === "f32" && isLong(s.epilogue.expr);
 
 const [argsParam, tableParam, rowsParam, weightsParam, slotParam, startParam] = [0, 1, 2, 3, 4, 5];
 
@@ -180,7 +179,7 @@ class Tile {
           return (r) => void f.get(tap).load(4 * r);
         });
       epilogue.load();
-      if (isLong(s)) return this.#finishRows(acc, epilogue, arg);
+      if (byRows(s)) return this.#finishRows(acc, epilogue, arg);
       const pixel = (row: number) => () => void f.get(tableParam).load(4 * row);
       acc.forEach((a, row) => epilogue.finish(a, pixel(row)));
       acc.forEach((a, row) => epilogue.store(a, s.channels, pixel(row)));

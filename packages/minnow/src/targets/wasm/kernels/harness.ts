@@ -455,3 +455,13 @@ export function quantCase(o: QuantOptions): Case {
     result: e.add(e.cast(e.nearest(e.clamp(real, lo - zo, hi - zo)), "i32"), zo),
   });
 }
+
+/** max|error| / rms. */
+export function relative(got: TypedArray, want: TypedArray): number {
+  let [worst, square] = [0, 0];
+  for (let i = 0; i < want.length; i++) {
+    worst = Math.max(worst, Math.abs(Number(got[i]) - Number(want[i])));
+    square += Number(want[i]) ** 2;
+  }
+  return worst / Math.sqrt(square / want.length);
+}

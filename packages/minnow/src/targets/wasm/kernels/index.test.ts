@@ -32,3 +32,20 @@ test("products of two computed quantised tensors are multiplied as floats", asyn
   }`);
   assert.match(planned.at(-1)?.label ?? "", /^f32_matmul/);
 });
+
+test("Strassen's products serve programs whose work is mostly theirs", async () => {
+  const noise = (n: number): string => Array.from({ length: n }, (_, i) => ((i * 37) % 19) / 19).join(", ");
+  const label = async (columns: number): Promise<string> => {
+    const planned = await plan(
+      `graph main(%x: float32[1, 6, 6, 64], %z: float32[36, ${columns}]) -> (%y, %q) {
+        const %w: float32[64, 1, 1, 64] = [${noise(4096)}]
+        const %v: float32[${columns}, ${columns}] = [${noise(columns * columns)}]
+        %y: float32[1, 6, 6, 64] = Conv2D(%x, %w)
+        %q: float32[36, ${columns}] = Dense(%z, %v)
+      }`,
+    );
+    return planned[0]?.label ?? "";
+  };
+  assert.match(await label(64), /^f32_strassen/);
+  assert.match(await label(160), /^f32_gemm/);
+});

@@ -1,8 +1,10 @@
 // The tuned kernels, in the order in which they are asked.
+import type { LoopNest } from "../../../compiler/nest.js";
 import type { Program, Step } from "../../../compiler/program.js";
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
 import { constantProduct, dense } from "./dense.js";
+import { chooseHalves, leastShare } from "./strassen_cost.js";
 
 const common: readonly TunedKernel[] = [conv2d, dense];
 
@@ -12,7 +14,7 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
   const [products, ...rare] = await Promise.all([
     steps.some((s) => mayMultiply(s, program)) ? import("./matmul.js").then((m) => [m.matmul]) : [],
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
-    steps.some(mayHalve) ? import("./strassen.js").then((m) => m.strassenFor(program)) : [],
+    halvesEnough(steps) ? import("./strassen.js").then((m) => [m.strassen]) : [],
     steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
     steps.some(isGrouped) ? import("./depthwise.js").then((m) => [m.depthwise]) : [],
@@ -43,8 +45,15 @@ function tapsOf({ kernel, nest, params }: Step): number {
 /** See winograd.ts. */
 const mayFilter = (step: Step): boolean => tapsOf(step) > 1;
 
-/** See strassen.ts: from 16 channels to 32. */
-const mayHalve = (step: Step): boolean =>
-  tapsOf(step) === 1 &&
-  (step.nest?.loops[3] as number) % 32 === 0 &&
-  (step.nest?.reduce.at(-1) as number) % 16 === 0;
+/** Whether Strassen's products serve enough of a program for the code and the weights that they take. */
+export function halvesEnough(steps: readonly Step[]): boolean {
+  let [halved, all] = [0, 0];
+  for (const step of steps) {
+    all += step.macs;
+    if (tapsOf(step) !== 1) continue;
+    const { loops, reduce } = step.nest as LoopNest;
+    const [, oh, ow, channels] = loops as [number, number, number, number];
+    if (chooseHalves(oh * ow, reduce.at(-1) as number, channels)) halved += step.macs;
+  }
+  return halved > 0 && halved >= leastShare * all;
+}

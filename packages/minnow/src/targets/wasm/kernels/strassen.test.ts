@@ -4,8 +4,8 @@ import { bytesOf, type TypedArray } from "../../../graph/dtype.js";
 import type { Engine } from "../engine.js";
 import type { TunedKernel } from "../kernel.js";
 import { fusesMultiplyAdd } from "../probe.js";
-import { actual, convCase, type ConvOptions, expected, noise } from "./harness.js";
-import { planStrassen, strassenFor } from "./strassen.js";
+import { actual, convCase, type ConvOptions, expected, noise, relative } from "./harness.js";
+import { planStrassen } from "./strassen.js";
 import { chooseHalves, cutRows, type Halves } from "./strassen_cost.js";
 
 const engine = (mr: number, nr: 8 | 16, fma: boolean): Engine => ({
@@ -29,16 +29,6 @@ const always = (rows?: number): TunedKernel => ({
       return { rows, blocks: Math.ceil(pixels / 2 / rows) };
     }),
 });
-
-/** max|error| / rms. */
-function relative(got: TypedArray, want: TypedArray): number {
-  let [worst, square] = [0, 0];
-  for (let i = 0; i < want.length; i++) {
-    worst = Math.max(worst, Math.abs(Number(got[i]) - Number(want[i])));
-    square += Number(want[i]) ** 2;
-  }
-  return worst / Math.sqrt(square / want.length);
-}
 
 const plain: ConvOptions = { h: 6, w: 6, c: 32, o: 64 };
 const cases: Record<string, ConvOptions & { rows?: number }> = {
@@ -99,18 +89,4 @@ describe("Strassen's products against the loop nest", () => {
     assert.equal(planStrassen(added.step, e, added), null);
     assert.equal(planStrassen(c.step, e, { ...c, dynamic: true }), null);
   });
-});
-
-test("serves programs whose work is mostly its own", () => {
-  const cut = convCase({ h: 6, w: 6, c: 128, o: 128 }).step;
-  const other = convCase({ h: 6, w: 6, c: 128, o: 127 }).step;
-  const served = (a: number, b: number): boolean =>
-    strassenFor({
-      steps: [
-        { ...cut, macs: a },
-        { ...other, macs: b },
-      ],
-    }).length > 0;
-  assert.ok(served(1, 0) && served(1, 3));
-  assert.ok(!served(1, 5) && !served(0, 1));
 });

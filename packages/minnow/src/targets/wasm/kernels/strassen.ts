@@ -7,52 +7,32 @@
 // The parallel extent is blocks of rows × pairs of panels. Halves, and so the bits, follow from an image's shape alone.
 // Sums of seven products are some two to three times less exact than direct ones (36×128→128 by noise: 3.9e-6 of the
 // root mean square at most, direct 1.2e-6), as much as Winograd's.
-import type { LoopNest } from "../../../compiler/nest.js";
-import type { Program, Step } from "../../../compiler/program.js";
+import type { Step } from "../../../compiler/program.js";
 import { isReleased } from "../../../graph/released.js";
 import type { Engine } from "../engine.js";
 import type { ArgWord, PlannedKernel, Planning, TunedKernel } from "../kernel.js";
 import { Layout } from "./arguments.js";
-import { type ConvGeometry, convGeometry, convRows } from "./conv.js";
+import { convGeometry, convRows } from "./conv.js";
 import { epilogueNames, epilogueOf, epilogueWords, hasPitch } from "./epilogue.js";
 import { isFloatProduct, weightMatrix } from "./products.js";
-import { chooseHalves, type Halves, hasLowTile, heightOf, leastShare } from "./strassen_cost.js";
+import { chooseHalves, type Halves, hasLowTile, heightOf } from "./strassen_cost.js";
 import { packStrassen } from "./strassen_pack.js";
 import { emitBlocks, scratchOf, strassenWords } from "./strassen_sums.js";
 import { unrollOf } from "./tiles.js";
-
-function halvesOf(g: ConvGeometry, nest: LoopNest, choose: Choose): Halves | null {
-  const { rowKind, channels, k } = convRows(g, nest);
-  return rowKind === "plain" ? choose(g.window.oh * g.window.ow, k, channels) : null;
-}
-
-/** Nothing where it serves too little of a program for the code (16 KB a kernel) and the weights that it takes. */
-export function strassenFor({ steps }: Pick<Program, "steps">): TunedKernel[] {
-  let [cut, all] = [0, 0];
-  for (const step of steps) {
-    const g = convGeometry(step);
-    const { nest } = step;
-    if (g && nest && isFloatProduct(step, nest) && halvesOf(g, nest, chooseHalves)) cut += step.macs;
-    all += step.macs;
-  }
-  return cut < leastShare * all ? [] : [strassen];
-}
-
-type Choose = (pixels: number, k: number, channels: number) => Halves | null;
 
 /** @param choose whether and how a shape is cut; the tests have a choice of their own */
 export function planStrassen(
   step: Step,
   engine: Engine,
   program: Planning,
-  choose: Choose = chooseHalves,
+  choose: (pixels: number, k: number, channels: number) => Halves | null = chooseHalves,
 ): PlannedKernel | null {
   const g = convGeometry(step);
   const nest = step.nest;
   if (engine.small || program.dynamic || !g || !nest || !isFloatProduct(step, nest)) return null;
-  const { rows, channels, k, pitchBytes, x } = convRows(g, nest);
+  const { rows, rowKind, channels, k, pitchBytes, x } = convRows(g, nest);
   const pixels = g.window.oh * g.window.ow;
-  const halves = halvesOf(g, nest, choose);
+  const halves = rowKind === "plain" ? choose(pixels, k, channels) : null;
   const weights = halves && weightMatrix(program, g.w, channels, k);
   const epilogue = weights && epilogueOf(step, nest, program, { channelLoop: 3 });
   // What else is read a pixel does not fit the second-level cache beside a block: 28×28 128→512, a sum, 10 % slower.

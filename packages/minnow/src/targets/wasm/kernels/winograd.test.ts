@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { TypedArray } from "../../../graph/dtype.js";
 import type { Engine } from "../engine.js";
 import type { TunedKernel } from "../kernel.js";
 import { fusesMultiplyAdd } from "../probe.js";
-import { actual, convCase, type ConvOptions, expected } from "./harness.js";
+import { actual, convCase, type ConvOptions, expected, relative } from "./harness.js";
 import { planWinograd } from "./winograd.js";
 import { formOf } from "./winograd_cost.js";
 import { toom } from "./winograd_toom.js";
@@ -24,16 +23,6 @@ const withOutputs = (m: number): TunedKernel => ({
   plan: (step, e, program) =>
     planWinograd(step, e, program, (k) => [formOf(m, k)].flatMap((f) => f ?? []), true),
 });
-
-/** max|error| / rms. */
-function relative(got: TypedArray, want: TypedArray): number {
-  let [worst, square] = [0, 0];
-  for (let i = 0; i < want.length; i++) {
-    worst = Math.max(worst, Math.abs(Number(got[i]) - Number(want[i])));
-    square += Number(want[i]) ** 2;
-  }
-  return worst / Math.sqrt(square / want.length);
-}
 
 const same: ConvOptions = { h: 9, w: 11, c: 8, o: 16, kernel: [3, 3], pads: [1, 1, 1, 1] };
 const cases: Record<string, ConvOptions> = {
