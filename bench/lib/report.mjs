@@ -11,7 +11,7 @@ const git = (...args) => execFileSync("git", args, { cwd: benchDir, encoding: "u
 
 /** @param {{ name, title, view, rounds, seconds, peak: object }} about */
 export function describeRun(about, rows) {
-  const used = [...new Set(rows.map((r) => r.peer))].filter((p) => !peers[p].float && !peers[p].precompile);
+  const used = [...new Set(rows.map((r) => r.peer))].filter((p) => !peers[p].variant);
   return {
     ...about,
     command: ["node bench/table.mjs", ...process.argv.slice(2).map(quoted)].join(" "),

@@ -1,7 +1,7 @@
 // The tables: where each runs, what it runs, and which figure it is about (view). Hosts: Node, a cross-origin
 // isolated page, a page that is not.
 import { names as five, smallNames } from "../networks/index.mjs";
-import { everyPeer, peers } from "../peers/index.mjs";
+import { everyPeer } from "../peers/index.mjs";
 
 /** Minnow from two files: one that brings its plan, one that does not. */
 const withPlan = [...everyPeer, "minnow-ready"];
@@ -42,9 +42,14 @@ export const tables = {
     title: "int8 networks, and Minnow's own float32",
     hosts: ["isolated", "node"],
     models: five.map((m) => `${m}:int8`),
-    only: Object.keys(peers).filter((p) => !peers[p].precompile),
+    only: [...everyPeer, "minnow-f32"],
   },
-  small: { title: "Small networks", hosts: ["isolated", "node"], models: smallNames },
+  small: {
+    title: "Small networks",
+    hosts: ["isolated", "node"],
+    models: smallNames,
+    only: [...everyPeer, "minnow-into"],
+  },
 };
 
 export const defaults = {

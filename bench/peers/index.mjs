@@ -18,6 +18,7 @@ export const peers = {
     adapter: "minnow.mjs",
     format: "minnow",
     precompile: true, // its file brings plan and code
+    variant: true,
     hosts: ["node", "page"],
   },
   "minnow-f32": {
@@ -26,6 +27,15 @@ export const peers = {
     adapter: "minnow.mjs",
     format: "minnow",
     float: true, // the float32 network, where others run the int8 one
+    variant: true,
+    hosts: ["node", "page"],
+  },
+  "minnow-into": {
+    title: "Minnow, outputs given",
+    byName: true,
+    adapter: "minnow_into.mjs",
+    format: "minnow",
+    variant: true,
     hosts: ["node", "page"],
   },
   "ort-node": {
@@ -76,7 +86,7 @@ export const peers = {
 };
 
 /** Who is in a table unless it says otherwise. */
-export const everyPeer = Object.keys(peers).filter((p) => !peers[p].float && !peers[p].precompile);
+export const everyPeer = Object.keys(peers).filter((p) => !peers[p].variant);
 
 /** The installed version. */
 export function version(name) {

@@ -55,10 +55,13 @@ export interface Plan {
   readonly steps: readonly PlannedStep[];
   readonly fusions: Readonly<Record<string, number>>;
   readonly arena: ArenaPlan;
-  /** Fills `outputs`; both in port order, contiguous. With a signal, the event loop gets its turns. */
+  /**
+   * Fills `outputs`, and puts arrays of its own where there are none; both in port order, contiguous. With a signal,
+   * the event loop gets its turns.
+   */
   run(
     inputs: readonly RawArray[],
-    outputs: readonly RawArray[],
+    outputs: (RawArray | undefined)[],
     onStep?: StepHook,
     signal?: AbortSignal,
   ): void | Promise<void>;

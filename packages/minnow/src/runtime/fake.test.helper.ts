@@ -109,11 +109,18 @@ class FakeModel implements DeviceModel {
       })),
       fusions: { none: 0 },
       arena: { bytes: 64, bound: 64, buffers: [] },
-      async run(inputs: readonly RawArray[], outputs: readonly RawArray[], onStep?: StepHook): Promise<void> {
+      async run(
+        inputs: readonly RawArray[],
+        outputs: (RawArray | undefined)[],
+        onStep?: StepHook,
+      ): Promise<void> {
         log.running++;
         log.overlap = Math.max(log.overlap, log.running);
         log.inputs = [...inputs];
-        log.outputs = [...outputs];
+        inputs.forEach((x, i) => {
+          outputs[i] ??= Array.isArray(x) ? [] : (x.slice() as RawArray);
+        });
+        log.outputs = [...outputs] as RawArray[];
         try {
           await options.wait?.(runs++);
           inputs.forEach((x, i) => {

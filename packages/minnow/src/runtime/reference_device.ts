@@ -1,6 +1,6 @@
 // The reference as a device: slow, in float64, operator by operator. For `compare` and for doubts.
 import { count, isConcrete } from "../graph/dim.js";
-import { elementBytes } from "../graph/dtype.js";
+import { elementBytes, newArray } from "../graph/dtype.js";
 import type { Graph, Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { type Binding, inferGraph, type Known } from "../ops/infer.js";
@@ -33,13 +33,15 @@ class ReferenceModel implements DeviceModel {
       steps: graph.nodes.map((n) => step(n, known)),
       fusions: {},
       arena: { bytes: 0, bound: 0, buffers: [] },
-      run(given: readonly RawArray[], results: readonly RawArray[]): void {
+      run(given: readonly RawArray[], results: (RawArray | undefined)[]): void {
         const record = Object.fromEntries(
           inputs.map((p, i) => [p.name, { data: numbersOf(given[i] as RawArray, p.name), shape: p.shape }]),
         );
         const values = evaluate(graph, record);
         graph.outputs.forEach((t, i) => {
           const value = values.get(t);
+          const { dtype, shape } = outputs[i] as PlanPort;
+          results[i] ??= newArray(dtype, count(shape));
           if (value) (results[i] as Float32Array).set(toArray(value) as Float32Array);
         });
       },

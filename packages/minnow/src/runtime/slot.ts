@@ -11,6 +11,7 @@ import type { InputValue, ModelOutputs, TensorData } from "./types.js";
 import { exact, type FlatValue, needsUnpack, newOutput, type Staging, toRaw, unpack } from "./values.js";
 
 type Into = Record<string, TensorData>;
+type Owned = ReadonlyMap<number, TensorData> | undefined;
 type Exact = NonNullable<(typeof exact)[DType]>;
 const nothing = new Uint8Array(0);
 
@@ -26,7 +27,7 @@ export class Slot {
   readonly #staging: readonly Staging[];
   /** What the device reads and fills. */
   readonly #inputs: RawArray[];
-  private readonly outputs: RawArray[];
+  private readonly outputs: (RawArray | undefined)[];
   /** What the caller gets: the same arrays, but where the stored form is another. */
   readonly #results: TensorData[] = [];
   readonly #stored: (RawArray | undefined)[] = [];
@@ -45,7 +46,7 @@ export class Slot {
     this.#sizes = plan.outputs.map((p) => count(p.shape));
     this.#staging = plan.inputs.map(() => ({}));
     this.#inputs = plan.inputs.map(() => nothing);
-    this.outputs = plan.outputs.map(() => nothing);
+    this.outputs = plan.outputs.map(() => undefined);
   }
 
   /** Whether it was planned for these input shapes. */
@@ -90,45 +91,39 @@ export class Slot {
   run({ names, into, onStep, signal }: SlotCall): ModelOutputs | Promise<ModelOutputs> {
     let running: Promise<ModelOutputs> | undefined;
     try {
-      const record = this.#setOutputs(names, into);
+      const own = into && this.#matchInto(into, names);
+      this.#setOutputs(own);
       const ran = this.plan.run(this.#inputs, this.outputs, onStep, signal);
-      if (!ran) return this.#unpack(record);
-      running = this.#later(ran, record);
+      if (!ran) return this.#record(names, into, own);
+      running = ran.then(() => this.#record(names, into, own)).finally(() => this.#clear());
       return running;
     } finally {
       if (!running) this.#clear();
     }
   }
 
-  #later(ran: Promise<void>, record: ModelOutputs): Promise<ModelOutputs> {
-    return ran.then(() => this.#unpack(record)).finally(() => this.#clear());
-  }
-
-  #unpack(record: ModelOutputs): ModelOutputs {
-    const { outputs } = this.plan;
-    for (let i = 0; i < outputs.length; i++) {
-      const { dtype } = outputs[i] as PlanPort;
-      if (needsUnpack(dtype)) unpack(this.outputs[i] as RawArray, dtype, this.#results[i] as TensorData);
-    }
-    return record;
-  }
-
   /** Nobody's arrays are kept alive. */
   #clear(): void {
     for (let i = 0; i < this.#inputs.length; i++) this.#inputs[i] = nothing;
-    for (let i = 0; i < this.outputs.length; i++) this.outputs[i] = this.#results[i] = nothing;
+    for (let i = 0; i < this.outputs.length; i++) {
+      this.outputs[i] = undefined;
+      this.#results[i] = nothing;
+    }
   }
 
-  /** Arrays for the outputs, the caller's own where given, and the record that holds them. */
-  #setOutputs(names: CallNames, into: Into | undefined): ModelOutputs {
+  /** The caller's own arrays where given, or ours where the stored form is another; else the device makes some. */
+  #setOutputs(own: Owned): void {
     const { outputs } = this.plan;
-    const own = into && this.#matchInto(into, names);
     for (let i = 0; i < outputs.length; i++) {
       const p = outputs[i] as PlanPort;
-      const array = own?.get(i) ?? newOutput(p.dtype, this.#sizes[i] as number);
-      this.#results[i] = array;
-      this.outputs[i] = needsUnpack(p.dtype) ? this.#storedFor(p, i) : (array as RawArray);
+      this.outputs[i] = needsUnpack(p.dtype) ? this.#storedFor(p, i) : (own?.get(i) as RawArray | undefined);
     }
+  }
+
+  /** The record of what the device filled. */
+  #record(names: CallNames, into: Into | undefined, own: Owned): ModelOutputs {
+    const { outputs } = this.plan;
+    for (let i = 0; i < outputs.length; i++) this.#results[i] = this.#result(i, own?.get(i));
     const complete = own !== undefined && own.size === outputs.length;
     const known = complete ? this.#records.get(into as Into) : undefined;
     const record: ModelOutputs = known ?? Object.create(null);
@@ -140,6 +135,15 @@ export class Slot {
     }
     if (complete && !known) this.#records.set(into as Into, record);
     return record;
+  }
+
+  #result(i: number, own: TensorData | undefined): TensorData {
+    const { dtype } = this.plan.outputs[i] as PlanPort;
+    const filled = this.outputs[i] as RawArray;
+    if (!needsUnpack(dtype)) return filled as TensorData;
+    const out = own ?? newOutput(dtype, this.#sizes[i] as number);
+    unpack(filled, dtype, out);
+    return out;
   }
 
   #storedFor(p: PlanPort, i: number): RawArray {

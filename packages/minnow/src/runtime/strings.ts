@@ -129,25 +129,26 @@ class TextModel implements DeviceModel {
     const ids = outputs.map((p, i) => (p.dtype === "string" ? new Int32Array(sizeOf(plan, i)) : null));
     const { texts } = this;
     const size = this.#constants;
+    const textsOf = (from: Int32Array, out: (RawArray | undefined)[], i: number): void => {
+      out[i] ??= new Array<string>(from.length);
+      const to = out[i] as string[];
+      from.forEach((id, k) => {
+        to[k] = texts.text(id);
+      });
+    };
     const run = async (
       given: readonly RawArray[],
-      out: readonly RawArray[],
+      out: (RawArray | undefined)[],
       onStep?: StepHook,
       signal?: AbortSignal,
     ): Promise<void> => {
       try {
         const numbers = given.map((x) => (isText(x) ? Int32Array.from(x, texts.id) : x));
-        await plan.run(
-          numbers,
-          out.map((x, i) => ids[i] ?? x),
-          onStep,
-          signal,
-        );
-        out.forEach((x, i) => {
-          if (isText(x))
-            ids[i]?.forEach((id, k) => {
-              x[k] = texts.text(id);
-            });
+        const arrays = out.map((x, i) => ids[i] ?? x);
+        await plan.run(numbers, arrays, onStep, signal);
+        arrays.forEach((x, i) => {
+          if (ids[i]) textsOf(ids[i], out, i);
+          else out[i] = x;
         });
       } finally {
         texts.forget(size);

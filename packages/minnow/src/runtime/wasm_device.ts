@@ -207,11 +207,11 @@ class WasmPlan implements Plan {
 
   run(
     inputs: readonly RawArray[],
-    outputs: readonly RawArray[],
+    outputs: (RawArray | undefined)[],
     onStep?: StepHook,
     signal?: AbortSignal,
   ): void | Promise<void> {
-    const [given, into] = [inputs as readonly TypedArray[], outputs as readonly TypedArray[]];
+    const [given, into] = [inputs as readonly TypedArray[], outputs as (TypedArray | undefined)[]];
     if (signal && !onStep) return this.wasm.runInSlices(this.bound, given, into, breaths(signal));
     this.wasm.run(this.bound, given, into, onStep);
   }

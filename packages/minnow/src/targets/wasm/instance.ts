@@ -225,13 +225,13 @@ export class WasmModel {
 
   /**
    * Runs the program. `inputs` and `outputs` are arrays of storage elements in the program's order;
-   * outputs that are not given are made. `onStep` is told the milliseconds of each step.
+   * outputs that are not given are made, and put into the list. `onStep` is told the milliseconds of each step.
    * @throws ModelError index_out_of_range, disposed
    */
   run(
     bound: BoundProgram,
     inputs: readonly TypedArray[],
-    into: readonly (TypedArray | undefined)[] = [],
+    into: (TypedArray | undefined)[] = [],
     onStep?: (step: number, ms: number) => void,
   ): TypedArray[] {
     this.#begin(bound, inputs);
@@ -250,7 +250,7 @@ export class WasmModel {
   async runInSlices(
     bound: BoundProgram,
     inputs: readonly TypedArray[],
-    into: readonly TypedArray[],
+    into: (TypedArray | undefined)[],
     between: () => Promise<void> | undefined,
   ): Promise<void> {
     this.#begin(bound, inputs);
@@ -297,15 +297,15 @@ export class WasmModel {
     }
   }
 
-  #end(bound: BoundProgram, into: readonly (TypedArray | undefined)[]): TypedArray[] {
+  /** A copy of what is there is made faster than an array to copy to, and its pages are touched once. */
+  #end(bound: BoundProgram, into: (TypedArray | undefined)[]): TypedArray[] {
     const { outputs } = portArrays(this.#memory, bound);
-    const filled: TypedArray[] = new Array(outputs.length);
     for (let i = 0; i < outputs.length; i++) {
       const target = into[i];
       if (target) (target as Int32Array).set(outputs[i] as Int32Array);
-      filled[i] = target ?? (outputs[i] as TypedArray).slice();
+      else into[i] = (outputs[i] as TypedArray).slice();
     }
-    return filled;
+    return into as TypedArray[];
   }
 
   #runHost(bound: BoundProgram, c: Call): void {
