@@ -259,6 +259,39 @@ test("powers and divisions by powers of two", () => {
   );
 });
 
+test("powers that a few products make", () => {
+  checkPass(
+    powers,
+    `graph g(%x: float32[5]) -> (%p, %q, %r, %s, %t) {
+      const %c: float32[] = [3]
+      const %d: float32[] = [4]
+      const %e: float32[] = [1.5]
+      const %f: float32[] = [-2]
+      const %g: float32[] = [5]
+      %a = Abs(%x)
+      %p = Pow(%x, %c)
+      %q = Pow(%x, %d)
+      %r = Pow(%a, %e)
+      %s = Pow(%x, %f)
+      %t = Pow(%x, %g)
+    }`,
+    `graph g(%x: float32[5]) -> (%p, %q, %r, %s, %t) {
+      const %g: float32[] = [5]
+      %a = Abs(%x)
+      %p1 = Square(%x)
+      %p = Mul(%p1, %x)
+      %q1 = Square(%x)
+      %q = Square(%q1)
+      %r1 = Sqrt(%a)
+      %r = Mul(%r1, %a)
+      %s1 = Square(%x)
+      %s = Reciprocal(%s1)
+      %t = Pow(%x, %g)
+    }`,
+    { tolerance: 1e-6 },
+  );
+});
+
 test("a product with stored weights is dense", () => {
   checkPass(
     matmulDense,
