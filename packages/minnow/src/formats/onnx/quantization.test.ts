@@ -84,6 +84,91 @@ test("quantised by its range", async () => {
   assert.deepEqual(numbers(f), product(steps, numbers(zx)[0] as number, real));
 });
 
+interface Convolution {
+  type: Bytes;
+  zeros: number;
+  /** x is 32×N, or 32×1×N. */
+  spatial: 1 | 2;
+  group: number;
+  stride: number;
+  /** Before and behind each row; "SAME_UPPER". */
+  pads: [number, number] | string;
+}
+const [channels, filters, taps, long] = [32, 40, 3, 21];
+
+/** Σ (x − zero)·w over windows of rows, nothing outside them. */
+function convolution(x: number[], zero: number, real: (o: number, i: number) => number, s: Convolution) {
+  const { group, stride, pads } = s;
+  const total = typeof pads === "string" ? (Math.ceil(long / stride) - 1) * stride + taps - long : 0;
+  const [before, after] = typeof pads === "string" ? [Math.floor(total / 2), Math.ceil(total / 2)] : pads;
+  const each = channels / group;
+  const out: number[] = [];
+  for (let o = 0; o < filters; o++)
+    for (let at = -before; at + taps <= long + after; at += stride) {
+      let sum = 0;
+      for (let i = 0; i < each; i++)
+        for (let tap = 0; tap < taps; tap++) {
+          const from = (Math.floor((o * group) / filters) * each + i) * long + at + tap;
+          if (at + tap >= 0 && at + tap < long) sum += ((x[from] as number) - zero) * real(o, i * taps + tap);
+        }
+      out.push(sum);
+    }
+  return out;
+}
+
+const convolutions: Convolution[] = [
+  { type: "uint8", zeros: 1, spatial: 1, group: 1, stride: 2, pads: [1, 1] },
+  { type: "int8", zeros: 0, spatial: 2, group: 1, stride: 1, pads: [2, 0] },
+  { type: "int8", zeros: filters, spatial: 2, group: 4, stride: 1, pads: [0, 0] },
+  { type: "uint8", zeros: filters, spatial: 1, group: 1, stride: 2, pads: "SAME_UPPER" },
+];
+
+for (const known of [false, true])
+  for (const s of convolutions)
+    test(`convolution of bytes, zero point ${known ? "known" : "computed"}: ${JSON.stringify(s)}`, async () => {
+      const { type, zeros, spatial, group, stride, pads } = s;
+      const each = (channels / group) * taps;
+      const low = type === "int8" ? -128 : 0;
+      const w = Array.from({ length: filters * each }, (_, i) => low + ((i * 61) % 256));
+      const zw = Array.from({ length: zeros }, (_, i) => low + 128 + i);
+      const real = (o: number, i: number): number =>
+        (w[o * each + i] as number) - (zw[zeros > 1 ? o : 0] ?? 0);
+      const ones = spatial === 2 ? [1] : [];
+      const zero = 131;
+      const explicit = (p: [number, number]): number[] => (spatial === 1 ? p : [0, p[0], 0, p[1]]);
+      const bytes = modelBytes({
+        nodes: [
+          {
+            op: "ConvInteger",
+            inputs: ["x", "w", "zx", ...(zeros ? ["zw"] : [])],
+            outputs: ["y"],
+            attrs: {
+              group,
+              strides: [...ones, stride],
+              ...(typeof pads === "string" ? { auto_pad: pads } : { pads: explicit(pads) }),
+            },
+          },
+        ],
+        inputs: [
+          { name: "x", type: 2, shape: [1, channels, ...ones, long] },
+          ...(known ? [] : [{ name: "zx", type: 2, shape: [] }]),
+        ],
+        outputs: [{ name: "y", type: 6 }],
+        initializers: [
+          { name: "w", type: types[type], dims: [filters, channels / group, ...ones, taps], int32s: w },
+          { name: "zw", type: types[type], dims: zeros > 1 ? [zeros] : [], int32s: zw.length ? zw : [0] },
+          ...(known ? [{ name: "zx", type: 2, dims: [], int32s: [zero] }] : []),
+        ],
+      });
+      await using model = await load(bytes);
+      const x = Array.from({ length: channels * long }, (_, i) => (i * 37) % 256);
+      const { y } = await model.run({ x, ...(!known && { zx: [zero] }) });
+      assert.deepEqual(numbers(y), convolution(x, zero, real, s));
+      const { memory } = model.report();
+      const padded = 8 * group * Math.ceil(filters / group / 8);
+      assert.ok(memory.weights < 2 * padded * each + 1024, `as bytes, not as floats: ${memory.weights}`);
+    });
+
 for (const transB of [0, 1])
   test(`Gemm between conversions is a product of bytes (transB ${transB})`, async () => {
     const perColumn = Array.from({ length: n }, (_, i) => 0.01 + i / 1000);

@@ -92,13 +92,23 @@ function checkKernel(c: Call, w: Tensor, spatial: number): void {
     c.bad(`kernel_shape is [${kernel}], its weights are [${shape}]`);
 }
 
-/** Convolution of x by weights [O,I,…] with the node's attributes. */
-export function convolve(c: Call, x: Tensor, w: Tensor, bias: Tensor | null): Tensor {
+/**
+ * Convolution of x by weights [O,I,…] with the node's attributes.
+ * @param emit makes it of x[N,H,W,C] and the other inputs
+ */
+export function convolve(
+  c: Call,
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor | null,
+  emit = (t: Tensor, inputs: Tensor[], attrs: Attrs & Window): Tensor =>
+    c.emit("Conv2D", [t, ...inputs], attrs),
+): Tensor {
   const spatial = spatialOf(c);
   checkKernel(c, w, spatial);
-  const attrs: Attrs = { ...window(c, spatial), group: c.int("group", 1) };
+  const attrs = { ...window(c, spatial), group: c.int("group", 1) };
   const inputs = [weights(c, w), ...(bias ? [bias] : [])];
-  return c.image(x, (t) => c.emit("Conv2D", [t, ...inputs], attrs));
+  return c.image(x, (t) => emit(t, inputs, attrs));
 }
 
 const conv: Row = (c) => convolve(c, c.x(0), c.raw(1), c.opt(2));

@@ -2,7 +2,9 @@
 // understand; computed ones become plain arithmetic. QLinear operators are read as the real operator between
 // conversions, from which a pass makes the quantised one.
 import type { DType } from "../../../graph/dtype.js";
+import { isConcrete } from "../../../graph/dim.js";
 import type { Quantization, Tensor } from "../../../graph/graph.js";
+import { windows } from "../../../ops/window.js";
 import type { Call, Row, Table } from "../call.js";
 import { computeType, typeName } from "../types.js";
 import { convolve } from "./convolution.js";
@@ -153,60 +155,82 @@ const plain = (zeroPoint: readonly number[], axis: number): Quantization => ({
   axis: zeroPoint.length > 1 ? axis : 0,
 });
 
-/**
- * Stored weights: Σ (a − za)·(b − zb) = Σ a·(b − zb) − za · Σ (b − zb), the first sum a quantised product in
- * int32, za computed as it may be. Undefined where that does not fit.
- */
-function storedProduct(c: Call): Tensor | undefined {
-  const [a, b] = [c.raw(0), c.raw(1)];
+/** A factor that stays bytes: what multiplies it less its zero point, and Σ (b − zero) for each of its channels. */
+interface Stored {
+  readonly weights: Tensor;
+  readonly sums: Int32Array;
+}
+
+/** Input 1 with its zero points, input 3, where both are constants; `axis` is that of its channels. */
+function storedFactor(c: Call, axis: number): Stored | undefined {
+  const b = c.raw(1);
   const data = b.kind === "constant" && b.data;
   const zeroPoint = c.has(3) ? c.numbers(3) : [0];
-  if (!data || !zeroPoint || a.quant || b.shape.length !== 2 || c.rank(a) < 2) return undefined;
-  if (c.has(2) && c.rank(c.raw(2)) > 0 && c.shape(c.raw(2))[0] !== 1) return undefined;
+  if (!data || !zeroPoint || c.raw(0).quant || (c.has(2) && !isOne(c, 2))) return undefined;
+  const shape = b.shape as number[];
+  const weights = c.builder.constant(`${b.name}/plain`, b.dtype, shape, data);
+  weights.quant = plain(zeroPoint, axis);
+  const each = shape.slice(axis + 1).reduce((x, y) => x * y, 1);
+  const sums = new Int32Array(shape[axis] as number);
+  data.forEach((v, at) => {
+    const i = Math.floor(at / each) % sums.length;
+    sums[i] = (sums[i] as number) + Number(v) - (zeroPoint[zeroPoint.length > 1 ? i : 0] as number);
+  });
+  return { weights, sums };
+}
+
+const isOne = (c: Call, i: number): boolean => c.rank(c.raw(i)) === 0 || c.shape(c.raw(i))[0] === 1;
+
+/** Input 0 as bytes that a quantised operator multiplies. */
+function plainBytes(c: Call): Tensor {
+  const a = c.raw(0);
   const to = a.dtype;
   const steps = c.builder.steps.get(a) ?? c.cast(a, "float32");
-  const x = c.emit("Quantize", [steps], { to }, { dtype: to, quant: plain([0], 0) });
-  const w = c.builder.constant(`${b.name}/plain`, b.dtype, b.shape as number[], data);
-  w.quant = plain(zeroPoint, 1);
-  const sum = c.emit("MatMul", [x, w], {}, { dtype: "int32" });
-  if (!c.has(2) || c.numbers(2)?.every((z) => z === 0)) return sum;
-  const columns = columnSums(data as Int8Array, b.shape[1] as number, zeroPoint);
-  const all = c.builder.constant(`${b.name}/columns`, "int32", [columns.length], columns);
+  return c.emit("Quantize", [steps], { to }, { dtype: to, quant: plain([0], 0) });
+}
+
+/**
+ * Σ (a − za)·(b − zb) = Σ a·(b − zb) − za · Σ (b − zb), the first sum a quantised product in int32, za, input 2,
+ * computed as it may be.
+ */
+function lessZero(c: Call, sum: Tensor, { weights, sums }: Stored): Tensor {
+  const all = c.builder.constant(`${weights.name}/sums`, "int32", [sums.length], sums);
   return c.emit("Sub", [sum, c.emit("Mul", [all, c.cast(c.raw(2), "int32")])]);
 }
 
-/** Σ (b[k,n] − zero[n]) over k. */
-function columnSums(b: Int8Array | Uint8Array, n: number, zero: readonly number[]): Int32Array {
-  const rows = b.length / n;
-  const sums = Int32Array.from({ length: n }, (_, i) => -rows * (zero[zero.length > 1 ? i : 0] as number));
-  for (let at = 0; at < b.length; at += n)
-    for (let i = 0; i < n; i++) sums[i] = (sums[i] as number) + (b[at + i] as number);
-  return sums;
-}
+/** Input 0 has a zero point that may be another than 0. */
+const hasZero = (c: Call): boolean => c.has(2) && !c.numbers(2)?.every((z) => z === 0);
 
 const matMulInteger: Row = (c) => {
-  const stored = storedProduct(c);
-  if (stored) return stored;
-  const a = centred(c, 0, 2, 1);
-  return c.cast(c.emit("MatMul", [a, centred(c, 1, 3, 0)]), "int32");
+  const stored = c.rank(c.raw(1)) === 2 && c.rank(c.raw(0)) > 1 ? storedFactor(c, 1) : undefined;
+  if (!stored) return c.cast(c.emit("MatMul", [centred(c, 0, 2, 1), centred(c, 1, 3, 0)]), "int32");
+  const sum = c.emit("MatMul", [plainBytes(c), stored.weights], {}, { dtype: "int32" });
+  return hasZero(c) ? lessZero(c, sum, stored) : sum;
 };
 
-const convInteger: Row = (c) => {
-  const w = c.raw(1);
-  const zeroIsZero = !c.has(3) || c.numbers(3)?.every((v) => v === 0);
-  // int8 weights stay a constant, so that they are permuted at read time
-  const weights =
-    zeroIsZero && w.kind === "constant" && w.data ? floatWeights(c, w) : centred(c, 1, 3, c.rank(w) - 1);
-  return c.cast(convolve(c, centred(c, 0, 2, 0), weights, null), "int32");
-};
+const convInteger: Row = (c) =>
+  storedConvolution(c) ??
+  c.cast(convolve(c, centred(c, 0, 2, 0), centred(c, 1, 3, c.rank(c.raw(1)) - 1), null), "int32");
 
-const floatWeights = (c: Call, w: Tensor): Tensor =>
-  c.builder.constant(
-    `${w.name}/float32`,
-    "float32",
-    w.shape as number[],
-    Float32Array.from(w.data as Int8Array),
-  );
+/** Around an image lie zero points: other ones than 0 are put there. */
+function storedConvolution(c: Call): Tensor | undefined {
+  const zero = hasZero(c);
+  const bySize = zero && c.str("auto_pad", "NOTSET").startsWith("SAME");
+  if (bySize && !isConcrete(c.shape(c.raw(0)).slice(2))) return undefined;
+  const stored = storedFactor(c, 0);
+  if (!stored) return undefined;
+  return convolve(c, plainBytes(c), stored.weights, null, (x, weights, attrs) => {
+    const multiply = (t: Tensor, more = {}): Tensor =>
+      c.emit("Conv2D", [t, ...weights], { ...attrs, ...more }, { dtype: "int32" });
+    if (!zero) return multiply(x);
+    const [w] = weights as [Tensor];
+    const sides = windows({ ...c, attrs }, w.shape.slice(1, 3) as number[], c.shape(x).slice(1, 3));
+    const pads = [0, ...sides.map((s) => s.before), 0, 0, ...sides.map((s) => s.after), 0] as number[];
+    if (pads.every((p) => p === 0)) return lessZero(c, multiply(x), stored);
+    const padded = c.emit("Pad", [x, null, c.raw(2)], { pads }, { quant: x.quant as Quantization });
+    return lessZero(c, multiply(padded, { padding: "valid" }), stored);
+  });
+}
 
 /** To uint8 by the range of the values, zero included. */
 const dynamicQuantize: Row = (c) => {
