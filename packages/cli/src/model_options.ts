@@ -6,6 +6,7 @@ import type { Progress } from "./output.js";
 export const shapeOptions: Options = {
   shape: { value: "NAME:1,3,224,224", many: true, help: "fix the shape of an input (several: ; or repeat)" },
   dim: { value: "NAME=N", many: true, help: "fix a free dimension" },
+  value: { value: "NAME=V,…", many: true, help: "fix an input: one number for all of it, or each" },
 };
 
 export const loadOptions: Options = {
@@ -44,15 +45,29 @@ export function dimsOf(args: Args): Record<string, number> {
   return out;
 }
 
+export function valuesOf(args: Args): Record<string, number[]> {
+  const out: Record<string, number[]> = {};
+  for (const text of args.list("value")) {
+    const [, name, list] = /^(.+)=(.+)$/.exec(text.trim()) ?? [];
+    const numbers = list?.split(",").map(Number);
+    if (!name || !numbers || numbers.some(Number.isNaN))
+      throw new UsageError(`--value ${JSON.stringify(text)} is not NAME=1,2,3`);
+    out[name] = numbers;
+  }
+  return out;
+}
+
 export function loadOptionsOf(args: Args, progress?: Progress): LoadOptions {
   const shapes = shapesOf(args);
   const dims = dimsOf(args);
+  const values = valuesOf(args);
   const device = args.text("device");
   const threads = args.number("threads", 1);
   const memory = args.number("max-memory", 1, false);
   return {
     ...(Object.keys(shapes).length && { shapes }),
     ...(Object.keys(dims).length && { dims }),
+    ...(Object.keys(values).length && { values }),
     ...(device !== undefined && { device: device.split(",").map((d) => d.trim().toLowerCase()) }),
     ...(threads !== undefined && { threads }),
     ...(memory !== undefined && { maxMemory: memory * 2 ** 20 }),

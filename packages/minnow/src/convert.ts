@@ -55,10 +55,13 @@ export interface ConvertOptions extends GraphOptions {
   onProgress?: (progress: Progress) => void;
 }
 
-const readers: Partial<Record<Format, (bytes: Uint8Array) => Graph>> = {
-  tflite: readTflite,
-  onnx: readOnnx,
-  minnow: readMinnow,
+/** Told the inputs before the rest is read, where that depends on their sizes. */
+type Fix = (inputs: Graph) => void;
+
+const readers: Partial<Record<Format, (bytes: Uint8Array, fix?: Fix) => Graph>> = {
+  tflite: (bytes) => readTflite(bytes),
+  onnx: (bytes, fix) => readOnnx(bytes, undefined, fix),
+  minnow: (bytes) => readMinnow(bytes),
 };
 
 /**
@@ -93,10 +96,10 @@ export async function convert(
  * Reads a model file of any known format, as its source says it. Constants may be views of `bytes`.
  * @throws ModelError unknown_format, bad_file, bad_graph, bad_shape, unsupported
  */
-export function read(bytes: Uint8Array): Graph {
+export function read(bytes: Uint8Array, fix?: Fix): Graph {
   const format = detectFormat(bytes);
   const reader = format && readers[format];
-  if (reader) return reader(bytes);
+  if (reader) return reader(bytes, fix);
   const hint = `${Object.keys(readers).join(", ")} files can be read`;
   if (format)
     throw new ModelError("unknown_format", `${format} files cannot be read by this version`, { hint });
@@ -111,13 +114,16 @@ export function read(bytes: Uint8Array): Graph {
 export function toGraph(bytes: Uint8Array, options: GraphOptions = {}): Graph {
   const { onEvent } = options;
   const start = performance.now();
-  const graph = read(bytes);
+  let fixed: boolean | undefined;
+  const graph = read(bytes, (inputs) => {
+    fixed = fixShapes(inputs, options);
+  });
   const done = graph.meta.passes !== undefined; // a .minnow file that was optimised when it was written
   if (options.outputs) {
     restoreTensors(graph, options.outputs);
     selectOutputs(graph, options.outputs);
   }
-  const fixed = fixShapes(graph, options);
+  fixed ??= fixShapes(graph, options);
   onEvent?.({
     type: "read",
     ms: performance.now() - start,

@@ -3,7 +3,7 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { convert as convertModel, type ConvertEvent } from "minnow/convert";
 import { type Args, UsageError, type Verb } from "../args.js";
-import { dimsOf, shapeOptions, shapesOf } from "../model_options.js";
+import { dimsOf, shapeOptions, shapesOf, valuesOf } from "../model_options.js";
 import { bytes, ms, print, printJson, Progress, table } from "../output.js";
 import { readModel } from "../read_model.js";
 
@@ -43,6 +43,7 @@ export const convert: Verb = {
     const file = await convertModel(data, {
       shapes: shapesOf(args),
       dims: dimsOf(args),
+      values: valuesOf(args),
       ...(outputs !== undefined && { outputs: outputs.split(",") }),
       ...(!optimize && { optimize: false }),
       ...(training && { training: true }),

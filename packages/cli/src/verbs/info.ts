@@ -2,7 +2,7 @@
 import { load } from "minnow";
 import { print as printGraph, toGraph } from "minnow/convert";
 import type { Verb } from "../args.js";
-import { dimsOf, loadOptions, loadOptionsOf, shapesOf } from "../model_options.js";
+import { dimsOf, loadOptions, loadOptionsOf, shapesOf, valuesOf } from "../model_options.js";
 import { bytes, counted, list, memoryText, print, printJson, Progress, shape, table } from "../output.js";
 import { readModel } from "../read_model.js";
 
@@ -25,6 +25,7 @@ export const info: Verb = {
     const graph = toGraph(data, {
       shapes: shapesOf(args),
       dims: dimsOf(args),
+      values: valuesOf(args),
       ...(args.flag("source") && { optimize: false }),
     });
     const constants = new Set(graph.nodes.flatMap((n) => n.inputs.filter((t) => t?.kind === "constant")));

@@ -2,11 +2,11 @@
 //
 //   Identity(x), Reshape to the same shape, Transpose [0, 1, …], Cast to the same type, x + 0, x − 0,
 //   x · 1, x / 1, x ^ 1, Pad by nothing, Slice of everything, Concat and Split of one,
-//   Clip(−∞, ∞), Expand and Tile to the same shape            ⇒  x
+//   Clip(−∞, ∞), Expand and Tile to the same shape, Where(true, x, y)            ⇒  x
 //
 // (−0 + 0 is +0; that sign of zero is the one thing that may change.)
 import type { Node, Tensor } from "../graph/index.js";
-import { listOf, padsOf, uniformOf } from "./constants.js";
+import { constantOf, listOf, padsOf, uniformOf } from "./constants.js";
 import { type Editor, isOpenSqueeze, type Pass, sameQuant, sameShape } from "./pass.js";
 import { isIdentity, permOf, rankOf } from "./perm.js";
 
@@ -81,6 +81,12 @@ function unchanged(e: Editor, n: Node): Tensor | null {
       return same;
     case "Clip":
       return (n.attrs.min ?? -Infinity) === -Infinity && (n.attrs.max ?? Infinity) === Infinity ? x : null;
+    case "Where": {
+      const picks = constantOf(e, x)?.data;
+      const picked = n.inputs[picks?.[0] ? 1 : 2];
+      const always = picked && picks?.every((v) => !v === !picks[0]);
+      return always && sameShape(picked.shape, y.shape) ? picked : null;
+    }
     default:
       return null;
   }

@@ -100,12 +100,17 @@ async function begin(setup: Setup, source: Arriving, options: LoadOptions): Prom
 
 /** Something else than what was planned ahead. */
 const asksForOther = (o: LoadOptions): boolean =>
-  !!(o.outputs || o.shapes || o.dims || o.memory || o.fuse === false || o.precompiled === false);
+  !!(o.outputs || o.shapes || o.dims || o.values || o.memory || o.fuse === false || o.precompiled === false);
 
 async function read(setup: Setup, { bytes, rest }: Given, options: LoadOptions): Promise<Graph> {
   await rest?.all();
-  const { outputs, shapes, dims } = options;
-  return setup.read(bytes, { ...(outputs && { outputs }), ...(shapes && { shapes }), ...(dims && { dims }) });
+  const { outputs, shapes, dims, values } = options;
+  return setup.read(bytes, {
+    ...(outputs && { outputs }),
+    ...(shapes && { shapes }),
+    ...(dims && { dims }),
+    ...(values && { values }),
+  });
 }
 
 interface Opened extends OpenedModel {

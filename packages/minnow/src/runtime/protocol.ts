@@ -16,6 +16,7 @@ export const crossing = [
   "threads",
   "dims",
   "shapes",
+  "values",
   "outputs",
   "maxMemory",
   "maxOperations",

@@ -1,5 +1,7 @@
-// What load() and convert() change in a graph that was read: other outputs, fixed input shapes.
-import { symbol } from "../graph/dim.js";
+// What load() and convert() change in a graph that was read: other outputs, fixed input shapes and values.
+import { setData } from "../graph/deferred.js";
+import { count, isConcrete, symbol } from "../graph/dim.js";
+import { newArray } from "../graph/dtype.js";
 import type { Graph, Node, Tensor } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { annotate } from "../ops/infer.js";
@@ -12,6 +14,8 @@ export interface GraphChanges {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** Symbolic dimension → size. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** Input name → its elements, or one for all of them: the model has that input no more. */
+  readonly values?: Readonly<Record<string, number | boolean | readonly number[]>>;
 }
 
 /**
@@ -43,19 +47,51 @@ export function selectOutputs(graph: Graph, names: readonly string[]): void {
   graph.nodes = kept.reverse();
 }
 
+/** Makes inputs constants. */
+function fixValues(graph: Graph, values: NonNullable<GraphChanges["values"]>): void {
+  for (const [name, given] of Object.entries(values)) {
+    const t = inputNamed(graph, name, "values");
+    const { shape, dtype } = t;
+    const list = [given].flat().map(Number);
+    const n = isConcrete(shape) ? count(shape) : -1;
+    const plain = !t.quant && dtype !== "string" && dtype !== "float16" && !graph.outputs.includes(t);
+    const whole = dtype === "float32" || list.every(Number.isSafeInteger);
+    if (!plain || !whole || n < 0 || (list.length !== n && list.length !== 1))
+      throw new ModelError(
+        "bad_option",
+        `values: ${list.length} numbers do not fit input ${JSON.stringify(name)}, ${dtype} [${shape.join(", ")}]`,
+        { tensor: t.name },
+      );
+    const data = newArray(dtype, n);
+    for (let i = 0; i < n; i++) {
+      const v = list[list.length === 1 ? 0 : i] as number;
+      data[i] = (dtype === "int64" ? BigInt(v) : v) as never;
+    }
+    t.kind = "constant";
+    setData(t, data);
+    graph.inputs = graph.inputs.filter((x) => x !== t);
+  }
+}
+
+function inputNamed(graph: Graph, name: string, option: string): Tensor {
+  const t = graph.inputs.find((x) => x.name === name || x.aliases?.includes(name));
+  if (t) return t;
+  throw new ModelError("bad_option", `${option}: no input is named ${JSON.stringify(name)}`, {
+    hint: suggestion(
+      name,
+      graph.inputs.map((x) => x.name),
+    ),
+  });
+}
+
 /**
- * Writes `shapes` and `dims` into the inputs and infers the rest anew.
+ * Writes `shapes`, `dims` and `values` into the inputs and infers the rest anew.
  * @returns whether anything changed
  * @throws ModelError bad_option for names and sizes that do not fit
  */
-export function fixShapes(graph: Graph, { shapes = {}, dims = {} }: GraphChanges): boolean {
-  const names = graph.inputs.map((t) => t.name);
+export function fixShapes(graph: Graph, { shapes = {}, dims = {}, values = {} }: GraphChanges): boolean {
   for (const [name, shape] of Object.entries(shapes)) {
-    const t = graph.inputs.find((x) => x.name === name || x.aliases?.includes(name));
-    if (!t)
-      throw new ModelError("bad_option", `shapes: no input is named ${JSON.stringify(name)}`, {
-        hint: suggestion(name, names),
-      });
+    const t = inputNamed(graph, name, "shapes");
     if (shape.length !== t.shape.length || !shape.every(isSize))
       throw new ModelError(
         "bad_option",
@@ -79,7 +115,8 @@ export function fixShapes(graph: Graph, { shapes = {}, dims = {} }: GraphChanges
   }
   for (const t of graph.inputs)
     t.shape = t.shape.map((d) => (typeof d === "string" ? (sizes.get(d) ?? d) : d));
-  const changed = Object.keys(shapes).length + sizes.size > 0;
+  fixValues(graph, values);
+  const changed = Object.keys({ ...shapes, ...values }).length + sizes.size > 0;
   if (changed) annotate(graph);
   return changed;
 }

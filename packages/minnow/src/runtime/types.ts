@@ -132,6 +132,8 @@ export interface LoadOptions {
   dims?: Readonly<Record<string, number>>;
   /** Input name → shape: overrides the declared one. */
   shapes?: Readonly<Record<string, readonly number[]>>;
+  /** Input name → its elements, or one for all of them: the model has that input no more. */
+  values?: Readonly<Record<string, number | boolean | readonly number[]>>;
   /** true: the model lives in a worker of its own; or bring the Worker. */
   worker?: boolean | Transport;
   /** Tensors to give instead of the model's outputs, by name. */

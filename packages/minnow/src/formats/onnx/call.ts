@@ -5,7 +5,7 @@ import type { Shape } from "../../graph/dim.js";
 import type { DType } from "../../graph/dtype.js";
 import { type Attrs, type Tensor, value } from "../../graph/graph.js";
 import { type Builder, type EmitOptions, numbersOf } from "./builder.js";
-import type { AttributeProto, NodeProto, TensorProto } from "./proto.js";
+import type { AttributeProto, GraphProto, NodeProto, TensorProto } from "./proto.js";
 
 /** Something Minnow lacks: becomes a Problem of the ModelError that lists them all. */
 export class Unsupported extends Error {
@@ -60,6 +60,7 @@ export class Call {
    * @param opset version of the operator set in force
    * @param resolve the tensor of a source name
    * @param uses how often each source name is read
+   * @param inline reads a branch's nodes into the graph; null for what cannot run
    */
   constructor(
     readonly builder: Builder,
@@ -67,6 +68,7 @@ export class Call {
     readonly opset: number,
     readonly resolve: (name: string) => Tensor,
     readonly uses: ReadonlyMap<string, number>,
+    readonly inline: (branch: GraphProto) => (Tensor | null)[],
   ) {
     this.op = source.proto.opType ?? "";
     this.name = source.name;
@@ -193,6 +195,12 @@ export class Call {
 
   tensor(name: string): TensorProto | undefined {
     return this.#attribute(name, 4)?.t;
+  }
+
+  /** The results of a branch, whose nodes become part of this graph. */
+  branch(name: string): Tensor[] {
+    const graph = this.#attribute(name, 5)?.g ?? this.bad(`attribute ${name} is missing`);
+    return this.inline(graph).map((t) => t ?? this.unsupported(`its ${name} cannot run`));
   }
 
   /** Fails where an attribute was never looked at. */

@@ -20,7 +20,7 @@ export type AttrSpec =
   | { float: number }
   | { floats: readonly number[] }
   | { tensor: TensorSpec }
-  | { graph: true };
+  | { graph: GraphSpec };
 export interface NodeSpec {
   op: string;
   name?: string;
@@ -35,12 +35,14 @@ export interface ValueSpec {
   /** A number, a symbol, or null for neither. */
   shape?: readonly (number | string | null)[];
 }
-export interface ModelSpec {
-  opset?: number;
+export interface GraphSpec {
   nodes: readonly NodeSpec[];
   inputs?: readonly ValueSpec[];
   outputs?: readonly ValueSpec[];
   initializers?: readonly TensorSpec[];
+}
+export interface ModelSpec extends GraphSpec {
+  opset?: number;
   functions?: readonly string[];
   props?: Record<string, string>;
 }
@@ -81,7 +83,7 @@ function attribute(w: BinaryWriter, name: string, v: AttrSpec): void {
     type(6);
     each(v.floats, (f) => w.tag(7, WireType.Bit32).float(f));
   } else if ("tensor" in v) block(type(4), 5, (p) => tensor(p, v.tensor));
-  else if ("graph" in v) block(type(5), 6, () => {});
+  else if ("graph" in v) block(type(5), 6, (p) => graph(p, v.graph));
   else {
     type(7);
     for (const n of v) int(w, 8, n);
@@ -114,6 +116,14 @@ function node(w: BinaryWriter, n: NodeSpec): void {
   for (const [k, v] of Object.entries(n.attrs ?? {})) block(w, 5, (p) => attribute(p, k, v));
 }
 
+function graph(w: BinaryWriter, g: GraphSpec): void {
+  for (const n of g.nodes) block(w, 1, (p) => node(p, n));
+  text(w, 2, "test");
+  for (const t of g.initializers ?? []) block(w, 5, (p) => tensor(p, t));
+  for (const v of g.inputs ?? []) block(w, 11, (p) => valueInfo(p, v));
+  for (const v of g.outputs ?? []) block(w, 12, (p) => valueInfo(p, v));
+}
+
 /** The bytes of a .onnx file. */
 export function modelBytes(m: ModelSpec): Uint8Array {
   const w = new BinaryWriter();
@@ -121,13 +131,7 @@ export function modelBytes(m: ModelSpec): Uint8Array {
   block(w, 8, (p) => int(p, 2, m.opset ?? 17));
   for (const [k, v] of Object.entries(m.props ?? {})) block(w, 14, (p) => text(text(p, 1, k), 2, v));
   for (const f of m.functions ?? []) block(w, 25, (p) => text(text(p, 1, f), 10, "local"));
-  block(w, 7, (g) => {
-    for (const n of m.nodes) block(g, 1, (p) => node(p, n));
-    text(g, 2, "test");
-    for (const t of m.initializers ?? []) block(g, 5, (p) => tensor(p, t));
-    for (const v of m.inputs ?? []) block(g, 11, (p) => valueInfo(p, v));
-    for (const v of m.outputs ?? []) block(g, 12, (p) => valueInfo(p, v));
-  });
+  block(w, 7, (g) => graph(g, m));
   return w.finish();
 }
 

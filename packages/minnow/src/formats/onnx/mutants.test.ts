@@ -19,9 +19,25 @@ const byHand = modelBytes({
     { op: "Reshape", inputs: ["a", "u"], outputs: ["b"] },
     { op: "Gemm", inputs: ["b", "m"], outputs: ["y"], attrs: { alpha: { float: 0.5 } } },
     { op: "ConstantOfShape", inputs: ["to"], outputs: ["z"] },
+    {
+      op: "If",
+      inputs: ["yes"],
+      outputs: ["v"],
+      attrs: {
+        then_branch: {
+          graph: { nodes: [{ op: "Neg", inputs: ["b"], outputs: ["k"] }], outputs: [{ name: "k" }] },
+        },
+        else_branch: {
+          graph: { nodes: [{ op: "Exp", inputs: ["b"], outputs: ["k"] }], outputs: [{ name: "k" }] },
+        },
+      },
+    },
   ],
-  inputs: [{ name: "x", shape: ["n", 1, 4, 4] }],
-  outputs: [{ name: "y" }, { name: "z" }],
+  inputs: [
+    { name: "x", shape: ["n", 1, 4, 4] },
+    { name: "yes", type: 9, shape: [1] },
+  ],
+  outputs: [{ name: "y" }, { name: "z" }, { name: "v" }],
   initializers: [
     { name: "w", dims: [2, 1, 3, 3], raw: float32(...Array(18).keys()) },
     { name: "m", dims: [8, 3], floats: [...Array(24).keys()] },

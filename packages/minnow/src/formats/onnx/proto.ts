@@ -1,6 +1,5 @@
 // The parts of onnx.proto that are read: field numbers as facts from the public specification
-// (https://onnx.ai/onnx/repo-docs/IR.html). Sub-graphs and functions are only noticed, so nesting is
-// as deep as this table and no deeper.
+// (https://onnx.ai/onnx/repo-docs/IR.html). Branches of `If` nest; functions are only noticed.
 import { decode, type Fields, many, one, type Packed } from "./wire.js";
 
 export interface TensorProto {
@@ -34,7 +33,7 @@ export interface AttributeProto {
   readonly i?: number;
   readonly s?: Uint8Array;
   readonly t?: TensorProto;
-  readonly g?: true;
+  readonly g?: GraphProto;
   readonly floats: readonly number[];
   readonly ints: readonly number[];
   readonly strings: readonly Uint8Array[];
@@ -116,7 +115,15 @@ const attribute: Fields = {
   3: ["i", "int"],
   4: ["s", "bytes"],
   5: ["t", one(tensor)],
-  6: ["g", "present"],
+  6: [
+    "g",
+    {
+      get message() {
+        return graph; // which holds attributes
+      },
+      many: false,
+    },
+  ],
   7: ["floats", "floats"],
   8: ["ints", "ints"],
   9: ["strings", "byteStrings"],

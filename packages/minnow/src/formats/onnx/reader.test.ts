@@ -219,7 +219,7 @@ test("everything unsupported is reported at once", () => {
         { op: "NonMaxSuppression", name: "nms", inputs: ["x"], outputs: ["a"] },
         { op: "Relu", inputs: ["a"], outputs: ["b"] },
         { op: "Inverse", domain: "com.microsoft", inputs: ["x"], outputs: ["c"] },
-        { op: "If", inputs: ["x"], outputs: ["d"], attrs: { then_branch: { graph: true } } },
+        { op: "Loop", inputs: ["", "x"], outputs: ["d"], attrs: { body: { graph: { nodes: [] } } } },
         { op: "MyFunction", domain: "local", inputs: ["x"], outputs: ["e"] },
         { op: "Relu", inputs: ["x"], outputs: ["f"], attrs: { strange: 1 } },
         { op: "Relu", inputs: ["x"], outputs: ["y"] },
@@ -234,7 +234,7 @@ test("everything unsupported is reported at once", () => {
   );
   assert.deepEqual(
     e.problems?.map((p) => p.op || p.node),
-    ["far", "z", "NonMaxSuppression", "Inverse", "If", "MyFunction", "Relu"],
+    ["far", "z", "NonMaxSuppression", "Inverse", "Loop", "MyFunction", "Relu"],
   );
   assert.match(e.problems?.[0]?.reason ?? "", /another file.*save_as_external_data/);
   assert.match(e.problems?.[5]?.reason ?? "", /functions inside the model/);

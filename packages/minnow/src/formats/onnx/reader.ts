@@ -8,7 +8,13 @@ import { Builder } from "./builder.js";
 import { Call, type Row, type SourceNode, Unsupported } from "./call.js";
 import { labelledOutput, labelsOf } from "./labels.js";
 import { tables } from "./operators/index.js";
-import { decodeModel, type GraphProto, type ModelProto, type ValueInfoProto } from "./proto.js";
+import {
+  decodeModel,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  type ValueInfoProto,
+} from "./proto.js";
 import { sortNodes } from "./sort.js";
 import { constantFrom, readTensor } from "./tensor.js";
 import { boundaryType, computeType, typeName } from "./types.js";
@@ -19,13 +25,14 @@ export const newestOpset = 28;
 /**
  * Reads a .onnx file. Constants may be views of `bytes`.
  * @param name of the graph in messages; default: the file's
+ * @param fix told the inputs of a model with branches before they are read, since sizes decide which are taken
  * @throws ModelError "bad_file", "bad_graph", "bad_shape", or "unsupported" with every `problems`
  */
-export function readOnnx(bytes: Uint8Array, name?: string): Graph {
+export function readOnnx(bytes: Uint8Array, name?: string, fix?: (inputs: Graph) => void): Graph {
   const model = decodeModel(bytes);
   if (!model.graph) throw new ModelError("bad_file", "not a readable ONNX file: it holds no graph");
   const reader = new Reader(model, model.graph);
-  const graph = reader.read();
+  const graph = reader.read(fix);
   graph.name = name ?? model.graph.name ?? "main";
   return graph;
 }
@@ -38,6 +45,8 @@ class Reader {
   readonly problems: Problem[] = [];
   /** How often each name is read; outputs that nobody reads need not be made. */
   readonly uses = new Map<string, number>();
+  /** Inside a branch, whose names others may have too. */
+  #nested = false;
 
   constructor(
     readonly model: ModelProto,
@@ -48,11 +57,16 @@ class Reader {
     for (const t of [...proto.initializer, ...proto.input]) names.add(t.name ?? "");
     for (const n of proto.node) for (const t of n.output) names.add(t);
     this.builder = new Builder(names);
-    const read = [...proto.node.flatMap((n) => n.input), ...proto.output.map((v) => v.name ?? "")];
-    for (const t of read) this.uses.set(t, (this.uses.get(t) ?? 0) + 1);
+    this.countUses(proto);
   }
 
-  read(): Graph {
+  countUses({ node, output }: GraphProto): void {
+    const read = [...node.flatMap((n) => n.input), ...output.map((v) => v.name ?? "")];
+    for (const t of read) this.uses.set(t, (this.uses.get(t) ?? 0) + 1);
+    for (const n of node) for (const { g } of n.attribute) if (g) this.countUses(g);
+  }
+
+  read(fix?: (inputs: Graph) => void): Graph {
     if (this.opset > newestOpset)
       this.problem(
         "",
@@ -60,33 +74,70 @@ class Reader {
         `operator set ${this.opset} is newer than ${newestOpset}`,
         "export it with an older opset",
       );
-    if (this.proto.sparseInitializer) this.problem("", "model", "sparse initialisers are not supported");
-    this.readInitializers();
+    this.readInitializers(this.proto);
     for (const v of this.proto.input) if (!this.tensors.has(v.name ?? "")) this.readInput(v);
-    const nodes = this.proto.node.map((proto, i): SourceNode => {
-      const name = this.builder.nodeName(proto.name || `${proto.opType ?? "node"}_${i}`);
-      return { proto, name };
-    });
-    for (const n of sortNodes(nodes, new Set(this.tensors.keys()))) this.readNode(n);
+    const { graph } = this.builder;
+    if (this.proto.node.some((n) => n.opType === "If")) fix?.(graph);
+    this.builder.symbolic = graph.inputs.some((t) => t.shape.some((d) => typeof d === "string"));
+    this.readNodes(this.proto.node);
     for (const v of this.proto.output) this.readOutput(v);
     if (this.problems.length > 0) throw unsupported(this.problems);
     this.readMetadata();
-    return this.builder.graph;
+    return graph;
+  }
+
+  readNodes(protos: readonly NodeProto[]): void {
+    const nodes = protos.map((proto, i): SourceNode => {
+      const name = this.builder.nodeName(proto.name || `${proto.opType ?? "node"}_${i}`);
+      return { proto, name };
+    });
+    for (const n of sortNodes(nodes, this.tensors)) this.readNode(n);
+  }
+
+  /** A branch's nodes as part of the graph; its names are forgotten again, for other branches may have them. */
+  readBranch(branch: GraphProto): (Tensor | null)[] {
+    const names = [...branch.initializer.map((t) => t.name ?? ""), ...branch.node.flatMap((n) => n.output)];
+    const outer = this.#nested;
+    this.#nested = true;
+    try {
+      this.readInitializers(branch);
+      this.readNodes(branch.node);
+      return branch.output.map(({ name = "" }) => this.made(name));
+    } finally {
+      this.#nested = outer;
+      for (const t of names) this.tensors.delete(t);
+    }
+  }
+
+  /** The tensor of an output; null where it could not be made. */
+  made(name: string): Tensor | null {
+    const t = this.tensors.get(name);
+    if (t === undefined)
+      throw new ModelError("bad_graph", `graph output ${JSON.stringify(name)} is never made`, {
+        tensor: name,
+      });
+    return t;
+  }
+
+  /** Source names are tensors' names, those of branches unless they are taken. */
+  nameOf(source: string): string {
+    return this.#nested ? this.builder.tensorName(source) : source;
   }
 
   problem(op: string, node: string, reason: string, hint?: string): void {
     this.problems.push({ op, node, reason, ...(hint && { hint }) });
   }
 
-  readInitializers(): void {
-    for (const t of this.proto.initializer) {
+  readInitializers({ initializer, sparseInitializer }: GraphProto): void {
+    if (sparseInitializer) this.problem("", "model", "sparse initialisers are not supported");
+    for (const t of initializer) {
       const name = t.name ?? "";
       if (this.tensors.has(name))
         throw new ModelError("bad_graph", `tensor ${JSON.stringify(name)} is defined twice`, {
           tensor: name,
         });
       try {
-        this.tensors.set(name, constantFrom(name, readTensor(t)));
+        this.tensors.set(name, constantFrom(this.nameOf(name), readTensor(t)));
       } catch (e) {
         if (!(e instanceof ModelError) || e.code !== "unsupported") throw e;
         this.problem("", name, e.message);
@@ -116,7 +167,6 @@ class Reader {
     const t: Tensor = { name, dtype, shape, kind: "input" };
     this.tensors.set(name, t);
     this.builder.graph.inputs.push(t);
-    this.builder.symbolic ||= shape.some((d) => typeof d === "string");
   }
 
   readNode(source: SourceNode): void {
@@ -152,9 +202,9 @@ class Reader {
         `the operator of domain ${proto.domain} is not supported`,
         "export the model with standard ONNX operators only",
       ];
-    if (op === "If" || op === "Loop" || op === "Scan")
+    if (op === "Loop" || op === "Scan")
       return [
-        "control flow is not supported yet",
+        "loops are not supported",
         "simplify the model with fixed shapes (onnxsim) where it only serves shapes",
       ];
     return [
@@ -167,7 +217,14 @@ class Reader {
   translate(source: SourceNode, row: Row): void {
     const nodes = this.builder.graph.nodes;
     const start = nodes.length;
-    const call = new Call(this.builder, source, this.opset, (t) => this.tensors.get(t) as Tensor, this.uses);
+    const call = new Call(
+      this.builder,
+      source,
+      this.opset,
+      (t) => this.tensors.get(t) as Tensor,
+      this.uses,
+      (branch) => this.readBranch(branch),
+    );
     const results = [row(call)].flat();
     call.checkAttributes();
     const mine = new Set(nodes.slice(start).flatMap((n) => n.outputs));
@@ -179,19 +236,15 @@ class Reader {
         return;
       }
       if (!mine.delete(t) && call.op !== "Constant") t = call.emit("Identity", [t]);
-      t.name = name;
+      t.name = this.nameOf(name);
       this.tensors.set(name, t);
     });
-    nameMain(nodes.slice(start), source.name);
+    if (call.op !== "If") nameMain(nodes.slice(start), source.name);
   }
 
   readOutput(v: ValueInfoProto): void {
     const name = v.name ?? "";
-    if (!this.tensors.has(name))
-      throw new ModelError("bad_graph", `graph output ${JSON.stringify(name)} is never made`, {
-        tensor: name,
-      });
-    let t = this.tensors.get(name);
+    let t = this.made(name);
     if (!t) return;
     const code = v.type?.tensorType?.elemType;
     const dtype = code ? boundaryType(code) : t.dtype;

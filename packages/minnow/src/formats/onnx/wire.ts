@@ -46,6 +46,9 @@ export class Packed {
 /** Objects and strings cost far more than their bytes in the file; real models stay far below this. */
 const maxEntries = 2_000_000;
 
+/** Graphs within graphs, three messages each: the deepest met have five. */
+const maxDepth = 100;
+
 const text = new TextDecoder("utf-8", { ignoreBOM: true });
 
 type Message = Record<string, unknown>;
@@ -57,14 +60,15 @@ const bad = (message: string, cause?: unknown): ModelError =>
 export function decode<T>(bytes: Uint8Array, fields: Fields): T {
   const budget = { left: maxEntries };
   try {
-    return message(bytes, fields, budget) as T;
+    return message(bytes, fields, budget, 0) as T;
   } catch (e) {
     if (e instanceof ModelError) throw e;
     throw bad(e instanceof Error ? e.message : String(e), e);
   }
 }
 
-function message(bytes: Uint8Array, fields: Fields, budget: { left: number }): Message {
+function message(bytes: Uint8Array, fields: Fields, budget: { left: number }, depth: number): Message {
+  if (depth > maxDepth) throw bad("its graphs are nested too deep");
   const out: Message = Object.create(null) as Message;
   for (const name of repeatedIn(fields)) out[name] = [];
   const r = new BinaryReader(bytes);
@@ -79,7 +83,7 @@ function message(bytes: Uint8Array, fields: Fields, budget: { left: number }): M
     const [name, kind] = field;
     if (typeof kind === "object") {
       expect(wire, WireType.LengthDelimited, name);
-      const value = message(r.bytes(), kind.message, budget);
+      const value = message(r.bytes(), kind.message, budget, depth + 1);
       if (kind.many) (out[name] as Message[]).push(value);
       else out[name] = value;
     } else scalar(r, wire, number, name, kind, out);

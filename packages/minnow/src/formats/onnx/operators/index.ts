@@ -1,6 +1,7 @@
 // ONNX operator → how it is read. One row an operator, in files by family.
 import type { Table } from "../call.js";
 import { contrib } from "./contrib.js";
+import { control } from "./control.js";
 import { convolution } from "./convolution.js";
 import { elementwise } from "./elementwise.js";
 import { linear } from "./linear.js";
@@ -23,6 +24,7 @@ const standard: Table = {
   ...resize,
   ...quantization,
   ...recurrent,
+  ...control,
 };
 
 /** Operator set domain → its operators. */
