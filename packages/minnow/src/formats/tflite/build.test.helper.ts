@@ -28,7 +28,7 @@ const optionsTypes: Readonly<Record<string, number>> = {
   REDUCE_MAX: 27, REDUCE_PROD: 27, SUB: 28, DIV: 29, SQUEEZE: 30, STRIDED_SLICE: 32, SPLIT: 35,
   ARG_MAX: 40, TRANSPOSE_CONV: 49, SHAPE: 55, ARG_MIN: 57, PACK: 59, UNPACK: 64,
   RESIZE_NEAREST_NEIGHBOR: 74, LEAKY_RELU: 75, MIRROR_PAD: 77, SPLIT_V: 79, DEPTH_TO_SPACE: 94,
-  BATCH_MATMUL: 101, CUMSUM: 102, GELU: 116,
+  IF: 92, BATCH_MATMUL: 101, CUMSUM: 102, GELU: 116,
 };
 
 export interface TensorSpec {
@@ -50,13 +50,17 @@ export interface OpSpec {
   customOptions?: Uint8Array;
 }
 
-export interface ModelSpec {
+export interface SubgraphSpec {
   tensors: readonly TensorSpec[];
   ops: readonly OpSpec[];
   inputs: readonly number[];
   outputs: readonly number[];
+}
+
+export interface ModelSpec extends SubgraphSpec {
+  /** Sub-graphs after the first. */
+  branches?: readonly SubgraphSpec[];
   version?: number;
-  subgraphs?: number;
   metadata?: Uint8Array;
   signatures?: readonly Fields[];
 }
@@ -99,27 +103,28 @@ function child(b: Builder, v: Value): number {
 export function buildTflite(spec: ModelSpec): Uint8Array {
   const buffers: Fields[] = [{}];
   const addBuffer = (bytes: Uint8Array): number => buffers.push({ [schema.buffer.data]: { u8s: bytes } }) - 1;
-  const tensors = spec.tensors.map((t) => tensorFields(t, t.data ? addBuffer(bytesOf(t.data)) : 0));
-  const names = [...new Set(spec.ops.map((o) => o.op))];
-  const ops = spec.ops.map(
-    (o): Fields => ({
-      [schema.operator.opcodeIndex]: { i32: names.indexOf(o.op) },
-      [schema.operator.inputs]: { i32s: o.inputs },
-      [schema.operator.outputs]: { i32s: o.outputs },
-      ...(o.options && {
-        [schema.operator.optionsType]: { i8: optionsTypes[o.op] ?? 1 },
-        [schema.operator.options]: { table: o.options },
-      }),
-      ...(o.customOptions && { [schema.operator.customOptions]: { u8s: o.customOptions } }),
+  const all = [spec, ...(spec.branches ?? [])];
+  const names = [...new Set(all.flatMap((g) => g.ops.map((o) => o.op)))];
+  const operator = (o: OpSpec): Fields => ({
+    [schema.operator.opcodeIndex]: { i32: names.indexOf(o.op) },
+    [schema.operator.inputs]: { i32s: o.inputs },
+    [schema.operator.outputs]: { i32s: o.outputs },
+    ...(o.options && {
+      [schema.operator.optionsType]: { i8: optionsTypes[o.op] ?? 1 },
+      [schema.operator.options]: { table: o.options },
     }),
-  );
-  const main: Fields = {
-    [schema.subgraph.tensors]: { tables: tensors },
-    [schema.subgraph.inputs]: { i32s: spec.inputs },
-    [schema.subgraph.outputs]: { i32s: spec.outputs },
-    [schema.subgraph.operators]: { tables: ops },
-    [schema.subgraph.name]: { text: "main" },
-  };
+    ...(o.customOptions && { [schema.operator.customOptions]: { u8s: o.customOptions } }),
+  });
+  const subgraphs = all.map((g): Fields => {
+    const tensors = g.tensors.map((t) => tensorFields(t, t.data ? addBuffer(bytesOf(t.data)) : 0));
+    return {
+      [schema.subgraph.tensors]: { tables: tensors },
+      [schema.subgraph.inputs]: { i32s: g.inputs },
+      [schema.subgraph.outputs]: { i32s: g.outputs },
+      [schema.subgraph.operators]: { tables: g.ops.map(operator) },
+      [schema.subgraph.name]: { text: "main" },
+    };
+  });
   const metadata: Fields[] = spec.metadata
     ? [
         {
@@ -132,7 +137,7 @@ export function buildTflite(spec: ModelSpec): Uint8Array {
   const root = table(b, {
     [schema.model.version]: { i32: spec.version ?? 3 },
     [schema.model.operatorCodes]: { tables: names.map(operatorCode) },
-    [schema.model.subgraphs]: { tables: Array.from({ length: spec.subgraphs ?? 1 }, () => main) },
+    [schema.model.subgraphs]: { tables: subgraphs },
     [schema.model.description]: { text: "built by a test" },
     [schema.model.buffers]: { tables: buffers },
     [schema.model.metadata]: { tables: metadata },

@@ -20,6 +20,6 @@ test("docs/tflite.md lists the operators", () => {
     const text = sections.find((s) => s.startsWith(`${title}\n`)) ?? assert.fail(`no section ${title}`);
     return [...text.slice(title.length).matchAll(/`(\w+)`/g)].map((m) => m[1] as string).sort();
   };
-  assert.deepEqual(listed("Operators"), [...builtins.keys(), "DENSIFY"].sort());
+  assert.deepEqual(listed("Operators"), [...builtins.keys(), "DENSIFY", "IF"].sort());
   assert.deepEqual(listed("Custom operators"), [...customs.keys()].sort());
 });

@@ -44,8 +44,8 @@ function detectionPostProcess(c: Op): void {
 /** What to do about operators that cannot run. */
 export function hintFor(name: string): string | undefined {
   if (/LSTM|RNN|GRU/.test(name)) return "recurrent cells are not supported yet";
-  if (/^(IF|WHILE|CALL|CALL_ONCE|STABLEHLO_(WHILE|CASE|COMPOSITE))$/.test(name))
-    return "control flow is not supported; convert one straight-line function";
+  if (/^(WHILE|CALL|CALL_ONCE|STABLEHLO_(WHILE|CASE|COMPOSITE))$/.test(name))
+    return "loops and calls are not supported; convert one straight-line function";
   if (/VARIABLE|VAR_HANDLE|HASHTABLE/.test(name)) return "models that keep state or tables are not supported";
   if (name.startsWith("Flex")) return "a TensorFlow operator; convert with TFLite built-in operators only";
   if (/^STABLEHLO_/.test(name)) return "convert to TFLite built-in operators";

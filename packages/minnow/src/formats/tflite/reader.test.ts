@@ -262,10 +262,51 @@ test("all problems are reported at once", () => {
   assert.match(e.problems?.[2]?.hint ?? "", /recurrent/);
 });
 
-test("several sub-graphs and control flow are refused", () => {
+test("several sub-graphs and loops are refused", () => {
   const spec = single("ABS", [f32("x", [2]), f32("y", [2])]);
-  assert.match(failure({ ...spec, subgraphs: 2 }).message, /2 sub-graphs/);
-  assert.match(failure(single("WHILE", [f32("x", [2]), f32("y", [2])])).hint ?? "", /control flow/);
+  assert.match(failure({ ...spec, branches: [spec] }).message, /2 sub-graphs/);
+  assert.match(failure(single("WHILE", [f32("x", [2]), f32("y", [2])])).hint ?? "", /loops and calls/);
+});
+
+/** y = c ? then(x) : else(x) */
+const either = (condition: Partial<TensorSpec>, branches: readonly ModelSpec[]): ModelSpec => ({
+  tensors: [f32("x", [2]), { name: "c", type: "BOOL", shape: [1], ...condition }, f32("y", [2])],
+  ops: [{ op: "IF", inputs: [1, 0], outputs: [2], options: { 0: { i32: 1 }, 1: { i32: 2 } } }],
+  inputs: condition.data ? [0] : [0, 1],
+  outputs: [2],
+  branches,
+});
+const unary = (op: string): ModelSpec => single(op, [f32("x", [2]), f32("y", [2])]);
+
+test("IF computes both branches and picks; a constant decides; names stay apart", () => {
+  assert.equal(
+    nodes(either({}, [unary("ABS"), unary("NEG")])),
+    `%y_1: float32[2] = Abs(%x) @"ABS:y_1"
+%y_2: float32[2] = Neg(%x) @"NEG:y_2"
+%c/scalar: bool[] = Reshape(%c) {shape: []} @"IF:c/scalar"
+%y: float32[2] = Where(%c/scalar, %y_1, %y_2) @"IF:y"`,
+  );
+  assert.match(
+    nodes(either({ data: Uint8Array.of(0) }, [unary("ABS"), unary("NEG")])),
+    /%y: float32\[2\] = Identity\(%y_2\)/,
+  );
+});
+
+test("IF whose branches cannot be", () => {
+  const shorter: ModelSpec = {
+    tensors: [f32("x", [2]), f32("k", [1], Float32Array.of(5))],
+    ops: [],
+    inputs: [0],
+    outputs: [1],
+  };
+  assert.match(failure(either({}, [unary("ABS"), shorter])).message, /its branches give \[2\] and \[1\]/);
+  assert.match(failure(either({}, [unary("ABS"), unary("LSTM")])).message, /LSTM/);
+  assert.match(failure(either({}, [unary("ABS")])).message, /has no branch 2/);
+  assert.match(failure(either({ shape: [3] }, [unary("ABS"), unary("NEG")])).message, /3 elements/);
+  const again: ModelSpec = { ...either({}, []), inputs: [0], ops: unary("ABS").ops };
+  const itself = { ...either({ data: Uint8Array.of(1) }, []), branches: [] as ModelSpec[] };
+  itself.branches.push({ ...itself }, again);
+  assert.match(failure(itself).message, /nested too deep/);
 });
 
 test("variables are refused by name", () => {

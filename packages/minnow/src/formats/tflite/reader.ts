@@ -2,7 +2,7 @@
 // operator becomes nodes by its row in operators.ts. All that cannot run is reported at once, and
 // nothing in the file is believed before it is checked against the bytes.
 import { ModelError, type Problem } from "../../error.js";
-import { Graph, type Node, type Tensor } from "../../graph/graph.js";
+import { type Attrs, Graph, type Node, type Tensor } from "../../graph/graph.js";
 import { annotate } from "../../ops/infer.js";
 import { registry } from "../../ops/registry.js";
 import { FlatBuffer, type Table } from "../flatbuffer.js";
@@ -17,6 +17,10 @@ const maxOutputs = 4096;
 /** A file that is all problems is cut short. */
 const maxProblems = 2000;
 const maxText = 400;
+/** Branches within branches; a file that calls itself ends here. */
+const maxDepth = 16;
+/** Bytes of file that reading a branch must be worth: many operators may share one. */
+const branchCost = 256;
 
 /**
  * Reads a TFLite model.
@@ -32,38 +36,47 @@ export function readTflite(bytes: Uint8Array, name?: string): Graph {
   const subgraphs = model.tables(schema.model.subgraphs);
   const main = subgraphs[0];
   if (!main) return file.fail("it has no sub-graph");
-  return new Reader(model, main, subgraphs.length, file).read(name);
+  return new Reader(model, main, subgraphs, file).read(name);
+}
+
+/** What the readers of a file's sub-graphs have in common. */
+class Shared {
+  readonly problems: Problem[] = [];
+  readonly nodes: Node[] = [];
+  /** Sub-graphs that are branches. */
+  readonly branches = new Set<number>();
+  /** Nodes that pick between the results of two branches, whose shapes must be equal. */
+  readonly picks: Node[] = [];
 }
 
 class Reader {
   readonly #tensors: Tensors;
-  readonly #problems: Problem[] = [];
-  readonly #nodes: Node[] = [];
+  readonly #problems: Problem[];
+  readonly #nodes: Node[];
   /** Per tensor index: an input, a constant, or made by an operator that was already read. */
   readonly #ready: boolean[] = [];
 
   constructor(
     readonly model: Table,
     readonly main: Table,
-    readonly subgraphs: number,
+    readonly subgraphs: readonly Table[],
     readonly file: FlatBuffer,
+    readonly shared = new Shared(),
+    outer?: Tensors,
+    readonly depth = 0,
   ) {
-    this.#tensors = new Tensors(main, new Buffers(file, model));
+    this.#problems = shared.problems;
+    this.#nodes = shared.nodes;
+    this.#tensors = new Tensors(main, outer?.buffers ?? new Buffers(file, model), outer?.names);
   }
 
   read(name: string | undefined): Graph {
     const graph = new Graph();
     graph.name = name ?? (this.main.string(schema.subgraph.name) || "main");
     const inputs = this.main.nums(schema.subgraph.inputs, "i32") ?? [];
-    const outputs = this.main.nums(schema.subgraph.outputs, "i32") ?? [];
     const fixed = this.#inputs(graph, inputs);
     this.#operators();
-    for (const i of outputs) {
-      const t = this.#tensor(i, "OUTPUT");
-      if (!t) continue;
-      if (!this.#ready[i] && t.kind === "value") this.#fail(`output ${t.name} is made by no operator`);
-      graph.outputs.push(t);
-    }
+    graph.outputs = this.#outputs().filter((t) => t !== undefined);
     graph.nodes = this.#nodes;
     this.#report(graph);
     graph.meta = readMetadata(this.model, this.#tensors.buffers, {
@@ -72,7 +85,79 @@ class Reader {
       tensor: (i) => this.#tensors.name(i),
     });
     infer(graph, fixed);
+    for (const n of this.shared.picks) this.#checkPick(n);
+    if (this.#problems.length > 0) throw this.#problemsError();
     return graph;
+  }
+
+  #outputs(): (Tensor | undefined)[] {
+    return (this.main.nums(schema.subgraph.outputs, "i32") ?? []).map((i) => {
+      const t = this.#tensor(i, "OUTPUT");
+      if (t && !this.#ready[i] && t.kind === "value") this.#fail(`output ${t.name} is made by no operator`);
+      return t;
+    });
+  }
+
+  /** Reads this sub-graph as part of another, for these inputs. */
+  branch(inputs: readonly Tensor[]): (Tensor | undefined)[] {
+    const own = this.main.nums(schema.subgraph.inputs, "i32") ?? [];
+    if (own.length !== inputs.length)
+      this.#fail(`a branch of ${own.length} inputs is given ${inputs.length}`);
+    own.forEach((index, i) => {
+      this.#tensors.bind(index, inputs[i] as Tensor);
+      this.#ready[index] = true;
+    });
+    this.#operators();
+    return this.#outputs();
+  }
+
+  /** IF computes both branches and picks, which is right, as nothing in them has effects; a constant decides. */
+  #either(
+    options: Table | undefined,
+    inputs: readonly (Tensor | null)[],
+    outs: Tensor[],
+    place: string,
+  ): void {
+    const [condition, ...given] = inputs;
+    const args = given.filter((t) => t !== null);
+    if (!condition || args.length < given.length) this.#fail(`${place} lacks an input`);
+    const read = (slot: number): (Tensor | undefined)[] => {
+      const index = options?.num(slot, "i32") ?? -1;
+      const sub = this.subgraphs[index] ?? this.#fail(`${place} has no branch ${index}`);
+      if (this.depth >= maxDepth) this.#fail("its branches are nested too deep");
+      this.file.spend(branchCost);
+      this.shared.branches.add(index);
+      const { model, subgraphs, file, shared, depth } = this;
+      const results = new Reader(model, sub, subgraphs, file, shared, this.#tensors, depth + 1).branch(args);
+      if (results.length !== outs.length) this.#fail(`a branch of ${place} gives ${results.length} outputs`);
+      return results;
+    };
+    const [a, b] = [read(0), read(1)];
+    const known = condition.kind === "constant" ? condition.data : undefined;
+    const node = (op: string, inputs: Tensor[], out: Tensor, attrs: Attrs = {}): Node => {
+      this.file.spend(branchCost);
+      const n: Node = { op, name: `IF:${out.name}`, inputs, outputs: [out], attrs };
+      this.#nodes.push(n);
+      return n;
+    };
+    const scalar: Tensor = {
+      ...condition,
+      name: this.#tensors.nameFor(condition.name, "scalar"),
+      shape: [],
+      kind: "value",
+    };
+    if (!known) node("Reshape", [condition], scalar, { shape: [] });
+    outs.forEach((out, i) => {
+      const [x, y] = [a[i], b[i]];
+      if (!x || !y) return; // the problem is noted
+      if (known) node("Identity", [known[0] ? x : y], out);
+      else this.shared.picks.push(node("Where", [scalar, x, y], out));
+    });
+  }
+
+  #checkPick({ name, inputs: [, a, b] }: Node): void {
+    if (String(a?.shape) !== String(b?.shape))
+      this.#note("IF", name, new Unsupported(`its branches give [${a?.shape}] and [${b?.shape}]`));
   }
 
   #fail(message: string): never {
@@ -139,11 +224,13 @@ class Reader {
         this.#fail(`${place} writes a tensor that has a value already`);
       for (const i of outs) this.#ready[i] = true;
       const row = code.custom ? customs.get(code.name) : builtins.get(code.name);
-      if (!row && code.name !== "DENSIFY") throw new Unsupported("the operator is not supported");
+      if (!row && code.name !== "DENSIFY" && code.name !== "IF")
+        throw new Unsupported("the operator is not supported");
       const inputs = ins.map((i) => (i === -1 ? null : this.#value(i, place, outs)));
       if (code.name === "DENSIFY") return this.#densify(inputs, outs, place);
       const outputs = outs.map((i) => this.#output(i, place));
       const options = t.num(schema.operator.optionsType, "u8") ? t.table(schema.operator.options) : undefined;
+      if (code.name === "IF") return this.#either(options, inputs, outputs, place);
       this.#checkTypes([...inputs, ...outputs]);
       row?.(new Op(code.name, inputs, outputs, options, this.#customOptions(t), this.#tensors, this.#nodes));
     } catch (e) {
@@ -196,11 +283,12 @@ class Reader {
     for (const n of graph.nodes)
       if (!registry.has(n.op))
         this.#note(n.op, n.outputs[0]?.name ?? "", new Unsupported("the operator is not known"));
-    if (this.subgraphs > 1 && this.#problems.length === 0)
+    const loose = this.subgraphs.length - 1 - this.shared.branches.size;
+    if (loose > 0 && this.#problems.length === 0)
       this.#problems.push({
         op: "SUBGRAPHS",
         node: graph.name,
-        reason: `the file holds ${this.subgraphs} sub-graphs`,
+        reason: `the file holds ${this.subgraphs.length} sub-graphs`,
         hint: "convert one function (signature) to a file of its own",
       });
     if (this.#problems.length > 0) throw this.#problemsError();

@@ -25,7 +25,6 @@ export class Unsupported extends Error {
 }
 
 export class Tensors {
-  readonly names = new UniqueNames();
   readonly count: number;
   readonly #tables: readonly Table[];
   readonly #names: readonly string[];
@@ -37,6 +36,7 @@ export class Tensors {
   constructor(
     subgraph: Table,
     readonly buffers: Buffers,
+    readonly names = new UniqueNames(),
   ) {
     this.#tables = subgraph.tables(schema.subgraph.tensors);
     this.count = this.#tables.length;
@@ -65,6 +65,11 @@ export class Tensors {
     const t = this.#make(index);
     this.#made[index] = t;
     return t;
+  }
+
+  /** Tensor `index` is `t`, of another sub-graph. */
+  bind(index: number, t: Tensor): void {
+    this.#made[index] = t;
   }
 
   /** From now on tensor `index` is `t` (an operator that does nothing). */
