@@ -101,7 +101,11 @@ export class Call {
 
   /** Input i in its compute type. */
   x(i: number): Tensor {
-    const t = this.raw(i);
+    return this.computed(this.raw(i));
+  }
+
+  /** A tensor of the source in its compute type. */
+  computed(t: Tensor): Tensor {
     // `quant` gives stored numbers a real meaning, which ONNX's integer arithmetic does not know
     if (t.quant && !carriesQuant.has(this.op))
       this.unsupported("arithmetic on quantised numbers is not supported");

@@ -3,7 +3,9 @@
 import type { Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
 import { averagePool, convolve, globalPool } from "./convolution.js";
-import { real, stored } from "./quantization.js";
+import { integerContrib } from "./integer.js";
+import { gemm } from "./linear.js";
+import { quantization, real, realBias, stored } from "./quantization.js";
 import { alongAxis } from "./reduction.js";
 
 /** a scale zero · b scale zero · y scale zero */
@@ -11,6 +13,17 @@ const qLinearBinary =
   (op: string): Row =>
   (c) =>
     stored(c, c.emit(op, [real(c, 0, 1, 0), real(c, 3, 4, 0)]), c.raw(0).dtype, 6, 0);
+
+/** a scale zero · b scale zero · bias · y scale zero; y is real where they are missing. */
+const qGemm: Row = (c) => {
+  const b = real(c, 3, 4, c.int("transB", 0) === 0 ? 1 : 0);
+  const y = gemm(c, real(c, 0, 1, 0), b, c.has(6) ? c.scale(realBias(c, 6), c.float("alpha", 1)) : null);
+  return c.has(8) ? stored(c, y, c.raw(8).dtype, 7, 0) : y;
+};
+
+/** condition · a scale zero · b scale zero · y scale zero */
+const qLinearWhere: Row = (c) =>
+  stored(c, c.emit("Where", [c.x(0), real(c, 1, 2, 0), real(c, 4, 5, 0)]), c.raw(1).dtype, 7, 0);
 
 /** x scale zero · y scale zero */
 const qLinearUnary =
@@ -71,6 +84,11 @@ const fusedConv: Row = (c) => {
 };
 
 export const contrib: Table = {
+  ...integerContrib,
+  QuantizeLinear: quantization.QuantizeLinear as Row,
+  DequantizeLinear: quantization.DequantizeLinear as Row,
+  QGemm: qGemm,
+  QLinearWhere: qLinearWhere,
   QLinearAdd: qLinearBinary("Add"),
   QLinearMul: qLinearBinary("Mul"),
   QLinearConcat: qLinearConcat,

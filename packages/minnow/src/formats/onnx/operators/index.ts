@@ -4,6 +4,7 @@ import { contrib } from "./contrib.js";
 import { control } from "./control.js";
 import { convolution } from "./convolution.js";
 import { elementwise } from "./elementwise.js";
+import { integer } from "./integer.js";
 import { linear } from "./linear.js";
 import { movement } from "./movement.js";
 import { normalization } from "./normalization.js";
@@ -23,6 +24,7 @@ const standard: Table = {
   ...movement,
   ...resize,
   ...quantization,
+  ...integer,
   ...recurrent,
   ...control,
 };

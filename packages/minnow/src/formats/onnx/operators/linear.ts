@@ -6,22 +6,21 @@ import type { Call, Row, Table } from "../call.js";
 import { einsum } from "./einsum.js";
 
 /** alpha·A'·B' + beta·C */
-const gemm: Row = (c) => {
+export function gemm(c: Call, x: Tensor, b: Tensor, bias: Tensor | null): Tensor {
   const [alpha, beta] = [c.float("alpha", 1), c.float("beta", 1)];
   const [transA, transB] = [c.int("transA", 0) !== 0, c.int("transB", 0) !== 0];
   c.ignore("broadcast"); // of C, before operator set 7
-  const bias = c.opt(2);
-  if (c.rank(c.raw(0)) !== 2 || c.rank(c.raw(1)) !== 2) c.bad("its factors must be matrices");
-  const weights = denseWeights(c, transB);
-  if (!weights || c.x(0).dtype !== "float32") {
-    const y = c.emit("MatMul", [c.x(0), c.x(1)], { transposeA: transA, transposeB: transB });
+  if (c.rank(x) !== 2 || c.rank(b) !== 2) c.bad("its factors must be matrices");
+  const weights = denseWeights(c, b, transB);
+  if (!weights || x.dtype !== "float32") {
+    const y = c.emit("MatMul", [x, c.computed(b)], { transposeA: transA, transposeB: transB });
     return addBias(c, c.scale(y, alpha), bias, beta);
   }
-  const a = transA ? c.emit("Transpose", [c.x(0)], { perm: [1, 0] }) : c.x(0);
+  const a = transA ? c.emit("Transpose", [x], { perm: [1, 0] }) : x;
   if (bias && alpha === 1 && beta === 1 && isPerColumn(c, bias, c.shape(weights)[0]))
     return c.emit("Dense", [a, weights, c.rank(bias) === 1 ? bias : c.reshape(bias, [-1])]);
   return addBias(c, c.scale(c.emit("Dense", [a, weights]), alpha), bias, beta);
-};
+}
 
 const addBias = (c: Call, y: Tensor, bias: Tensor | null, beta: number): Tensor =>
   bias && beta !== 0 ? c.emit("Add", [y, c.scale(bias, beta)]) : y;
@@ -32,12 +31,11 @@ const isPerColumn = (c: Call, bias: Tensor, columns: unknown): boolean => {
 };
 
 /** Constant B as [N,K], real or quantised; undefined where it is computed. */
-function denseWeights(c: Call, transposed: boolean): Tensor | undefined {
-  const raw = c.raw(1);
+function denseWeights(c: Call, raw: Tensor, transposed: boolean): Tensor | undefined {
   const source = c.builder.dequantized.get(raw) ?? raw;
   const data = source.kind === "constant" && dataOf(source);
   if (!data) return undefined;
-  if (transposed) return c.x(1);
+  if (transposed) return c.computed(raw);
   const [k, n] = source.shape as [number, number];
   const out = c.builder.permuted(source, () => ({
     shape: [n, k],
@@ -50,4 +48,8 @@ function denseWeights(c: Call, transposed: boolean): Tensor | undefined {
 
 const matMul: Row = (c) => c.emit("MatMul", [c.x(0), c.x(1)]);
 
-export const linear: Table = { MatMul: matMul, Gemm: gemm, Einsum: einsum };
+export const linear: Table = {
+  MatMul: matMul,
+  Gemm: (c) => gemm(c, c.x(0), c.raw(1), c.opt(2)),
+  Einsum: einsum,
+};
