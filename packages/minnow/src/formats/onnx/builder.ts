@@ -157,7 +157,7 @@ const moves: ReadonlySet<string> = new Set(
     "Expand",
     "Tile",
     "Concat",
-  ].concat(["MaxPool2D", "ReduceMax", "SpaceToDepth", "DepthToSpace"]),
+  ].concat(["MaxPool2D", "ReduceMax", "SpaceToDepth", "DepthToSpace", "Resize", "Pad"]),
 );
 
 function unique(base: string, taken: Set<string>): string {

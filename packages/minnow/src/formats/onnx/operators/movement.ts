@@ -55,6 +55,10 @@ const pad: Row = (c) => {
   if (c.opset < 11) attrs.value = c.float("value", 0);
   const value = c.numbers(2);
   if (value) attrs.value = value[0] ?? 0;
+  if (x.quant) {
+    const { scale, zeroPoint } = x.quant; // the value is a stored number, Pad's a real one
+    attrs.value = (((attrs.value as number) ?? 0) - (zeroPoint[0] as number)) * (scale[0] as number);
+  }
   const dynamicValue = c.has(2) && !value ? c.x(2) : null;
   const list = c.ints("pads") ?? c.ints("paddings") ?? c.numbers(1);
   if (!list) {
