@@ -1,5 +1,7 @@
 // What this engine can do and does fast, found by probes (probe.ts), as plain data.
 
+export type Dot = "i16" | "relaxed" | "sdot" | "usdot";
+
 export interface Tile {
   /** Rows × channels of the accumulator tile. */
   readonly mr: number;
@@ -14,10 +16,12 @@ export interface Engine {
   /** Tile for int8 GEMM-like kernels. */
   readonly i8: Tile;
   /**
-   * How 8-bit products are made. "relaxed": i16x8.relaxed_dot takes its second operand's bytes as unsigned and
-   * sums pairs into int16 with saturation (x86). Default "i16": by dot_i16x8 alone, which is exact everywhere.
+   * How 8-bit products are made. By i32x4.relaxed_dot_add, four to a lane: "sdot" where the second operand's bytes are
+   * signed (Arm; pairs of −128 · −128 may wrap in 16 bits, in V8's baseline tier and where the processor has no such
+   * instruction), "usdot" where they are unsigned (x86 with AVX-VNNI). "relaxed": i16x8.relaxed_dot takes them as
+   * unsigned and sums pairs into int16 with saturation (x86). Default "i16": by dot_i16x8 alone, exact everywhere.
    */
-  readonly dot?: "i16" | "relaxed";
+  readonly dot?: Dot;
   /** Pairs of v128 run as one 256-bit operation (--experimental-wasm-revectorize). */
   readonly wide: boolean;
   /** Weights may not grow for speed's sake: no Winograd, no Strassen. */

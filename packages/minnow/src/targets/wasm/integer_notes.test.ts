@@ -10,5 +10,6 @@ test("integer products say why they run as they do", () => {
   const [products, windows] = integerNotes(labels, "relaxed");
   assert.match(products ?? "", /^2 of 3 integer products by 16 bits: sums of two .* may overflow$/);
   assert.match(windows ?? "", /^1 integer convolutions larger than a point: .*Winograd/);
+  assert.match(integerNotes(["i16_gemm_4x8"], "sdot")[0] ?? "", /groups, or weights/);
   assert.match(integerNotes(["i16_gemm_4x8"], "i16")[0] ?? "", /no 8-bit dot product that is exact/);
 });

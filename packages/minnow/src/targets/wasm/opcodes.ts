@@ -236,6 +236,7 @@ export const opcodes = {
   "f32x4.relaxed_madd": 0xfd0105,
   "f32x4.relaxed_nmadd": 0xfd0106,
   "i16x8.relaxed_dot_i8x16_i7x16_s": 0xfd0112,
+  "i32x4.relaxed_dot_i8x16_i7x16_add_s": 0xfd0113,
 } as const;
 
 export type Op = keyof typeof opcodes;

@@ -101,14 +101,14 @@ function smallConstants(graph: Graph, weights: Uint8Array): [number, number][] {
   return [...found];
 }
 
-/** Whether an engine has the 8-bit dot product of x86 needs a trial there, and such plans are faster. */
+/** Whether an engine has an 8-bit dot product needs a trial there, and such plans are faster. */
 async function checkBytes(
   program: Program,
   engine: Engine,
   planned: readonly (PlannedKernel | null)[],
 ): Promise<void> {
   if (!engine.fma) return;
-  const other = await planSteps(program, { ...engine, dot: "relaxed" }, () => false);
+  const other = await planSteps(program, { ...engine, dot: "sdot" }, () => false);
   if (other.some((p, i) => p?.key !== planned[i]?.key))
     throw new NotStorable("which 8-bit products are fast is found out on the engine");
 }

@@ -44,9 +44,8 @@ function probe(budget: number): { readonly engine: Engine; readonly sure: boolea
   if (!exports || !fuses(exports)) return { engine: baseline, sure: true };
   // x86 makes NaN with the sign set. Others have registers for the wide tile and no wider vectors.
   const x86 = exports.nan(Number.POSITIVE_INFINITY) < 0;
-  const { tile, wide, relaxed, sure } = tryTiles(exports.trial, memory.buffer, budget, x86);
-  const dot = relaxed ? "relaxed" : "i16";
-  return { engine: { fma: true, f32: tile, i8: int8Tile(wide), dot, wide }, sure };
+  const { tile, wide, dot, sure } = tryTiles(exports.trial, memory.buffer, budget, x86);
+  return { engine: { fma: true, f32: tile, i8: int8Tile(wide, x86), dot, wide }, sure };
 }
 
 interface Exports extends Fusing {

@@ -3,13 +3,13 @@
 // once. The 16-wide one ends in the operations that epilogues use, and its numbers are compared: a wide
 // engine is believed only where it is right. Nothing here depends on how fine the page's clock is.
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.js";
-import type { Tile } from "./engine.js";
+import { dotTest, emitDots } from "./dots.js";
+import type { Dot, Tile } from "./engine.js";
 import { levelGain, tileCandidates, wideGain } from "./kernels/tiles.js";
 
 /** Steps of k in a turn; rows of x; floats of a weight row. */
 const [depth, height, width] = [128, 6, 16];
 const [dotAt, xAt, weightsAt, outAt] = [64, 1024, 4096, 12288];
-
 /** (candidate, turns) */
 export type Trial = (mode: number, turns: number) => void;
 
@@ -18,10 +18,10 @@ interface Found {
   readonly tile: Tile;
   readonly wide: boolean;
   /**
-   * i16x8.relaxed_dot takes the second operand as unsigned bytes and saturates, in every lane and in every tier
-   * of the compiler (the baseline one of V8 11 is wrong).
+   * The fastest 8-bit products that are right in every lane and in every tier of the compiler (the baseline one of V8 11 is
+   * wrong in relaxed_dot).
    */
-  readonly relaxed: boolean;
+  readonly dot: Dot;
   /** False: time ran out first, on a busy machine, so the rest is the safe guess. */
   readonly sure: boolean;
 }
@@ -38,17 +38,19 @@ export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: b
   for (let i = 0; i < height * depth; i++) floats[xAt / 4 + i] = ((i * 7) % 13) - 6;
   for (let i = 0; i < width * depth; i++) floats[weightsAt / 4 + i] = ((i * 5) % 11) - 5;
   const [first = { mr: 6, nr: 8 }] = tileCandidates;
-  let relaxed = true;
-  const dots = dotTest(memory);
+  let dots: readonly Dot[] = ["sdot", "usdot", "relaxed"];
+  const test = dotTest(memory, dotAt);
   const times = time((mode, turns) => {
     run(mode, turns);
-    relaxed &&= dots();
+    const right = test();
+    dots = dots.filter((d) => right.includes(d));
   }, budget);
-  if (!times) return { tile: first, wide: false, relaxed: false, sure: false };
+  if (!times) return { tile: first, wide: false, dot: "i16", sure: false };
   const { best, broad } = pick(times.rounds, times.coarse);
   run(tileCandidates.length - 1, 1);
   const wide = x86 && broad === true && isRight(floats);
-  return { tile: (wide ? tileCandidates.at(-1) : tileCandidates[best]) as Tile, wide, relaxed, sure: true };
+  const tile = (wide ? tileCandidates.at(-1) : tileCandidates[best]) as Tile;
+  return { tile, wide, dot: dots[0] ?? "i16", sure: true };
 }
 
 /**
@@ -142,24 +144,7 @@ function emitTrial(f: FunctionBuilder): void {
     f.repeat(turns, () => emitTile(f, t));
     f.end();
   });
-  f.i32(dotAt).i32(dotAt).vload().i32(dotAt).vload(16).op("i16x8.relaxed_dot_i8x16_i7x16_s").vstore(32);
-}
-
-/** Whether the last call's relaxed_dot was as x86 does it. */
-function dotTest(memory: ArrayBuffer): () => boolean {
-  const w = [127, 127, -128, -128, 64, 64, -64, -64, 100, -100, -128, 0, 3, 125, 0, 127];
-  const x = [255, 255, 255, 255, 255, 255, 255, 255, 200, 100, 255, 9, 128, 255, 7, 129];
-  new Int8Array(memory, dotAt, 16).set(w);
-  new Uint8Array(memory, dotAt + 16, 16).set(x);
-  const got = new Int16Array(memory, dotAt + 32, 8);
-  return () => {
-    const right = got.every((v, i) => {
-      const sum = [0, 1].reduce((s, j) => s + (w[2 * i + j] as number) * (x[2 * i + j] as number), 0);
-      return v === Math.max(-32768, Math.min(32767, sum));
-    });
-    got.fill(1);
-    return right;
-  };
+  emitDots(f, dotAt);
 }
 
 function emitTile(f: FunctionBuilder, t: Tile): void {

@@ -4,6 +4,7 @@ import { actual, expected, quantCase, type QuantOptions } from "./harness.js";
 import { convInt8 } from "./gemm_int8.js";
 import { baseline, type Engine } from "../engine.js";
 import { probeEngine } from "../probe.js";
+import { emulating } from "./dots_emulated.test.helper.js";
 
 const cases: Record<string, QuantOptions> = {
   "1x1": { h: 5, w: 7, c: 16, o: 24 },
@@ -226,6 +227,25 @@ describe("int8 convolution is exact against the loop nest", () => {
             assert.ok(got, "planned");
             assert.deepEqual(Array.from(got, Number), want);
           }
+    });
+});
+
+describe("products of engines that sum four in 32 bits are exact", () => {
+  for (const [name, o] of Object.entries(cases))
+    test(name, () => {
+      const c = quantCase(o);
+      const want = Array.from(expected(c, true), Number);
+      for (const dot of ["sdot", "usdot"] as const)
+        for (const nr of [8, 16] as const) {
+          const engine: Engine = { ...baseline, i8: { mr: 4, nr }, dot };
+          const label = convInt8.plan(c.step, engine, c)?.label ?? "";
+          // Bytes of all sizes less a zero point may leave too much to lists.
+          const middle = o.dtype === "uint8" && o.weightType !== "int8" ? 128 : 0;
+          const beyond = !o.weights && (o.zeroTable || (o.zw ?? 0) !== middle);
+          if (!beyond) assert.match(label, o.group ? /^i16_/ : new RegExp(`^[su]8_.*_${dot}$`));
+          const got = emulating(dot, () => actual(c, convInt8, engine));
+          assert.deepEqual(got && Array.from(got, Number), want);
+        }
     });
 });
 

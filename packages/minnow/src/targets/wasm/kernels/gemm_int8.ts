@@ -28,7 +28,7 @@ import { roundUp } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { packBytes, packedPanel, packPairs, pairBytes } from "./pairs.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
-import { QuadCode } from "./quad_code.js";
+import { flips, isWhole, QuadCode, type QuadDot } from "./quad_code.js";
 import { canOrder } from "./quad_order.js";
 import { orderedCode } from "./quad_rows.js";
 import { packQuads, quadsPay } from "./quad_weights.js";
@@ -40,6 +40,7 @@ import { fillByte } from "./row_edge.js";
 import {
   integerTile,
   leastOrdered,
+  leastWeight,
   mostPadded,
   mostPairsRows,
   orderedTile,
@@ -100,14 +101,15 @@ function planInteger(
   signed: boolean,
 ): PlannedKernel {
   const depth = p.taps * p.k;
-  if (engine.dot === "relaxed" && p.groups === 1) {
-    const above = product.zx + (signed ? 128 : 0);
+  const { dot = "i16" } = engine;
+  if (dot !== "i16" && p.groups === 1) {
+    const above = product.zx + (flips(dot, signed) ? (signed ? 128 : -128) : 0);
     const plain: QuadMatrix = { ...weights, taps: p.taps, zero: product.zw, above, signed };
-    const quads = quadForms(plain, engine, dynamic ? 3 : p.rows).find((q) =>
+    const quads = quadForms(plain, engine, dot, dynamic ? 3 : p.rows).find((q) =>
       // Weights given back are used as they were packed.
       isReleased(weights.data) ? program.has?.(quadsKey(q)) : quadsPay(q),
     );
-    if (quads) return planQuads(nest, engine, { ...p, dynamic }, product.zx, quads, epilogue, signed);
+    if (quads) return planQuads(nest, engine, dot, { ...p, dynamic }, product.zx, quads, epilogue, signed);
   }
   const each = p.channels / p.groups;
   const tile = integerTile(engine.i8, dynamic ? 3 : p.rows, each);
@@ -191,7 +193,8 @@ const integerDepth = (steps: number, taps: number, unroll: number): Depth =>
   unroll > 1 && steps <= wholeSteps ? { unroll, blocks: false, rest: steps } : depthOf(steps, taps, unroll);
 
 /** How 8-bit products might have their weights, the fastest first. */
-function quadForms(plain: QuadMatrix, { i8 }: Engine, rows: number): QuadMatrix[] {
+function quadForms(plain: QuadMatrix, { i8 }: Engine, dot: QuadDot, rows: number): QuadMatrix[] {
+  if (isWhole(dot)) return [{ ...plain, least: leastWeight[dot] }];
   const joins = integerTile(i8, rows, plain.n, true).mr > 2;
   const ordered = { ...plain, ordered: orderedTile(i8, rows, plain.n, plain.k).nr };
   const orders = canOrder(plain) && plain.k >= leastOrdered && 4 * quadsOf(ordered) <= mostPadded * plain.k;
@@ -202,6 +205,7 @@ function quadForms(plain: QuadMatrix, { i8 }: Engine, rows: number): QuadMatrix[
 function planQuads(
   nest: LoopNest,
   engine: Engine,
+  dot: QuadDot,
   p: Rows,
   zx: number,
   weights: QuadMatrix,
@@ -213,7 +217,7 @@ function planQuads(
   const tile = ordered
     ? orderedTile(engine.i8, rows, p.channels, weights.k)
     : integerTile(engine.i8, rows, p.channels, true);
-  const how = ordered ? "_ordered" : weights.joined ? "_joined" : "";
+  const how = ordered ? "_ordered" : weights.joined ? "_joined" : isWhole(dot) ? `_${dot}` : "";
   const quads = quadsOf(weights) / p.taps;
   const d = integerDepth(quads, p.taps, ordered ? 4 : unrollOf(engine.fma));
   const layout = gemmLayout(epilogue);
@@ -236,7 +240,8 @@ function planQuads(
     ...d,
     single,
     epilogue,
-    quads: (f, panels) => new QuadCode(f, signed && !ordered, panels),
+    quads: (f, panels) => new QuadCode(f, dot, flips(dot, signed) && !ordered, panels),
+    dot: isWhole(dot) ? dot : undefined,
     ordered: ordered ? orderedCode : undefined,
     joined: weights.joined,
     ahead,

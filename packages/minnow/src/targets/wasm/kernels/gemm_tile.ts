@@ -11,6 +11,7 @@
 // Sums run over taps then k, in order, in every version: all give equal bits.
 import { isLong } from "../../../compiler/expand.js";
 import type { FunctionBuilder, Local, ModuleBuilder } from "../assembler.js";
+import type { Dot } from "../engine.js";
 import type { Layout } from "./arguments.js";
 import { type Epilogue, hasPitch } from "./epilogue.js";
 import { EpilogueCode } from "./epilogue_code.js";
@@ -57,6 +58,8 @@ export interface TileSpec {
   readonly ahead?: Streams | undefined;
   /** Arithmetic of u8 and s8, for so many panels. */
   readonly quads?: (f: FunctionBuilder, panels: number) => QuadCode;
+  /** What they are multiplied by. */
+  readonly dot?: Dot | undefined;
   /** Their products are summed two quads at a time. */
   readonly joined?: boolean | undefined;
   /** Rows are brought into the weights' order (quad_rows.ts). */
@@ -64,7 +67,7 @@ export interface TileSpec {
 }
 
 export const tileKey = (s: TileSpec): string =>
-  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? `_ahead_${s.ahead}` : ""}${s.ordered ? "_ordered" : ""}${s.joined ? "_joined" : ""}_${s.epilogue.key}`;
+  `${s.kind}_tile_${s.mr}${s.low ? "low" : ""}x${s.channels}_${s.fma ? "fma" : "muladd"}_k${s.blocks ? s.unroll : 0}+${s.rest}${s.single ? "_1" : ""}${s.ahead ? `_ahead_${s.ahead}` : ""}${s.ordered ? "_ordered" : ""}${s.joined ? "_joined" : ""}${s.dot ? `_${s.dot}` : ""}_${s.epilogue.key}`;
 
 /**
  * (args, table, rows ≥ 1, weights, slot, start): `slot` is the first channel's place in packed channel
@@ -266,7 +269,7 @@ class Tile {
           if (ordered) ordered.splat(r, u);
           else {
             f.get(pointers[r] as Local).mem("v128.load32_splat", 4 * (u + q));
-            this.#quads?.unsigned();
+            this.#quads?.prepare();
           }
           f.set(x);
         });

@@ -1,10 +1,11 @@
-// The arithmetic of 8-bit tiles on engines whose relaxed dot product is x86's: bytes of x, unsigned, by
-// signed weights, two products summed into int16 with saturation, then two of those into int32 by ones:
-// four multiply-adds a lane in three instructions, or eight in five where two quads are joined, which multiply three
-// times, not four. Where the weights of a pair could leave int16 they
-// are split (quads.ts), and the rest comes again after the loop, from a list. int8 becomes unsigned by
-// flipping its top bit; what that and the zero point add to the sum is one number a channel.
+// The arithmetic of 8-bit tiles: bytes of x by signed weights. i32x4.relaxed_dot_add is one instruction (sdot, vpdpbusd)
+// where it is exact. Elsewhere on x86 bytes of x are unsigned, two products are summed into int16 with saturation, then
+// two of those into int32 by ones: four multiply-adds a lane in three instructions, or eight in five where two quads
+// are joined, which multiply three times, not four. Where the weights of a pair could leave int16 they
+// are split (quads.ts), and the rest comes again after the loop, from a list. int8 becomes unsigned, or unsigned
+// int8, by flipping its top bit; what that and the zero point add to the sum is one number a channel.
 import type { FunctionBuilder, Local } from "../assembler.js";
+import type { Dot } from "../engine.js";
 
 /** A panel begins with: sums of 8 channels (int32), the place of its list from here (int32), and 12 bytes. */
 export const quadHeader = 48;
@@ -13,6 +14,15 @@ export const quadHeader = 48;
  * rows are ordered (quad_rows.ts) the first is the number of the sixteen, from 1.
  */
 export const quadEntry = 48;
+
+/** Of an engine that has 8-bit products. */
+export type QuadDot = Exclude<Dot, "i16">;
+
+/** Four products a lane are summed in 32 bits. */
+export const isWhole = (dot: Dot | undefined): dot is "sdot" | "usdot" => dot === "sdot" || dot === "usdot";
+
+/** Whether bytes of x change their top bit to be what the engine multiplies. */
+export const flips = (dot: Dot, signed: boolean): boolean => (dot === "sdot" ? !signed : signed);
 
 export class QuadCode {
   readonly #ones: Local;
@@ -25,7 +35,8 @@ export class QuadCode {
 
   constructor(
     private readonly f: FunctionBuilder,
-    private readonly signed: boolean,
+    private readonly dot: QuadDot,
+    private readonly flip: boolean,
     panels: number,
   ) {
     this.#ones = f.local("v128");
@@ -34,8 +45,8 @@ export class QuadCode {
     this.#w = f.someLocals(2, "v128");
     this.#place = f.local();
     this.#lists = f.someLocals(panels, "i32");
-    f.i32x4(0x00010001).set(this.#ones);
-    if (signed) f.i32x4(0x80808080 | 0).set(this.#flip);
+    if (!isWhole(dot)) f.i32x4(0x00010001).set(this.#ones);
+    if (flip) f.i32x4(0x80808080 | 0).set(this.#flip);
   }
 
   /** Adds each panel's sums to a row of accumulators and steps over its header. */
@@ -58,14 +69,21 @@ export class QuadCode {
     });
   }
 
-  /** Bytes of x on the stack, made unsigned. */
-  unsigned(): void {
-    if (this.signed) this.f.get(this.#flip).op("v128.xor");
+  /** Bytes of x on the stack become what is multiplied. */
+  prepare(): void {
+    if (this.flip) this.f.get(this.#flip).op("v128.xor");
   }
 
   /** Quads of x and of weights, two where they are joined. */
   multiply(acc: Local, x: readonly Local[], w: readonly Local[]): void {
     const { f } = this;
+    if (isWhole(this.dot)) {
+      f.get(w[0] as Local)
+        .get(x[0] as Local)
+        .get(acc);
+      f.op("i32x4.relaxed_dot_i8x16_i7x16_add_s").set(acc);
+      return;
+    }
     f.get(acc);
     w.forEach((v, i) => {
       f.get(v)
@@ -95,7 +113,7 @@ export class QuadCode {
       rows.forEach((a, r) => {
         row(r);
         f.get(this.#place).op("i32.add").mem("v128.load32_splat");
-        this.unsigned();
+        this.prepare();
         f.set(this.#splat);
         a.forEach((x, v) => this.multiply(x, [this.#splat], [this.#w[v] as Local]));
       });

@@ -10,12 +10,16 @@ interface Codes {
   readonly search: Search;
   readonly int8: PackCode;
   readonly uint8: PackCode;
+  readonly int8_whole: PackCode;
+  readonly uint8_whole: PackCode;
 }
 
 const emit: Record<keyof Codes, (m: ModuleBuilder) => number> = {
   search: emitSearch,
-  int8: (m) => emitPackQuads(m, "int8", false),
-  uint8: (m) => emitPackQuads(m, "uint8", false),
+  int8: (m) => emitPackQuads(m, "int8", "pairs"),
+  uint8: (m) => emitPackQuads(m, "uint8", "pairs"),
+  int8_whole: (m) => emitPackQuads(m, "int8", "whole"),
+  uint8_whole: (m) => emitPackQuads(m, "uint8", "whole"),
 };
 
 export function quadModule(name: keyof Codes): Uint8Array<ArrayBuffer> {

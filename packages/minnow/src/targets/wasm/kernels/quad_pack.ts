@@ -9,7 +9,10 @@ import { orderVectors } from "./quad_rows.js";
 /** Of the code's own bytes: sixteen weights of 8 rows, and which of them change their sign. */
 const [rowsAt, changedAt] = [ownBytes, ownBytes + 128];
 /** Words of the block that are read or written where they are. */
-const [listWord, flipWord, joinedWord] = [3, 14, 15];
+const [listWord, flipWord, boundWord] = [3, 14, 15];
+
+/** What bounds weights: pairs' sums, the same where rows are in order, or each by itself. */
+type Form = "pairs" | "ordered" | "whole";
 
 export interface QuadWords {
   /** A panel's header holds its channels' zero points at first. */
@@ -33,8 +36,11 @@ export interface QuadWords {
   readonly places: number;
   /** Bit mask of a weight whose sign stays. */
   readonly flip: number;
-  /** 4 where two quads at a time share their bounds, else 0. Of no use where rows are in order. */
-  readonly joined: number;
+  /**
+   * Of pairs: 4 where two quads at a time share their bounds, else 0. The least weight, where each is bounded by itself.
+   * Of no use where rows are in order.
+   */
+  readonly bound: number;
 }
 
 /** Words of the block behind the source's address. */
@@ -53,21 +59,22 @@ export const quadWords = (w: QuadWords): number[] => [
   w.shared,
   w.places,
   w.flip,
-  w.joined,
+  w.bound,
 ];
 
 /** Where lists end, when code has run with the block at an address. */
 export const listEnd = (memory: ArrayBuffer, block: number): number =>
   new Int32Array(memory, block, listWord + 1)[listWord] as number;
 
-export function emitPackQuads(m: ModuleBuilder, type: "int8" | "uint8", ordered: boolean): number {
+export function emitPackQuads(m: ModuleBuilder, type: "int8" | "uint8", form: Form): number {
+  const ordered = form === "ordered";
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [args, unit, last] = [0, 1, 2];
     const [source, out, panelBytes, list, channels, rowBytes] = argLocals(f, 0, 1, 2, listWord, 4, 5);
     const [k, taps, lastQuads] = argLocals(f, 6, 7, 8);
     const [tap, here, there, left, number] = f.someLocals(5, "i32");
     const rows = f.someLocals(8, "i32");
-    const p = new Panel(f, type, ordered, { list, out, number });
+    const p = new Panel(f, type, form, { list, out, number });
     f.get(unit).get(panelBytes).op("i32.mul").get(out).op("i32.add").set(out);
     f.loop();
     f.get(channels).get(unit).i32(8).op("i32.mul", "i32.sub").set(left);
@@ -134,11 +141,12 @@ class Panel {
   constructor(
     private readonly f: FunctionBuilder,
     private readonly type: "int8" | "uint8",
-    private readonly ordered: boolean,
+    private readonly form: Form,
     private readonly l: PanelLocals,
   ) {
+    const ordered = form === "ordered";
     const rooms = (): Room[] => [0, 1].map(() => f.someLocals(2, "v128"));
-    if (!ordered) [this.#room, this.#left] = [rooms(), rooms()];
+    if (form === "pairs") [this.#room, this.#left] = [rooms(), rooms()];
     const vectors = () => f.someLocals(2, "v128");
     [this.#a, this.#b, this.#zero, this.#sums] = [vectors(), vectors(), vectors(), vectors()];
     this.#changed = ordered ? vectors() : [];
@@ -159,7 +167,7 @@ class Panel {
     });
     for (const s of [...this.#sums, ...this.#changed]) f.i32x4(0).set(s);
     for (const room of this.#room) this.#all(room);
-    if (this.ordered) this.#begin(unit);
+    if (this.form === "ordered") this.#begin(unit);
   }
 
   /** The first panel of those that share an order makes it of places. */
@@ -189,7 +197,7 @@ class Panel {
     const [mask, shuffle, changed, v] = f.someLocals(4, "v128");
     f.get(there).op("i8x16.splat").i32x4(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);
     f.op("i8x16.gt_s").set(mask);
-    if (this.ordered) {
+    if (this.form === "ordered") {
       f.get(this.#order).vload().set(shuffle);
       f.get(0);
       f.get(this.#order)
@@ -207,7 +215,7 @@ class Panel {
         .mem("v128.load8_splat", 4 * i)
         .get(mask)
         .op("v128.bitselect");
-      if (this.ordered) {
+      if (this.form === "ordered") {
         f.get(shuffle).op("i8x16.swizzle").set(v);
         f.get(v).get(changed).op("v128.xor").get(changed).op("i8x16.sub");
       }
@@ -224,7 +232,7 @@ class Panel {
     f.repeat(n, () => {
       this.#widen(at);
       this.#sum(at);
-      if (!this.ordered) this.#share(at);
+      if (this.form === "pairs") this.#share(at);
       f.get(this.#quad).set(to).loop();
       this.#split(to);
       [...this.#a, ...this.#b].forEach((v, i) => {
@@ -285,7 +293,7 @@ class Panel {
       .get(0)
       .op("i32.sub")
       .get(0)
-      .load(4 * joinedWord)
+      .load(4 * boundWord)
       .op("i32.and")
       .if();
     this.#room.forEach((room, h) =>
@@ -308,14 +316,19 @@ class Panel {
       const room = this.#room[h];
       const most = () => (room ? f.get(room[0]) : words(f, 128));
       const least = () => (room ? f.get(room[1]) : words(f, -128));
-      f.get(a);
-      words(f, 127).op("i16x8.min_s");
-      if (room) most().op("i16x8.min_s");
-      least().op("i16x8.max_s").set(x);
-      f.get(b);
-      most().get(x).i32x4(0).op("i16x8.max_s", "i16x8.sub");
-      words(f, 127).op("i16x8.min_s", "i16x8.min_s");
-      least().get(x).i32x4(0).op("i16x8.min_s", "i16x8.sub", "i16x8.max_s").set(y);
+      if (this.form === "whole") {
+        this.#clamp(a, x);
+        this.#clamp(b, y);
+      } else {
+        f.get(a);
+        words(f, 127).op("i16x8.min_s");
+        if (room) most().op("i16x8.min_s");
+        least().op("i16x8.max_s").set(x);
+        f.get(b);
+        most().get(x).i32x4(0).op("i16x8.max_s", "i16x8.sub");
+        words(f, 127).op("i16x8.min_s", "i16x8.min_s");
+        least().get(x).i32x4(0).op("i16x8.min_s", "i16x8.sub", "i16x8.max_s").set(y);
+      }
       f.get(to).get(x);
       words(f, 255).op("v128.and").get(y).i32(8).op("i16x8.shl", "v128.or");
       f.vstore(16 * h);
@@ -323,6 +336,14 @@ class Panel {
       if (room) this.#leave(to, room, this.#left[h] as Room, x, y);
     }
     f.free("v128", x, y);
+  }
+
+  #clamp(from: Local, to: Local): void {
+    const { f } = this;
+    words(f.get(from), 127).op("i16x8.min_s").get(0);
+    f.mem("v128.load16_splat", 4 * boundWord)
+      .op("i16x8.max_s")
+      .set(to);
   }
 
   /** Entries of lists share nothing. */
@@ -348,7 +369,7 @@ class Panel {
       f.get(l.out).get(s);
       factor(-1, 0);
       // x became 255 − x.
-      if (this.ordered) {
+      if (this.form === "ordered") {
         f.get(this.#changed[h] as Local);
         factor(2, -255).op("i32x4.add");
       }

@@ -34,6 +34,9 @@ export const quadsPay = (m: QuadMatrix): boolean =>
 
 const mostOf = (m: QuadMatrix): number => (m.joined ? mostJoined : mostRepeated);
 
+const codeOf = (m: QuadMatrix): "int8" | "uint8" | "int8_whole" | "uint8_whole" =>
+  `${m.dtype as "int8" | "uint8"}${m.least === undefined ? "" : "_whole"}`;
+
 const countOnce = oncePer<number>();
 
 /** Entries of all lists; +∞ where the first panels have far too many. */
@@ -51,7 +54,7 @@ function countEntries(m: QuadMatrix): number {
     const zero = m.zero.length === 1 ? m.zero : m.zero.slice(n, n + 8);
     const panel = { ...m, offset: m.offset + n * m.nStride, n: Math.min(8, m.n - n), zero };
     const pack = packing(panel);
-    const { code, memory } = quadCode(m.dtype as "int8" | "uint8", staging + stagingBytes([pack]));
+    const { code, memory } = quadCode(codeOf(m), staging + stagingBytes([pack]));
     runPack(pack, code, memory, 0, staging);
     total += (listEnd(memory, staging) - listsAt(panel) - 16) / quadEntry;
     // One panel tells, or four do.
@@ -74,11 +77,12 @@ function packing(m: QuadMatrix): Pack {
   const [panelBytes, row] = [quadPanelBytes(m), rowBytes(m)];
   // In the second half of where orders go: code that makes those from the first on stays behind what it reads.
   const places = (ordersAt(m) + listsAt(m)) / 2;
-  const [type, ordered] = [m.dtype as "int8" | "uint8", isOrdered(m)];
+  const type = m.dtype as "int8" | "uint8";
+  const form = isOrdered(m) ? "ordered" : m.least === undefined ? "pairs" : "whole";
   return {
     source: m.data,
-    key: `pack_quads_${type}${ordered ? "_ordered" : ""}`,
-    emit: (b) => emitPackQuads(b, type, ordered),
+    key: `pack_quads_${type}_${form}`,
+    emit: (b) => emitPackQuads(b, type, form),
     extent: panels,
     begins: (panel) => m.offset + Math.min(m.n, 8 * panel) * row,
     words: (at) =>
@@ -97,7 +101,7 @@ function packing(m: QuadMatrix): Pack {
         shared: (m.ordered ?? 8) / 8,
         places: at + places,
         flip: m.signed ? 128 : 0,
-        joined: m.joined ? 4 : 0,
+        bound: m.least ?? (m.joined ? 4 : 0),
       }),
     prepare(memory, at) {
       const words = new Int32Array(memory, at, ordersAt(m) / 4);

@@ -3,7 +3,7 @@
 // stay within int16 for any bytes of x: weights of one sign that are next to each other add up to 128 at most. What is
 // beyond goes, quad by quad, to the list of the panel, as often as it takes (uint8 weights less their zero point may
 // need three entries). Weights that are small enough join two quads: 128 at most over both, and the products of both are
-// summed before they are widened.
+// summed before they are widened. Engines that sum four products in 32 bits need no bounds but a byte's.
 import { dataId } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { quadHeader } from "./quad_code.js";
@@ -19,6 +19,11 @@ export interface QuadMatrix extends Matrix {
   readonly signed: boolean;
   /** Channels whose k has an order of its own (quad_order.ts); absent: as it lies. */
   readonly ordered?: number;
+  /**
+   * Their products are summed in 32 bits, so that pairs have no bounds, and this is the least weight; what is beyond
+   * bytes goes to lists.
+   */
+  readonly least?: number;
   /** Two quads that follow each other in a tap share their bounds: their products may be summed in 16 bits. */
   readonly joined?: boolean;
 }
@@ -33,7 +38,7 @@ export const isOrdered = (m: QuadMatrix): m is OrderedMatrix => m.ordered !== un
 type Shape = Pick<QuadMatrix, "k" | "taps" | "ordered">;
 
 export const quadsKey = (m: QuadMatrix): string =>
-  `quads:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.above}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}:${m.ordered ? `${m.ordered}${m.signed}` : ""}${m.joined ? "joined" : ""}`;
+  `quads:${dataId(m.data)}:${m.offset}:${m.n}x${m.k}:${m.nStride},${m.kStride}:${m.taps}:${m.above}:${m.zero.every((z) => z === m.zero[0]) ? m.zero[0] : m.zero}:${m.ordered ? `${m.ordered}${m.signed}` : ""}${m.joined ? "joined" : ""}${m.least ?? ""}`;
 
 /** Sixteens of a tap. */
 export const sixteensOf = (m: Shape): number => Math.ceil(m.k / m.taps / 16);

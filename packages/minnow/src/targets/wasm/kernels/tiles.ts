@@ -27,8 +27,13 @@ export const levelGain = 0.985;
  */
 export const wideGain = 0.8;
 
-/** dot_i16x8: 4×8 and 5×8 are level (33 GMAC/s on Zen 3), 6×8 spills; 256 bits 5×16 60, 4×16 48. */
-export const int8Tile = (wide: boolean): Tile => (wide ? { mr: 5, nr: 16 } : { mr: 4, nr: 8 });
+/**
+ * dot_i16x8: 4×8 and 5×8 are level (33 GMAC/s on Zen 3), 6×8 spills; 256 bits 5×16 60, 4×16 48. Arm has 32 registers.
+ */
+export function int8Tile(wide: boolean, x86: boolean): Tile {
+  if (wide) return { mr: 5, nr: 16 };
+  return { mr: 4, nr: x86 ? 8 : 16 };
+}
 
 /**
  * Rows per chunk: whole tiles, equal chunks, the left side and its table within `leftBytes`.

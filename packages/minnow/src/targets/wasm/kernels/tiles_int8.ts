@@ -24,6 +24,12 @@ export function orderedTile(tile: Tile, rows: number, channels: number, depth: n
 /** Fewer k gain nothing: 16→96 on 112×112 0.62 ms, by 16 bits 0.60; 24→144 on 56×56 0.59 either way; 32→192 on 28×28 0.33, 0.39. */
 export const leastOrdered = 32;
 
+/**
+ * The least weight of products that are summed in 32 bits. Without an instruction for it Arm sums pairs in 16 bits, where
+ * two of −128 · −128 are one too many.
+ */
+export const leastWeight = { sdot: -127, usdot: -128 } as const;
+
 /** Ordered k may be padded to so much. */
 export const mostPadded = 1.2;
 
