@@ -6,10 +6,12 @@
 //
 // v must have no other reader and not be an output. Types narrower than the compute type are only
 // fused over when rounding to them would change nothing (quantised values are already clamped).
+import { classify, isElementwise, isIdentity, moves } from "./accesses.js";
 import { type Expr, nodesOf, operandsOf, substitute } from "./expr.js";
 import { argumentOf, lookups } from "./lookup.js";
 import { type Lowered, type LoweredKernel, note, readsOf, type Value } from "./lowered.js";
 import type { Access, AxisIndex, LoopNest } from "./nest.js";
+import { moveBeforeReshapes } from "./reshaped.js";
 
 /** Bounds that keep generated functions small. */
 const maxExprNodes = 96;
@@ -39,8 +41,21 @@ export function fuse(lowered: Lowered): void {
   for (let round = 0; round < 8; round++) {
     const chains = fuseOnce(lowered, isElementwise, "chain");
     const epilogues = fuseOnce(lowered, takesEpilogue, "epilogue");
-    if (chains + epilogues === 0) break;
+    if (chains + epilogues > 0) continue;
+    if (moveBeforeReshapes(lowered, (p, k, v) => merge(p, k, v, lowered.values) !== null) === 0) break;
   }
+}
+
+/** The nest of both, where they are one kernel. */
+function merge(
+  p: LoweredKernel,
+  consumer: LoweredKernel,
+  v: Value,
+  values: readonly Value[],
+): LoopNest | null {
+  if (!exactType(v)) return null;
+  if (isElementwise(p)) return chain(p, consumer, v);
+  return takesEpilogue(p) ? epilogue(p, consumer, v, values) : null;
 }
 
 function fuseOnce(
@@ -71,10 +86,8 @@ function fuseOnce(
       .sort((a, b) => (order.get(b.p) ?? 0) - (order.get(a.p) ?? 0));
     for (const { v, p } of candidates) {
       const value = lowered.values[v] as Value;
-      if (value.output || readers.get(v)?.size !== 1 || !exactType(value)) continue;
-      const merged = isElementwise(p)
-        ? chain(p, consumer, value)
-        : epilogue(p, consumer, value, lowered.values);
+      if (value.output || readers.get(v)?.size !== 1) continue;
+      const merged = merge(p, consumer, value, lowered.values);
       if (!merged || !fits(merged)) continue;
       replace(consumer, p, merged);
       gone.add(p);
@@ -103,21 +116,6 @@ function replace(consumer: LoweredKernel, p: LoweredKernel, nest: LoopNest): voi
     macs: p.macs + consumer.macs,
   } satisfies Partial<LoweredKernel>);
 }
-
-/** One output element from elements at the same place: no reduction, out index = loop numbers. */
-function isElementwise(k: LoweredKernel): boolean {
-  return k.name === "nest" && !!k.nest && k.nest.reduce.length === 0 && isIdentity(k.nest.out.index);
-}
-
-const isIdentity = (index: readonly AxisIndex[]): boolean =>
-  index.every((a, i) => isLoop(a, i) || (a.offset === 0 && a.terms.length === 0 && a.table === undefined));
-const isLoop = (a: AxisIndex, loop: number): boolean =>
-  a.offset === 0 &&
-  !a.guard &&
-  a.table === undefined &&
-  a.terms.length === 1 &&
-  a.terms[0]?.[0] === loop &&
-  a.terms[0]?.[1] === 1;
 
 /** Storing to this type loses nothing that the compute type held. */
 function exactType(v: Value): boolean {
@@ -192,9 +190,6 @@ function chain(p: LoweredKernel, consumer: LoweredKernel, v: Value): LoopNest | 
   return { ...b, operands: build.list, result };
 }
 
-/** Table-driven or guarded reads stay where they are. */
-const moves = (o: Access): boolean => o.index.some((a) => a.table !== undefined || a.guard);
-
 /** Makes `consumer` the tail of kernel `p`'s result. */
 function epilogue(
   p: LoweredKernel,
@@ -242,26 +237,6 @@ function bijective(n: LoopNest, v: Value): boolean {
       used.add(loop);
     }
   return n.loops.every((d, l) => d === 1 || used.has(l));
-}
-
-/** How an epilogue operand lies over the output: one number, one per channel (last axis), or all. */
-function classify(
-  o: Access,
-  value: Value,
-  shape: readonly number[],
-): "scalar" | "channel" | "full" | "other" {
-  const live = o.index.filter((a) => a.terms.length > 0);
-  if (live.length === 0) return "scalar";
-  const last = shape.length - 1;
-  if (live.length === 1 && isLoop(o.index[o.index.length - 1] as AxisIndex, last)) {
-    const size = value.shape.reduce((a, b) => a * b, 1);
-    if (size === shape[last]) return "channel";
-  }
-  const full =
-    value.shape.length === shape.length &&
-    o.index.every((a, i) => isLoop(a, i) || value.shape[i] === 1) &&
-    value.shape.every((d, i) => d === shape[i]);
-  return full ? "full" : "other";
 }
 
 /** Residuals already in the epilogue of `a`. */
