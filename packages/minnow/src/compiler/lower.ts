@@ -171,16 +171,20 @@ class Lowering {
       );
   }
 
-  /** Float16 and quantised constants made float: no step, the constant is read in its stored form. */
+  /** Float16 and quantised constants made float, and their shapes: no step, the constant is read as it is stored. */
   #constantNode(node: Node): boolean {
     const [x] = node.inputs;
     const [y] = node.outputs;
-    if (!x || !y || (node.op !== "Cast" && node.op !== "Dequantize")) return false;
+    if (!x || !y || !["Cast", "Dequantize", "Reshape"].includes(node.op)) return false;
     const from = this.#values[this.#idOf(x)] as Value;
     if (from.kind !== "constant" || !from.data) return false;
     const to = this.#info(y);
     if (node.op === "Cast" && from.dtype === "float16" && to.dtype === "float32") {
       this.#ids.set(y, from.id);
+      return true;
+    }
+    if (node.op === "Reshape" && !from.quant) {
+      this.#ids.set(y, this.#add({ ...from, label: y.name, shape: to.shape }));
       return true;
     }
     if (node.op === "Dequantize" && from.quant && to.dtype === "float32") {
@@ -286,13 +290,17 @@ function dequantizeConstant(v: Value): Float32Array {
   const { quant, data, shape } = v;
   if (!quant || !data) throw new ModelError("internal", `${v.label} has no quantised data`);
   if (v.dtype === "float16") return halfArrayToFloat(data as Uint16Array);
-  const out = new Float32Array(data.length);
+  const packed = v.dtype === "int4";
+  const out = new Float32Array(count(shape));
   const channels = quant.scale.length;
   const inner = channels > 1 ? count(shape.slice(quant.axis + 1)) : out.length;
   for (let from = 0, c = 0; from < out.length; from += inner, c = (c + 1) % channels) {
     const scale = quant.scale[c] as number;
     const zero = quant.zeroPoint[c] ?? quant.zeroPoint[0] ?? 0;
-    for (let i = from; i < from + inner; i++) out[i] = scale * (Number(data[i]) - zero);
+    for (let i = from; i < from + inner; i++) {
+      const q = packed ? ((Number(data[i >> 1]) >> (4 * (i & 1))) << 28) >> 28 : Number(data[i]);
+      out[i] = scale * (q - zero);
+    }
   }
   return out;
 }

@@ -18,6 +18,13 @@ const byHand = modelBytes({
     { op: "Concat", inputs: ["t", "rest"], outputs: ["u"], attrs: { axis: 0 } },
     { op: "Reshape", inputs: ["a", "u"], outputs: ["b"] },
     { op: "Gemm", inputs: ["b", "m"], outputs: ["y"], attrs: { alpha: { float: 0.5 } } },
+    {
+      op: "MatMulNBits",
+      domain: "com.microsoft",
+      inputs: ["b", "q", "scales"],
+      outputs: ["r"],
+      attrs: { K: 8, N: 2, bits: 4, block_size: 16 },
+    },
     { op: "ConstantOfShape", inputs: ["to"], outputs: ["z"] },
     {
       op: "If",
@@ -37,9 +44,11 @@ const byHand = modelBytes({
     { name: "x", shape: ["n", 1, 4, 4] },
     { name: "yes", type: 9, shape: [1] },
   ],
-  outputs: [{ name: "y" }, { name: "z" }, { name: "v" }],
+  outputs: [{ name: "y" }, { name: "z" }, { name: "v" }, { name: "r" }],
   initializers: [
     { name: "w", dims: [2, 1, 3, 3], raw: float32(...Array(18).keys()) },
+    { name: "q", type: 2, dims: [2, 1, 8], raw: Uint8Array.from(Array(16).keys()) },
+    { name: "scales", dims: [2], floats: [1, 2] },
     { name: "m", dims: [8, 3], floats: [...Array(24).keys()] },
     { name: "from", type: 7, dims: [1], int64s: [0] },
     { name: "to", type: 7, dims: [1], int64s: [1] },

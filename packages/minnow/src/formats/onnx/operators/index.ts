@@ -1,5 +1,6 @@
 // ONNX operator → how it is read. One row an operator, in files by family.
 import type { Table } from "../call.js";
+import { blocks } from "./blocks.js";
 import { contrib } from "./contrib.js";
 import { control } from "./control.js";
 import { convolution } from "./convolution.js";
@@ -33,5 +34,5 @@ const standard: Table = {
 export const tables: Readonly<Record<string, Table>> = {
   "": standard,
   "ai.onnx": standard,
-  "com.microsoft": contrib,
+  "com.microsoft": { ...contrib, ...blocks },
 };
