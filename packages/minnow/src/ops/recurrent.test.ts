@@ -1,4 +1,4 @@
-import { checkOp, type OpCase } from "./harness.js";
+import { type CaseInput, checkOp, generator, type OpCase } from "./harness.js";
 
 interface Sizes {
   steps: number;
@@ -55,3 +55,41 @@ for (const resetAfter of [false, true])
     `GRU, resetAfter ${resetAfter}`,
     sizes.map((s) => layer("GRU", { ...s, resetAfter })),
   );
+
+/** Weights as bytes, one scale and zero point or one a row, and what rows sum to. */
+function ofBytes(s: Sizes, type: "int8" | "uint8", perRow: boolean): OpCase {
+  const whole = layer("LSTM", s);
+  const random = generator(7);
+  const d = s.direction === "bidirectional" ? 2 : 1;
+  const rows = 4 * s.hidden;
+  const low = type === "int8" ? -128 : 0;
+  const sums: number[][] = [];
+  const weights = (k: number): CaseInput => {
+    const data = Array.from({ length: d * rows * k }, () => low + Math.floor(random() * 256));
+    const many = <T>(f: (i: number) => T): T[] => Array.from({ length: perRow ? rows : 1 }, (_, i) => f(i));
+    const zeroPoint = many((i) => low + 120 + (i % 9));
+    const zero = (row: number): number => zeroPoint[perRow ? row % rows : 0] as number;
+    sums.push(
+      Array.from({ length: d * rows }, (_, row) =>
+        data.slice(row * k, (row + 1) * k).reduce((sum, v) => sum + v - zero(row), 0),
+      ),
+    );
+    const quant = { scale: many((i) => 0.01 + i / 1e4), zeroPoint, axis: 1 };
+    return { dtype: type, shape: [d, rows, k], constant: true, data, quant };
+  };
+  const [w, r] = [weights(s.size), weights(s.hidden)];
+  const each = ([ws, rs]: number[][], i: number): number[] =>
+    [ws, rs].flatMap((list) => (list as number[]).slice(i * rows, (i + 1) * rows));
+  const all = Array.from({ length: d }, (_, i) => each(sums, i)).flat();
+  const given: CaseInput = { dtype: "int32", shape: [d, 2 * rows], constant: true, data: all };
+  const [x, , , ...more] = whole.inputs;
+  return { ...whole, inputs: [x as CaseInput, w, r, ...more, given] };
+}
+
+checkOp(
+  "LSTM with weights of bytes",
+  sizes.flatMap((s) => [
+    ofBytes(s, "uint8", false),
+    ...(s.direction === "bidirectional" ? [] : [ofBytes(s, "int8", true)]),
+  ]),
+);

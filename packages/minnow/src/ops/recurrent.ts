@@ -5,13 +5,18 @@
 //         h = (1 − z)·n + z·h
 //   RNN   h = tanh(x·wᵀ + h·rᵀ + b)
 //
+// An LSTM's weights may be bytes, each with a scale, and s[D,2·G·H] what their rows sum to less their zero points, first
+// w's: then x, and h at each step, are quantised by their range (recurrent_dense.ts), as ONNX Runtime's
+// DynamicQuantizeLSTM does.
+//
 // Outputs y[T,D,B,H], h[D,B,H] and of an LSTM c[D,B,H]. All of x·wᵀ is one product; then each step is a product of
 // one row a batch with the same packed weights, and a nest or two. h of a step lies where y has it.
 import { type Access, type AxisIndex, at, fixed } from "../compiler/nest.js";
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
-import { count, type Dim } from "../graph/dim.js";
+import { count, type Dim, type Shape } from "../graph/dim.js";
 import { differ } from "./conv.js";
+import { walk } from "./lowering.js";
 import {
   bool,
   type InferContext,
@@ -22,7 +27,9 @@ import {
   type OpDef,
   reject,
   str,
+  type TensorInfo,
 } from "./op.js";
+import { dense } from "./recurrent_dense.js";
 
 const gatesOf: Readonly<Record<string, number>> = { LSTM: 4, GRU: 3, RNN: 1 };
 /** Each step is some kernels of its own. */
@@ -32,8 +39,11 @@ const directions = ["forward", "reverse", "bidirectional"];
 
 function infer(c: InferContext): Inferred[] {
   const [x, w, r] = [need(c, 0), need(c, 1), need(c, 2)];
-  for (const t of c.inputs)
-    if (t && (t.quant || t.dtype !== "float32")) reject(c, `takes no ${t.dtype}`, "unsupported");
+  c.inputs.forEach((t, i) => {
+    const stored = c.inputs[6] && (i === 1 || i === 2);
+    if (!t || i === 6 || (stored ? isStored(t, w.shape) : !t.quant && t.dtype === "float32")) return;
+    reject(c, `takes no ${t.dtype} as input ${i}`, "unsupported");
+  });
   if (x.shape.length !== 3 || w.shape.length !== 3 || r.shape.length !== 3)
     reject(c, `x [${x.shape}], w [${w.shape}] and r [${r.shape}] must have rank 3`);
   const [steps, batch, size] = x.shape as [Dim, Dim, Dim];
@@ -48,6 +58,7 @@ function infer(c: InferContext): Inferred[] {
     [3, [d, 2 * all]],
     [4, [d, batch, hidden]],
     [5, [d, batch, hidden]],
+    [6, [d, 2 * all]],
   ];
   for (const [i, shape] of expected) {
     const t = c.inputs[i];
@@ -59,6 +70,11 @@ function infer(c: InferContext): Inferred[] {
   const state: Inferred = { dtype: "float32", shape: [d, batch, hidden] };
   return [{ dtype: "float32", shape: [steps, d, batch, hidden] }, ...c.outputs.slice(1).map(() => state)];
 }
+
+/** Bytes of one scale, or one a row of one direction. */
+const isStored = ({ dtype, quant }: TensorInfo, [d, rows]: Shape): boolean =>
+  (dtype === "int8" || dtype === "uint8") &&
+  (quant?.scale.length === 1 || (d === 1 && quant?.axis === 1 && quant.scale.length === rows));
 
 function macs({ inputs }: { inputs: readonly (LowerTensor | undefined)[] }): number {
   const [x, w, r] = inputs as [LowerTensor, LowerTensor, LowerTensor];
@@ -85,23 +101,22 @@ class Cells {
     const [rows, size] = w.shape.slice(1) as [number, number];
     this.#x = c.temp("float32", [this.steps, this.batch, rows]);
     const biases = c.inputs[3] ? (recurrentBias ? [0, rows] : [0]) : [];
-    c.kernel(
-      "dense",
-      {},
-      {
-        loops: [this.steps, this.batch, rows],
-        reduce: [size],
-        operands: [
-          { value: c.input(0), index: [at(0), at(1), at(3)] },
-          { value: c.input(1), index: [fixed(d), at(2), at(3)] },
-          ...biases.map((from) => ({ value: c.input(3), index: [fixed(d), at(2, 1, from)] })),
-        ],
-        body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
-        combine: "sum",
-        result: biases.reduce<Expr>((sum, _, i) => e.add(sum, e.input(2 + i, "f32")), e.accumulator("f32")),
-        out: { value: this.#x, index: [at(0), at(1), at(2)] },
-      },
-    );
+    dense(c, {
+      loops: [this.steps, this.batch, rows],
+      k: size,
+      x: { value: c.input(0), index: walk(3) },
+      w: { value: c.input(1), index: [fixed(d), at(2), at(3)] },
+      weights: w,
+      sums: this.#sums(at(2)),
+      added: biases.map((from) => ({ value: c.input(3), index: [fixed(d), at(2, 1, from)] })),
+      f: (sum) => sum,
+      out: { value: this.#x, index: walk(3) },
+    });
+  }
+
+  /** What rows of stored weights sum to; undefined: they are real. */
+  #sums(row: AxisIndex): Access | undefined {
+    return this.c.inputs[6] && { value: this.c.input(6), index: [fixed(this.d), row] };
   }
 
   /** State i before the first step: an input, or zeros. */
@@ -136,25 +151,18 @@ class Cells {
     out = this.temp(count * this.hidden),
   ): Access {
     const { c, d, batch, hidden } = this;
-    const turned = state.index.map((i): AxisIndex => (i.terms[0]?.[0] === 1 ? at(2) : i));
-    const sum = added.reduce<Expr>((s, _, i) => e.add(s, e.input(2 + i, "f32")), e.accumulator("f32"));
-    c.kernel(
-      "dense",
-      {},
-      {
-        loops: [batch, count * hidden],
-        reduce: [hidden],
-        operands: [
-          { value: state.value, index: turned },
-          { value: c.input(2), index: [fixed(d), at(1, 1, from * hidden), at(2)] },
-          ...added,
-        ],
-        body: e.mul(e.input(0, "f32"), e.input(1, "f32")),
-        combine: "sum",
-        result: f(sum),
-        out,
-      },
-    );
+    const r = c.inputs[2] as LowerTensor;
+    dense(c, {
+      loops: [batch, count * hidden],
+      k: hidden,
+      x: state,
+      w: { value: c.input(2), index: [fixed(d), at(1, 1, from * hidden), at(2)] },
+      weights: r,
+      sums: this.#sums(at(1, 1, r.shape[1] as number)),
+      added,
+      f,
+      out,
+    });
     return out;
   }
 
@@ -248,7 +256,7 @@ const inputs = ["x", "w", "r", "b?", "h?"];
 const direction = { type: "string", default: "forward" } as const;
 
 export const ops: OpDef[] = [
-  { name: "LSTM", inputs: [...inputs, "c?"], outputs: 3, attrs: { direction }, infer, lower, macs },
+  { name: "LSTM", inputs: [...inputs, "c?", "sums?"], outputs: 3, attrs: { direction }, infer, lower, macs },
   {
     name: "GRU",
     inputs,

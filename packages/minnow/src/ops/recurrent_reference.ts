@@ -1,4 +1,5 @@
 // The recurrent layers of recurrent.ts, step by step.
+import { halfEven } from "./move.js";
 import { bool, type Reference, type RefTensor, str } from "./op.js";
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
@@ -44,12 +45,33 @@ const rnn: Cell = ({ x, bias, h, c, times }) => ({
 });
 
 /** Rows from `at`, each as long as v, times v. */
-const product = (m: RefTensor["data"], at: number, rows: number, v: ArrayLike<number>): number[] =>
+const product = (m: ArrayLike<number>, at: number, rows: number, v: ArrayLike<number>): number[] =>
   Array.from({ length: rows }, (_, row) => {
     let sum = 0;
     for (let k = 0; k < v.length; k++) sum += (m[at + row * v.length + k] as number) * (v[k] as number);
     return sum;
   });
+
+/** Rounded to the steps of DynamicQuantizeLinear. */
+function byRange(rows: number[][]): number[][] {
+  const all = rows.flat();
+  const [low, high] = [Math.fround(Math.min(0, ...all)), Math.fround(Math.max(0, ...all))];
+  const range = Math.fround(high - low);
+  const scale = Math.fround((range === 0 ? 255 : range) * Math.fround(1 / 255));
+  const byte = (v: number, z = 0): number =>
+    Math.max(0, Math.min(255, halfEven(Math.fround(Math.fround(v) / scale)) + z));
+  const zero = byte(-low);
+  return rows.map((row) => row.map((v) => (byte(v, zero) - zero) * scale));
+}
+
+/** Weights as real numbers, one scale or one a row. */
+const real = ({ data, quant, shape }: RefTensor): ArrayLike<number> =>
+  quant
+    ? Array.from(data, (v, i) => {
+        const row = quant.scale.length > 1 ? Math.floor(i / (shape[2] as number)) : 0;
+        return (v - (quant.zeroPoint[row] as number)) * (quant.scale[row] as number);
+      })
+    : data;
 
 const layer =
   (cellOf: (attrs: Parameters<Reference>[0]["attrs"]) => Cell): Reference =>
@@ -58,34 +80,39 @@ const layer =
     const [steps, batch, size] = x.shape as [number, number, number];
     const [directions, rows, hidden] = r.shape as [number, number, number];
     const cell = cellOf(attrs);
+    const [ws, rs] = [real(w), real(r)];
+    const given = (list: number[][]): number[][] => (w.quant ? byRange(list) : list);
+    const all = Array.from({ length: steps * batch }, (_, i) => [...x.data.slice(i * size, (i + 1) * size)]);
+    const xs = given(all);
     const y = new Array<number>(steps * directions * batch * hidden).fill(0);
     const last: { h: number[]; c: number[] } = { h: [], c: [] };
-    for (let d = 0; d < directions; d++)
-      for (let n = 0; n < batch; n++) {
-        const from = (d * batch + n) * hidden;
-        const first = (t: RefTensor | undefined): number[] =>
-          Array.from({ length: hidden }, (_, i) => (t ? (t.data[from + i] as number) : 0));
-        const bias = (at: number): number[] =>
-          Array.from({ length: rows }, (_, i) => (b ? (b.data[2 * d * rows + at + i] as number) : 0));
-        let state = { h: first(h0), c: first(c0) };
-        for (let i = 0; i < steps; i++) {
-          const t = d === 1 || str(attrs, "direction") === "reverse" ? steps - 1 - i : i;
-          const start = (t * batch + n) * size;
-          const own = product(w.data, d * rows * size, rows, x.data.slice(start, start + size));
-          state = cell({
+    for (let d = 0; d < directions; d++) {
+      const first = (t: RefTensor | undefined, n: number): number[] =>
+        Array.from({ length: hidden }, (_, i) => (t ? (t.data[(d * batch + n) * hidden + i] as number) : 0));
+      const bias = (at: number): number[] =>
+        Array.from({ length: rows }, (_, i) => (b ? (b.data[2 * d * rows + at + i] as number) : 0));
+      let states = Array.from({ length: batch }, (_, n) => ({ h: first(h0, n), c: first(c0, n) }));
+      for (let i = 0; i < steps; i++) {
+        const t = d === 1 || str(attrs, "direction") === "reverse" ? steps - 1 - i : i;
+        const rounded = given(states.map((s) => s.h));
+        states = states.map((state, n) =>
+          cell({
             hidden,
             ...state,
-            x: own.map((v, k) => v + (bias(0)[k] as number)),
+            x: product(ws, d * rows * size, rows, xs[t * batch + n] as number[]).map(
+              (v, k) => v + (bias(0)[k] as number),
+            ),
             bias: bias(rows),
-            times: (h) => product(r.data, d * rows * hidden, rows, h),
-          });
-          state.h.forEach((v, k) => {
-            y[((t * directions + d) * batch + n) * hidden + k] = v;
-          });
-        }
-        last.h.push(...state.h);
-        last.c.push(...state.c);
+            times: (h) => product(rs, d * rows * hidden, rows, h === state.h ? (rounded[n] as number[]) : h),
+          }),
+        );
+        states.forEach(({ h }, n) => {
+          y.splice(((t * directions + d) * batch + n) * hidden, hidden, ...h);
+        });
       }
+      last.h.push(...states.flatMap((s) => s.h));
+      last.c.push(...states.flatMap((s) => s.c));
+    }
     return [y, last.h, last.c].slice(0, outputs.length);
   };
 

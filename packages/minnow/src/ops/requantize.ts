@@ -140,10 +140,10 @@ function weightOnlyProduct(
   return { operands, body, result: b ? e.add(scaled, e.cast(b, "f32")) : scaled };
 }
 
-const scalesOf = (w: LowerTensor): readonly number[] => (w.quant as Quantization).scale;
+export const scalesOf = (w: LowerTensor): readonly number[] => (w.quant as Quantization).scale;
 
 /** qw − zw; zero points that differ by channel come from a table. */
-function minusZero(
+export function minusZero(
   c: LowerContext,
   w: LowerTensor,
   operands: Access[],
@@ -159,7 +159,7 @@ function minusZero(
 }
 
 /** One number a channel: a constant where they are all one, else a table operand. */
-function channelTable(
+export function channelTable(
   c: LowerContext,
   values: readonly number[],
   operands: Access[],

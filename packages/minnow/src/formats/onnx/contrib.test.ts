@@ -12,9 +12,11 @@ type Value = [type: Type, dims: number[], data: readonly number[]];
 interface Case {
   op: string;
   attrs?: Record<string, AttrSpec>;
-  /** In the order of the node's inputs; constants are named like "w:". */
-  inputs: readonly (readonly [name: string, value: Value])[];
+  /** In the order of the node's inputs; constants are named like "w:", null is left out. */
+  inputs: readonly (readonly [name: string, value: Value] | null)[];
   want: readonly number[];
+  /** Of outputs behind the first. */
+  more?: readonly (readonly number[])[];
   type?: Type;
   /** Floats: relative to the largest. Bytes: steps. */
   off?: number;
@@ -140,23 +142,121 @@ const cases: Case[] = [
   },
 ];
 
+interface Lstm {
+  type: "int8" | "uint8";
+  direction: string;
+  /** Steps, batch, inputs, hidden. */
+  sizes: [number, number, number, number];
+  perRow: boolean;
+  states: boolean;
+  want: number[];
+  more: number[][];
+}
+
+function lstm({ type, direction, sizes, perRow, states, want, more }: Lstm): Case {
+  const [steps, batch, size, hidden] = sizes;
+  const d = direction === "bidirectional" ? 2 : 1;
+  const rows = 4 * hidden;
+  const low = type === "int8" ? -128 : 0;
+  const dims = perRow ? [d, rows] : [d];
+  const many = (f: (i: number) => number): number[] =>
+    Array.from({ length: perRow ? d * rows : d }, (_, i) => f(i));
+  const state = (step: number, by: number): Value => [
+    "float",
+    [d, batch, hidden],
+    floats(d * batch * hidden, step).map((v) => v / by),
+  ];
+  const zeros: Value = [type, dims, many(() => low + 128)];
+  return {
+    op: "DynamicQuantizeLSTM",
+    attrs: { direction, hidden_size: hidden },
+    inputs: [
+      ["x", ["float", [steps, batch, size], floats(steps * batch * size, 29).map((v) => v / 4)]],
+      ["w:", [type, [d, size, rows], bytes(d * size * rows, 61, low)]],
+      ["r:", [type, [d, hidden, rows], bytes(d * hidden * rows, 91, low)]],
+      [
+        "b:",
+        ["float", [d, 2 * rows], Array.from({ length: 2 * d * rows }, (_, i) => ((i * 13) % 17) / 10 - 0.8)],
+      ],
+      null,
+      states ? ["h", state(31, 8)] : null,
+      states ? ["c", state(17, 4)] : null,
+      null,
+      ["ws:", ["float", dims, many((i) => 0.004 + (i % 7) / 1000)]],
+      ["wz:", zeros],
+      ["rs:", ["float", dims, many((i) => 0.005 + (i % 5) / 1000)]],
+      ["rz:", zeros],
+    ],
+    want,
+    more,
+    off: 2e-6,
+  };
+}
+
+cases.push(
+  lstm({
+    type: "int8",
+    direction: "forward",
+    sizes: [3, 1, 4, 3],
+    perRow: false,
+    states: false,
+    want: [
+      0.07331129, 0.1192968, -0.1352136, 0.08583423, 0.131894, 0.01019333, 0.05807308, 0.1183963, -0.014412,
+    ],
+    more: [
+      [0.05807308, 0.1183963, -0.014412],
+      [0.1426955, 0.3570927, -0.02942358],
+    ],
+  }),
+  lstm({
+    type: "int8",
+    direction: "bidirectional",
+    sizes: [2, 2, 3, 2],
+    perRow: true,
+    states: true,
+    want: [
+      ...[0.05826567, -0.2475098, 0.01914311, 0.02730841, 0.382185, 0.04263781, 0.2270444, 0.02282353],
+      ...[0.04917317, -0.2182213, 0.02147978, 0.01970009, 0.4682517, 0.2791468, -0.008779945, -0.1358619],
+    ],
+    more: [
+      [0.04917317, -0.2182213, 0.02147978, 0.01970009, 0.382185, 0.04263781, 0.2270444, 0.02282353],
+      [0.07859945, -0.6458865, 0.03855304, 0.03656124, 0.519841, 0.06578061, 0.3411559, 0.03998877],
+    ],
+  }),
+  lstm({
+    type: "uint8",
+    direction: "reverse",
+    sizes: [3, 1, 5, 2],
+    perRow: true,
+    states: false,
+    want: [0.01427141, -0.1365745, -0.009113616, -0.07331023, -0.01405461, -0.002979695],
+    more: [
+      [0.01427141, -0.1365745],
+      [0.02719164, -0.4978173],
+    ],
+  }),
+);
+
 for (const [i, c] of cases.entries())
   test(`${i}: ${c.op}`, async () => {
-    const constants = c.inputs.filter(([name]) => name.endsWith(":"));
-    const inputs = c.inputs.filter(([name]) => !name.endsWith(":"));
+    const given = c.inputs.flatMap((v) => (v ? [v] : []));
+    const constants = given.filter(([name]) => name.endsWith(":"));
+    const inputs = given.filter(([name]) => !name.endsWith(":"));
+    const wanted = [c.want, ...(c.more ?? [])];
+    const outputs = wanted.map((_, at) => `y${at}`);
     const model = modelBytes({
       opset: 13,
       nodes: [
         {
           op: c.op,
           domain: "com.microsoft",
-          inputs: c.inputs.map(([name]) => name),
-          outputs: ["y"],
+          inputs: c.inputs.map((v) => v?.[0] ?? ""),
+          outputs,
           ...(c.attrs && { attrs: c.attrs }),
         },
       ],
       inputs: inputs.map(([name, [type, shape]]) => ({ name, type: types[type], shape })),
-      outputs: [{ name: "y", type: types[c.type ?? "float"] }],
+      outputs: outputs.map((name) => ({ name, type: types[c.type ?? "float"] })),
       initializers: constants.map(([name, [type, dims, data]]) => ({
         name,
         type: types[type],
@@ -165,10 +265,15 @@ for (const [i, c] of cases.entries())
       })),
     });
     await using loaded = await load(model);
-    const { y } = await loaded.run(Object.fromEntries(inputs.map(([name, [, , data]]) => [name, [...data]])));
-    const got = Array.from(y?.data as Float32Array);
-    const limit = c.off ?? 2e-6 * Math.max(...c.want.map(Math.abs));
-    assert.equal(got.length, c.want.length);
-    const worst = Math.max(...got.map((v, at) => Math.abs(v - (c.want[at] as number))));
-    assert.ok(worst <= limit, `${got}\nwant ${c.want}`);
+    const values = Object.fromEntries(
+      inputs.map(([name, [, shape, data]]) => [name, { data: [...data], shape }]),
+    );
+    const results = await loaded.run(values);
+    wanted.forEach((want, at) => {
+      const got = Array.from(results[`y${at}`]?.data as Float32Array);
+      const limit = c.off ?? 2e-6 * Math.max(...want.map(Math.abs));
+      assert.equal(got.length, want.length);
+      const worst = Math.max(...got.map((v, k) => Math.abs(v - (want[k] as number))));
+      assert.ok(worst <= limit, `output ${at}: ${got}\nwant ${want}`);
+    });
   });

@@ -6,6 +6,7 @@ import { averagePool, convolve, globalPool } from "./convolution.js";
 import { integerContrib } from "./integer.js";
 import { gemm } from "./linear.js";
 import { quantization, real, realBias, stored } from "./quantization.js";
+import { recurrentContrib } from "./recurrent.js";
 import { alongAxis } from "./reduction.js";
 
 /** a scale zero · b scale zero · y scale zero */
@@ -85,6 +86,7 @@ const fusedConv: Row = (c) => {
 
 export const contrib: Table = {
   ...integerContrib,
+  ...recurrentContrib,
   QuantizeLinear: quantization.QuantizeLinear as Row,
   DequantizeLinear: quantization.DequantizeLinear as Row,
   QGemm: qGemm,

@@ -1,6 +1,8 @@
 // LSTM, GRU and RNN with their usual activations.
 import type { Tensor } from "../../../graph/graph.js";
+import { permuteData } from "../../../graph/permute.js";
 import type { Call, Row, Table } from "../call.js";
+import { channelSums } from "./integer.js";
 
 const activations: Readonly<Record<string, readonly string[]>> = {
   LSTM: ["Sigmoid", "Tanh", "Tanh"],
@@ -8,8 +10,9 @@ const activations: Readonly<Record<string, readonly string[]>> = {
   RNN: ["Tanh"],
 };
 
-const layer: Row = (c) => {
-  const usual = activations[c.op] as readonly string[];
+/** What an operator's attributes say; fails at what is not supported. */
+function settings(c: Call, op: string): { direction: string; resetAfter?: boolean } {
+  const usual = activations[op] as readonly string[];
   const given = c.strs("activations");
   if (given?.some((a, i) => a.toLowerCase() !== usual[i % usual.length]?.toLowerCase()))
     c.unsupported(`activations ${given} are not supported`, usual.join());
@@ -17,10 +20,14 @@ const layer: Row = (c) => {
   if (c.hasAttr("clip")) c.unsupported("clip is not supported");
   if (c.int("input_forget", 0) !== 0) c.unsupported("input_forget is not supported");
   if (c.has(7)) c.unsupported("peepholes are not supported");
-  const attrs = {
+  return {
     direction: c.str("direction", "forward"),
-    ...(c.op === "GRU" && { resetAfter: c.int("linear_before_reset", 0) !== 0 }),
+    ...(op === "GRU" && { resetAfter: c.int("linear_before_reset", 0) !== 0 }),
   };
+}
+
+const layer: Row = (c) => {
+  const attrs = settings(c, c.op);
   const byBatch = c.int("layout", 0) === 1;
   const turned = (t: Tensor | null, perm: readonly number[]): Tensor | null =>
     t && byBatch ? c.emit("Transpose", [t], { perm }) : t;
@@ -35,6 +42,62 @@ const layer: Row = (c) => {
   return [turned(y, [2, 0, 1, 3]), ...last.map((t) => turned(t, [1, 0, 2]))] as Tensor[];
 };
 
+/** Directions one by one, because each row of each has a scale of its own. */
+const dynamicLstm: Row = (c) => {
+  const { direction } = settings(c, "LSTM");
+  const both = direction === "bidirectional";
+  const directions = both ? ["forward", "reverse"] : [direction];
+  const x = c.x(0);
+  wholeSequences(c, x);
+  const each = (t: Tensor | null): (Tensor | null)[] =>
+    t && both ? c.emitMany("Split", [t], { axis: 0 }, ["float32", "float32"]) : [t, t];
+  const given = [3, 5, 6].map((i) => each(c.opt(i)));
+  const parts = directions.map((direction, d) => {
+    const [w, r] = [storedWeights(c, 1, 8, d), storedWeights(c, 2, 10, d)];
+    const sums = c.builder.constant(
+      `${c.name}/sums`,
+      "int32",
+      [1, w.sums.length + r.sums.length],
+      Int32Array.of(...w.sums, ...r.sums),
+    );
+    const inputs = [x, w.weights, r.weights, ...given.map((list) => list[d] ?? null), sums];
+    return c.emitMany("LSTM", inputs, { direction }, ["float32", "float32", "float32"]);
+  });
+  const output = (i: number): Tensor => {
+    const list = parts.map((p) => p[i] as Tensor);
+    return both ? c.emit("Concat", list, { axis: i === 0 ? 1 : 0 }) : (list[0] as Tensor);
+  };
+  return [0, 1, 2].map(output);
+};
+
+/** Direction d of weights [D,K,G·H] as [1,G·H,K]; scales, and zero points behind them, [D] or [D,G·H]. */
+function storedWeights(
+  c: Call,
+  i: number,
+  scaleAt: number,
+  d: number,
+): { weights: Tensor; sums: Int32Array } {
+  const raw = c.raw(i);
+  const scales = c.numbers(scaleAt);
+  const zeros = c.has(scaleAt + 1) ? c.numbers(scaleAt + 1) : scales?.map(() => 0);
+  const { data, dtype } = raw;
+  if (
+    raw.kind !== "constant" ||
+    !(data instanceof Int8Array || data instanceof Uint8Array) ||
+    !scales ||
+    !zeros
+  )
+    c.unsupported("computed weights or scales are not supported");
+  const [directions, k, rows] = raw.shape as [number, number, number];
+  const own = <T extends { length: number; slice(from: number, to: number): T }>(list: T): T =>
+    list.slice((d * list.length) / directions, ((d + 1) * list.length) / directions);
+  const [part, zeroPoint] = [own<Int8Array | Uint8Array>(data), own(zeros)];
+  const turned = permuteData(part, dtype, [k, rows], [1, 0]);
+  const weights = c.builder.constant(`${raw.name}/${d}`, dtype, [1, rows, k], turned);
+  weights.quant = { scale: own(scales), zeroPoint, axis: 1 };
+  return { weights, sums: channelSums(part, [k, rows], 1, zeroPoint) };
+}
+
 /** Lengths of sequences may only say that all have all steps. */
 function wholeSequences(c: Call, x: Tensor): void {
   if (!c.has(4)) return;
@@ -44,3 +107,6 @@ function wholeSequences(c: Call, x: Tensor): void {
 }
 
 export const recurrent: Table = { LSTM: layer, GRU: layer, RNN: layer };
+
+/** Of com.microsoft. */
+export const recurrentContrib: Table = { DynamicQuantizeLSTM: dynamicLstm };
