@@ -5,7 +5,6 @@
 import { ModelError } from "./error.js";
 import { detectFormat, type Format } from "./formats/detect.js";
 import { readMinnow } from "./formats/minnow/reader.js";
-import { writeMinnow } from "./formats/minnow/writer.js";
 import { readOnnx } from "./formats/onnx/index.js";
 import { readTflite } from "./formats/tflite/reader.js";
 import type { Graph } from "./graph/graph.js";
@@ -78,6 +77,7 @@ export async function convert(
   const graph = toGraph(bytes, options);
   if (signal?.aborted) throw new ModelError("aborted", "the call was aborted", { cause: signal.reason });
   const start = performance.now();
+  const { writeMinnow } = await import("./formats/minnow/writer.js"); // for those who write files
   let file = writeMinnow(graph);
   if (options.precompile) {
     const { addPrecompiled } = await import("./precompile.js");
