@@ -125,19 +125,21 @@ export class Builder {
     return out;
   }
 
-  /** [N,C,H,W] → [N,H,W,C]; the source of a tensor that toNchw made. */
+  /** [N,C,…] → [N,…,C]; the source of a tensor that toNchw made. */
   toNhwc(t: Tensor): Tensor {
     let out = this.#nhwc.get(t);
     if (!out) {
-      out = this.emit("Transpose", `${t.name}/nhwc`, [t], { perm: [0, 2, 3, 1] });
+      const perm = this.info(t).shape.length === 5 ? [0, 2, 3, 4, 1] : [0, 2, 3, 1];
+      out = this.emit("Transpose", `${t.name}/nhwc`, [t], { perm });
       this.#nhwc.set(t, out);
     }
     return out;
   }
 
-  /** [N,H,W,C] → [N,C,H,W] */
+  /** [N,…,C] → [N,C,…] */
   toNchw(t: Tensor): Tensor {
-    const out = this.emit("Transpose", `${t.name}/nchw`, [t], { perm: [0, 3, 1, 2] });
+    const perm = this.info(t).shape.length === 5 ? [0, 4, 1, 2, 3] : [0, 3, 1, 2];
+    const out = this.emit("Transpose", `${t.name}/nchw`, [t], { perm });
     this.#nhwc.set(out, t);
     return out;
   }

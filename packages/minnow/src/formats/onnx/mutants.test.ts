@@ -25,6 +25,13 @@ const byHand = modelBytes({
       outputs: ["r"],
       attrs: { K: 8, N: 2, bits: 4, block_size: 16 },
     },
+    { op: "Conv", inputs: ["volume", "w3"], outputs: ["f"], attrs: { pads: [1, 0, 0, 0, 1, 1], group: 2 } },
+    {
+      op: "MaxPool",
+      inputs: ["f"],
+      outputs: ["g"],
+      attrs: { kernel_shape: [2, 1, 1], strides: [2, 1, 1], ceil_mode: 1 },
+    },
     { op: "ConstantOfShape", inputs: ["to"], outputs: ["z"] },
     {
       op: "If",
@@ -42,11 +49,13 @@ const byHand = modelBytes({
   ],
   inputs: [
     { name: "x", shape: ["n", 1, 4, 4] },
+    { name: "volume", shape: [1, 2, 3, 2, 2] },
     { name: "yes", type: 9, shape: [1] },
   ],
-  outputs: [{ name: "y" }, { name: "z" }, { name: "v" }, { name: "r" }],
+  outputs: [{ name: "y" }, { name: "z" }, { name: "v" }, { name: "r" }, { name: "g" }],
   initializers: [
     { name: "w", dims: [2, 1, 3, 3], raw: float32(...Array(18).keys()) },
+    { name: "w3", dims: [2, 1, 3, 2, 2], floats: [...Array(24).keys()] },
     { name: "q", type: 2, dims: [2, 1, 8], raw: Uint8Array.from(Array(16).keys()) },
     { name: "scales", dims: [2], floats: [1, 2] },
     { name: "m", dims: [8, 3], floats: [...Array(24).keys()] },

@@ -25,7 +25,7 @@ export const newestOpset = 28;
 /**
  * Reads a .onnx file. Constants may be views of `bytes`.
  * @param name of the graph in messages; default: the file's
- * @param fix told the inputs of a model with branches before they are read, since sizes decide which are taken
+ * @param fix told the inputs before the nodes are read, where sizes decide how: branches, volumes
  * @throws ModelError "bad_file", "bad_graph", "bad_shape", or "unsupported" with every `problems`
  */
 export function readOnnx(bytes: Uint8Array, name?: string, fix?: (inputs: Graph) => void): Graph {
@@ -77,7 +77,9 @@ class Reader {
     this.readInitializers(this.proto);
     for (const v of this.proto.input) if (!this.tensors.has(v.name ?? "")) this.readInput(v);
     const { graph } = this.builder;
-    if (this.proto.node.some((n) => n.opType === "If")) fix?.(graph);
+    const bySize =
+      graph.inputs.some((t) => t.shape.length === 5) || this.proto.node.some((n) => n.opType === "If");
+    if (bySize) fix?.(graph);
     this.builder.symbolic = graph.inputs.some((t) => t.shape.some((d) => typeof d === "string"));
     this.readNodes(this.proto.node);
     for (const v of this.proto.output) this.readOutput(v);

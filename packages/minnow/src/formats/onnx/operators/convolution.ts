@@ -4,6 +4,7 @@ import { dataOf } from "../../../graph/deferred.js";
 import type { Attrs, Tensor } from "../../../graph/graph.js";
 import { permuteData } from "../../../graph/permute.js";
 import type { Call, Row, Table } from "../call.js";
+import { convolve3, pool3 } from "./volume.js";
 
 /** A list over the spatial dimensions, as two: height first. */
 function pair(
@@ -33,8 +34,11 @@ interface Window {
   readonly pads: [number, number, number, number];
 }
 
+const paddingOf = (c: Call): string =>
+  paddings[c.str("auto_pad", "NOTSET")] ?? c.bad(`auto_pad is ${c.str("auto_pad", "")}`);
+
 function window(c: Call, spatial: number): Window {
-  const padding = paddings[c.str("auto_pad", "NOTSET")] ?? c.bad(`auto_pad is ${c.str("auto_pad", "")}`);
+  const padding = paddingOf(c);
   const list = c.ints("pads") ?? [];
   if (list.length !== 0 && list.length !== 2 * spatial)
     c.bad(`${list.length} pads for ${spatial} spatial dimensions`);
@@ -111,7 +115,10 @@ export function convolve(
   return c.image(x, (t) => emit(t, inputs, attrs));
 }
 
-const conv: Row = (c) => convolve(c, c.x(0), c.raw(1), c.opt(2));
+const conv: Row = (c) =>
+  c.rank(c.raw(0)) === 5
+    ? convolve3(c, c.x(0), c.raw(1), c.opt(2), paddingOf(c))
+    : convolve(c, c.x(0), c.raw(1), c.opt(2));
 
 const convTranspose: Row = (c) => {
   const spatial = spatialOf(c);
@@ -172,10 +179,12 @@ function fittedPads(
   return { pads, outputPadding };
 }
 
-function pooling(c: Call, op: string, x: Tensor, more: Attrs): Tensor {
+function pooling(c: Call, op: string, x: Tensor, { ...more }: Attrs): Tensor {
+  more.ceilMode = c.int("ceil_mode", 0) !== 0;
+  if (c.rank(x) === 5) return pool3(c, op, x, more, paddingOf(c));
   const spatial = spatialOf(c);
   const kernel = pair(c, c.ints("kernel_shape") ?? c.bad("attribute kernel_shape is missing"), spatial, 1);
-  const attrs = { kernel, ...window(c, spatial), ceilMode: c.int("ceil_mode", 0) !== 0, ...more };
+  const attrs = { kernel, ...window(c, spatial), ...more };
   return c.image(x, (t) => c.emit(op, [t], attrs));
 }
 
