@@ -7,7 +7,7 @@ import { ModelError } from "../../error.js";
 import { mutate, seededRng } from "../mutate.js";
 import { readCases, shared } from "./backend.test.helper.js";
 import { mutateModel } from "./mutate_model.test.helper.js";
-import { float32, modelBytes } from "./model.test.helper.js";
+import { float32, modelBytes, type TensorSpec } from "./model.test.helper.js";
 import { readOnnx } from "./reader.js";
 
 const byHand = modelBytes({
@@ -65,6 +65,46 @@ const byHand = modelBytes({
   ],
 });
 
+const bytes = (dims: readonly number[], name: string, type = 3): TensorSpec => ({
+  name,
+  type,
+  dims,
+  int32s: Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => i % 100),
+});
+
+const quantised = modelBytes({
+  opset: 13,
+  nodes: [
+    { op: "DynamicQuantizeLinear", inputs: ["x"], outputs: ["q", "s", "z"] },
+    { op: "ConvInteger", inputs: ["q", "w", "z", "zw"], outputs: ["a"], attrs: { pads: [1, 1] } },
+    { op: "MatMulInteger", inputs: ["q", "m", "z", "zm"], outputs: ["b"] },
+    {
+      op: "DynamicQuantizeLSTM",
+      domain: "com.microsoft",
+      inputs: ["x", "lw", "lr", "", "", "", "", "", "ls", "lz", "ls", "lz"],
+      outputs: ["c"],
+      attrs: { direction: "bidirectional", hidden_size: 2 },
+    },
+    {
+      op: "QGemm",
+      domain: "com.microsoft",
+      inputs: ["g", "sm", "zm", "m", "sm", "zm", "gb", "sm", "zg"],
+      outputs: ["d"],
+    },
+  ],
+  inputs: [
+    { name: "x", shape: ["n", 2, 5] },
+    { name: "g", type: 2, shape: [2, 5] },
+  ],
+  outputs: [{ name: "a", type: 6 }, { name: "b", type: 6 }, { name: "c" }, { name: "d", type: 2 }],
+  initializers: [
+    ...[bytes([3, 2, 3], "w"), bytes([3], "zw"), bytes([5, 4], "m"), bytes([], "zm"), bytes([], "zg", 2)],
+    ...[bytes([2, 5, 8], "lw"), bytes([2, 2, 8], "lr"), bytes([2], "lz"), bytes([4], "gb", 6)],
+    { name: "sm", dims: [], floats: [0.1] },
+    { name: "ls", dims: [2], floats: [0.1, 0.2] },
+  ],
+});
+
 type Mutate = typeof mutate;
 
 /** Half of the mutants are damaged as bytes, half as messages. */
@@ -95,11 +135,16 @@ function tryMutants(
   return { read, refused };
 }
 
-test("mutants of a hand-written model", (t) => {
-  const { read, refused } = tryMutants([byHand], 3000, 1);
-  t.diagnostic(`${read} read, refused: ${JSON.stringify([...refused])}`);
-  assert.ok(read > 0 && refused.size >= 3);
-});
+for (const [name, model, seed] of [
+  ["hand-written", byHand, 1],
+  ["quantised", quantised, 4],
+] as const)
+  test(`mutants of a ${name} model`, (t) => {
+    readOnnx(model);
+    const { read, refused } = tryMutants([model], 3000, seed);
+    t.diagnostic(`${read} read, refused: ${JSON.stringify([...refused])}`);
+    assert.ok(read > 0 && refused.size >= 3);
+  });
 
 const archive = shared("op-level/onnx-backend-1.23.tar.gz");
 test("mutants of ONNX's cases and a small network", {

@@ -40,7 +40,7 @@ const plain = (zeroPoint: readonly number[], axis: number): Quantization => ({
 });
 
 /** Stored b: bytes that multiply less their zero point, and Σ (b − zb) for each channel. */
-interface Stored {
+export interface Stored {
   readonly weights: Tensor;
   readonly sums: Int32Array;
 }

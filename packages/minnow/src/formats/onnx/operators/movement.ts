@@ -55,7 +55,7 @@ const pad: Row = (c) => {
   if (c.opset < 11) attrs.value = c.float("value", 0);
   const value = c.numbers(2);
   if (value) attrs.value = value[0] ?? 0;
-  if (x.quant) {
+  if (x.quant?.scale.length === 1) {
     const { scale, zeroPoint } = x.quant; // the value is a stored number, Pad's a real one
     attrs.value = (((attrs.value as number) ?? 0) - (zeroPoint[0] as number)) * (scale[0] as number);
   }

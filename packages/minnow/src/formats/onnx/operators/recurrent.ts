@@ -2,7 +2,7 @@
 import type { Tensor } from "../../../graph/graph.js";
 import { permuteData } from "../../../graph/permute.js";
 import type { Call, Row, Table } from "../call.js";
-import { channelSums } from "./integer.js";
+import { channelSums, type Stored } from "./integer.js";
 
 const activations: Readonly<Record<string, readonly string[]>> = {
   LSTM: ["Sigmoid", "Tanh", "Tanh"],
@@ -53,7 +53,10 @@ const dynamicLstm: Row = (c) => {
     t && both ? c.emitMany("Split", [t], { axis: 0 }, ["float32", "float32"]) : [t, t];
   const given = [3, 5, 6].map((i) => each(c.opt(i)));
   const parts = directions.map((direction, d) => {
-    const [w, r] = [storedWeights(c, 1, 8, d), storedWeights(c, 2, 10, d)];
+    const [w, r] = [1, 2].map((i) => storedWeights(c, i, 6 + 2 * i, d, directions.length)) as [
+      Stored,
+      Stored,
+    ];
     const sums = c.builder.constant(
       `${c.name}/sums`,
       "int32",
@@ -70,13 +73,8 @@ const dynamicLstm: Row = (c) => {
   return [0, 1, 2].map(output);
 };
 
-/** Direction d of weights [D,K,G·H] as [1,G·H,K]; scales, and zero points behind them, [D] or [D,G·H]. */
-function storedWeights(
-  c: Call,
-  i: number,
-  scaleAt: number,
-  d: number,
-): { weights: Tensor; sums: Int32Array } {
+/** Direction d of D of weights [D,K,G·H] as [1,G·H,K]; scales, and zero points behind them, [D] or [D,G·H]. */
+function storedWeights(c: Call, i: number, scaleAt: number, d: number, directions: number): Stored {
   const raw = c.raw(i);
   const scales = c.numbers(scaleAt);
   const zeros = c.has(scaleAt + 1) ? c.numbers(scaleAt + 1) : scales?.map(() => 0);
@@ -88,7 +86,9 @@ function storedWeights(
     !zeros
   )
     c.unsupported("computed weights or scales are not supported");
-  const [directions, k, rows] = raw.shape as [number, number, number];
+  if (raw.shape.length !== 3 || raw.shape[0] !== directions || scales.length !== zeros.length)
+    c.bad(`its weights are [${raw.shape}], with ${scales.length} scales and ${zeros.length} zero points`);
+  const [k, rows] = raw.shape.slice(1) as [number, number];
   const own = <T extends { length: number; slice(from: number, to: number): T }>(list: T): T =>
     list.slice((d * list.length) / directions, ((d + 1) * list.length) / directions);
   const [part, zeroPoint] = [own<Int8Array | Uint8Array>(data), own(zeros)];
