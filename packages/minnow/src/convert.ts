@@ -45,8 +45,8 @@ export interface ConvertOptions extends GraphOptions {
   /**
    * Plans and code for these engines go into the file: its first answer comes two to three times as soon, and
    * a page that loads such files alone downloads a third of the library. It grows by some 0.1 MB an engine (20 KB
-   * as brotli). true: engines with fused multiply-add (Chromium, Firefox, Node ≥ 22), and those without; "auto":
-   * so, if the file grows by 5 % at most. Input shapes must be known (`shapes`, `dims`). Where it cannot be done
+   * as brotli). true: engines with fused multiply-add (Chromium, Firefox, Node ≥ 22), on x86 and on Arm, and those without;
+   * "auto": so, if the file grows by 7.5 % at most. Input shapes must be known (`shapes`, `dims`). Where it cannot be done
    * the file goes without, and onEvent is told why. Default: no.
    */
   precompile?: boolean | "auto" | readonly EngineName[];

@@ -9,7 +9,7 @@ import { type EngineName, presets } from "./targets/wasm/engine.js";
 import { NotStorable, precompile } from "./targets/wasm/precompile.js";
 
 /** Of the file, where it grows by itself. */
-const mostGrowth = 0.05;
+const mostGrowth = 0.075;
 
 /** @throws ModelError bad_option for an engine that is not known */
 export async function addPrecompiled(
@@ -18,7 +18,7 @@ export async function addPrecompiled(
   engines: true | "auto" | readonly EngineName[],
   onEvent: ((event: ConvertEvent) => void) | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const names: readonly EngineName[] = typeof engines === "object" ? engines : ["fma", "baseline"];
+  const names: readonly EngineName[] = typeof engines === "object" ? engines : ["fma", "arm", "baseline"];
   for (const name of names)
     if (!Object.hasOwn(presets, name))
       throw new ModelError("bad_option", `precompile: no engine is named ${JSON.stringify(name)}`, {

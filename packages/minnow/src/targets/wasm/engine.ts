@@ -32,17 +32,22 @@ export interface Engine {
 export const baseline: Engine = { fma: false, f32: { mr: 4, nr: 8 }, i8: { mr: 4, nr: 8 }, wide: false };
 
 /**
- * The engines that code is made for ahead of time. One that fuses gains or loses little by the other of its
- * tiles (kernels/tiles.ts), so that nothing needs to be timed before the first answer.
+ * The engines that code is made for ahead of time. One that fuses gains or loses little by the other of its narrow
+ * tiles (kernels/tiles.ts), so that nothing needs to be timed before the first answer. "arm" has registers for a
+ * tile twice as wide.
  */
 export const presets = {
   baseline,
   fma: { fma: true, f32: { mr: 6, nr: 8 }, i8: { mr: 4, nr: 8 }, dot: "i16", wide: false },
+  arm: { fma: true, f32: { mr: 6, nr: 16 }, i8: { mr: 4, nr: 16 }, dot: "i16", wide: false },
   wide: { fma: true, f32: { mr: 6, nr: 16 }, i8: { mr: 5, nr: 16 }, dot: "i16", wide: true },
 } as const satisfies Record<string, Engine>;
 export type EngineName = keyof typeof presets;
 
-export const nameOf = (e: Engine): EngineName => (e.wide ? "wide" : e.fma ? "fma" : "baseline");
+export function nameOf(e: Engine): EngineName {
+  if (e.wide || !e.fma) return e.wide ? "wide" : "baseline";
+  return e.f32.nr === 16 ? "arm" : "fma";
+}
 
 let known: Engine | undefined;
 /** What a probe found in this process, if there was one. */

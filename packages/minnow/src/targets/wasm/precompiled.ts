@@ -7,6 +7,7 @@ import { isConcrete } from "../../graph/dim.js";
 import { Graph } from "../../graph/graph.js";
 import type { Precompiled, PrecompiledFile } from "../../graph/precompiled.js";
 import { dataId, isSmall, ownSmallConstants, released } from "../../graph/released.js";
+import { isX86 } from "./arch.js";
 import { type MemoryLimits, moduleImports, withLimits } from "./imports.js";
 import type { EngineName } from "./engine.js";
 import type { Packed, PlannedKernel, Prepared } from "./kernel.js";
@@ -44,7 +45,7 @@ export async function findPrecompiled(
   engine: EngineName | undefined,
   shared?: { readonly memory: WebAssembly.Memory; readonly limits: MemoryLimits },
 ): Promise<Ready | undefined> {
-  for (const name of engine ? [engine] : (["fma", "baseline"] as const)) {
+  for (const name of namesFor(engine)) {
     const made = file.list.find((p) => p.engine === name && p.abi === abi);
     if (!made || made.check !== checkOf(made)) continue;
     try {
@@ -54,13 +55,19 @@ export async function findPrecompiled(
       const rest = read(file, made); // meanwhile
       if (rest.free) await file.rest?.all();
       const module = await compiled;
-      if (name !== "fma" || (await fusesIn(module, shared?.memory)))
+      if (name === "baseline" || (await fusesIn(module, shared?.memory)))
         return { engine: name, ...rest, code, module };
     } catch {
       // An engine without relaxed SIMD; or not of the form that its check vouches for.
     }
   }
   return undefined;
+}
+
+/** Code for Arm is no more than code for engines that fuse. */
+function namesFor(engine: EngineName | undefined): EngineName[] {
+  if (engine) return engine === "arm" ? ["arm", "fma"] : [engine];
+  return [...(isX86() ? [] : (["arm"] as const)), "fma", "baseline"];
 }
 
 async function fusesIn(module: WebAssembly.Module, shared?: WebAssembly.Memory): Promise<boolean> {

@@ -2,6 +2,7 @@
 // which tile wins; are pairs of vectors run as one (trial.ts). All choices give right answers, so timing
 // noise can cost speed only. Takes some 3 ms once per process: V8 runs new code in
 // its baseline tier first, and the tiles differ only in the optimising one.
+import { isX86 } from "./arch.js";
 import { ModuleBuilder } from "./assembler.js";
 import { baseline, type Engine, remember, knownEngine } from "./engine.js";
 import { addFusing, type Fusing, fuses } from "./fusing.js";
@@ -42,15 +43,12 @@ function probe(budget: number): { readonly engine: Engine; readonly sure: boolea
   const exports = instantiate(memory);
   // Without fused multiply-add the engine is old or has few registers: nothing to choose from.
   if (!exports || !fuses(exports)) return { engine: baseline, sure: true };
-  // x86 makes NaN with the sign set. Others have registers for the wide tile and no wider vectors.
-  const x86 = exports.nan(Number.POSITIVE_INFINITY) < 0;
+  const x86 = isX86();
   const { tile, wide, dot, sure } = tryTiles(exports.trial, memory.buffer, budget, x86);
   return { engine: { fma: true, f32: tile, i8: int8Tile(wide, x86), dot, wide }, sure };
 }
 
 interface Exports extends Fusing {
-  /** The bits of x − x. */
-  readonly nan: (x: number) => number;
   readonly trial: Trial;
 }
 
@@ -58,12 +56,6 @@ interface Exports extends Fusing {
 function instantiate(memory: WebAssembly.Memory): Exports | undefined {
   const m = new ModuleBuilder();
   addFusing(m);
-  m.func(
-    ["f32"],
-    ["i32"],
-    (f) => f.get(0).op("f32x4.splat").get(0).op("f32x4.splat", "f32x4.sub").lane("i32x4.extract_lane", 0),
-    "nan",
-  );
   addTrial(m);
   const bytes = m.build();
   if (!WebAssembly.validate(bytes)) return undefined;

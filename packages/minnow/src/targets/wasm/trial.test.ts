@@ -24,6 +24,15 @@ test("tiles: 6×8 where it is ahead, 4×8 where they are level, the wide one whe
   assert.deepEqual(picked(five(9.9), five(12.6), five(7.5)), { best: 0, broad: true });
 });
 
+test("tiles: on Arm the wide one unless it is plainly slower", () => {
+  const five = (t: number): number[] => Array.from({ length: 5 }, () => t);
+  const arm = (...times: number[][]) => pick(times, false, false).broad;
+  assert.equal(arm(five(10), five(11), five(8)), true);
+  assert.equal(arm(five(10), five(11), five(10)), true);
+  assert.equal(arm(five(10), five(11), five(12)), false);
+  assert.equal(pick([five(0.3), five(0.3), five(0.3)], true, false).broad, true);
+});
+
 test("tiles: a coarse clock cannot tell level from ahead, but wide from spilling", () => {
   const read = (...ticks: number[]): number[] => ticks.map((t) => t / 10);
   const narrow = read(3, 2, 3, 3, 2);

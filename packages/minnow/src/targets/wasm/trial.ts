@@ -5,7 +5,7 @@
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.js";
 import { dotTest, emitDots } from "./dots.js";
 import type { Dot, Tile } from "./engine.js";
-import { levelGain, tileCandidates, wideGain } from "./kernels/tiles.js";
+import { broadGain, levelGain, tileCandidates, wideGain } from "./kernels/tiles.js";
 
 /** Steps of k in a turn; rows of x; floats of a weight row. */
 const [depth, height, width] = [128, 6, 16];
@@ -31,7 +31,7 @@ export const addTrial = (m: ModuleBuilder): number => m.func(["i32", "i32"], [],
 
 /**
  * @param budget ms after which the first candidate is taken untried; some 3 are needed
- * @param x86 vectors may be joined
+ * @param x86 there the 16-wide tile is for pairs of vectors that are joined; others have registers for it
  */
 export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: boolean): Found {
   const floats = new Float32Array(memory);
@@ -40,17 +40,21 @@ export function tryTiles(run: Trial, memory: ArrayBuffer, budget: number, x86: b
   const [first = { mr: 6, nr: 8 }] = tileCandidates;
   let dots: readonly Dot[] = ["sdot", "usdot", "relaxed"];
   const test = dotTest(memory, dotAt);
-  const times = time((mode, turns) => {
-    run(mode, turns);
-    const right = test();
-    dots = dots.filter((d) => right.includes(d));
-  }, budget);
+  const times = time(
+    (mode, turns) => {
+      run(mode, turns);
+      const right = test();
+      dots = dots.filter((d) => right.includes(d));
+    },
+    budget,
+    x86,
+  );
   if (!times) return { tile: first, wide: false, dot: "i16", sure: false };
-  const { best, broad } = pick(times.rounds, times.coarse);
+  const { best, broad } = pick(times.rounds, times.coarse, x86);
   run(tileCandidates.length - 1, 1);
-  const wide = x86 && broad === true && isRight(floats);
-  const tile = (wide ? tileCandidates.at(-1) : tileCandidates[best]) as Tile;
-  return { tile, wide, dot: dots[0] ?? "i16", sure: true };
+  const is16 = broad === true && isRight(floats);
+  const tile = (is16 ? tileCandidates.at(-1) : tileCandidates[best]) as Tile;
+  return { tile, wide: x86 && is16, dot: dots[0] ?? "i16", sure: true };
 }
 
 /**
@@ -83,10 +87,11 @@ export function isFaster(a: readonly number[], b: readonly number[], gain: numbe
 export function pick(
   times: readonly (readonly number[])[],
   coarse: boolean,
+  x86 = true,
 ): { best: number; broad: boolean | undefined } {
   const [first, second, broad] = times as readonly [readonly number[], readonly number[], readonly number[]];
   const best = isFaster(second, first, coarse ? 1.5 : levelGain) ? 1 : 0;
-  return { best, broad: isFaster(broad, best ? second : first, wideGain) };
+  return { best, broad: isFaster(broad, best ? second : first, x86 ? wideGain : broadGain) };
 }
 
 /** What the clock goes forward by, ms. */
@@ -114,7 +119,7 @@ interface Times {
 }
 
 /** Once the code is optimised; null when that took too long. */
-function time(run: Trial, budget: number): Times | null {
+function time(run: Trial, budget: number, x86: boolean): Times | null {
   const start = performance.now();
   const tick = tickOf();
   const [turns, coarse] = [turnsFor(tick), isCoarse(tick)];
@@ -132,7 +137,7 @@ function time(run: Trial, budget: number): Times | null {
   for (let round = 1; round <= most; round++) {
     times.forEach((t, mode) => void t.push(trial(mode)));
     const level = !coarse && !isFaster(times[0] as number[], times[1] as number[], 1.03);
-    if (round >= fewest && !level && pick(times, coarse).broad !== undefined) break;
+    if (round >= fewest && !level && pick(times, coarse, x86).broad !== undefined) break;
   }
   return { rounds: times, coarse };
 }

@@ -11,7 +11,7 @@ export const leftBytes = 256 * 1024;
  * x86, V8 ≥ 12, fused multiply-add: 4×8 and 6×8 are level on Zen 3 (48 GFLOPS), 6×8 ahead on Zen 4 (58, 54).
  * Where they are level, 4×8 with 2×16 beside it (tileFor): MobileNet v2 14.75 ms, 15.02 by 6×8. On Zen 4 6×8 is
  * ahead in whole networks, and no faster with 2×16: v2 1–2 %, v1 2–3, SqueezeNet 5, vww and blazeface 3.
- * 16-wide wins only with 256-bit vectors.
+ * 16-wide wins only with 256-bit vectors, or 32 registers.
  */
 export const tileCandidates: readonly Tile[] = [
   { mr: 6, nr: 8 },
@@ -26,6 +26,13 @@ export const levelGain = 0.985;
  * ones 0.85, to 1.1 (the others are joined too, but wait for their sums).
  */
 export const wideGain = 0.8;
+
+/**
+ * The same elsewhere: unless it is plainly slower. With 32 registers V8 makes two instructions of each load for Arm: 6×8 3.0
+ * instructions a multiply-add, 6×16 2.0; whole networks, MobileNet v1 385 → 305 M, SqueezeNet 363 → 299 (no Arm
+ * was at hand to take times on).
+ */
+export const broadGain = 0.9;
 
 /**
  * dot_i16x8: 4×8 and 5×8 are level (33 GMAC/s on Zen 3), 6×8 spills; 256 bits 5×16 60, 4×16 48. Arm has 32 registers.
