@@ -2,6 +2,7 @@
 // the rest of the QLinear family, and fused activations, which are split again.
 import type { Tensor } from "../../../graph/graph.js";
 import type { Call, Row, Table } from "../call.js";
+import { attentionContrib } from "./attention.js";
 import { averagePool, convolve, globalPool } from "./convolution.js";
 import { integerContrib } from "./integer.js";
 import { gemm } from "./linear.js";
@@ -85,6 +86,7 @@ const fusedConv: Row = (c) => {
 };
 
 export const contrib: Table = {
+  ...attentionContrib,
   ...integerContrib,
   ...recurrentContrib,
   QuantizeLinear: quantization.QuantizeLinear as Row,

@@ -15,7 +15,7 @@ interface Factors {
   readonly zb?: Tensor | undefined;
 }
 
-const given = (c: Call, i: number): Tensor | undefined => (c.has(i) ? c.raw(i) : undefined);
+export const given = (c: Call, i: number): Tensor | undefined => (c.has(i) ? c.raw(i) : undefined);
 const factors = (c: Call): Factors => ({ a: c.raw(0), b: c.raw(1), za: given(c, 2), zb: given(c, 3) });
 
 const known = (t: Tensor | undefined): number[] | undefined =>
@@ -137,8 +137,8 @@ function byRange(c: Call, x: Tensor): [bytes: Tensor, scale: Tensor, zero: Tenso
   return [y, scale, c.cast(point, "uint8")];
 }
 
-/** A product in steps of the factors' scales, and a bias, inputs 4 and up of both operators. */
-function realProduct(c: Call, f: Factors, sa: Tensor, sb: Tensor, bias: number): Tensor {
+/** A product in steps of the factors' scales, and input `bias`. */
+export function realProduct(c: Call, f: Factors, sa: Tensor, sb: Tensor, bias: number): Tensor {
   const scaled = c.emit("Mul", [c.cast(matMul(c, f), "float32"), c.emit("Mul", [sa, sb])]);
   return c.has(bias) ? c.emit("Add", [scaled, c.x(bias)]) : scaled;
 }

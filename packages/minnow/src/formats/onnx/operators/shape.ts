@@ -87,15 +87,17 @@ const flatten: Row = (c) => {
   return c.emit("Flatten", [c.x(0)], { axis: axis < 0 ? axis + rank : axis });
 };
 
+/** 0, 1, … along an axis of x. */
+export function positions(c: Call, x: Tensor, axis: number): Tensor {
+  const size = c.emit("Shape", [x], { start: axis, end: axis + 1, ...int64 }, isInt64);
+  return c.emit("Range", [c.builder.int64([0], true), c.squeeze(size, [0]), c.builder.int64([1], true)]);
+}
+
 /** column − row of the last two axes, as a matrix. */
 function diagonals(c: Call, x: Tensor): Tensor {
   const rank = c.rank(x);
   if (rank < 2) c.bad(`its input has rank ${rank}`);
-  const range = (axis: number): Tensor => {
-    const size = c.emit("Shape", [x], { start: axis, end: axis + 1, ...int64 }, isInt64);
-    return c.emit("Range", [c.builder.int64([0], true), c.squeeze(size, [0]), c.builder.int64([1], true)]);
-  };
-  return c.emit("Sub", [range(rank - 1), c.unsqueeze(range(rank - 2), [1])]);
+  return c.emit("Sub", [positions(c, x, rank - 1), c.unsqueeze(positions(c, x, rank - 2), [1])]);
 }
 
 /** Keeps one side of the k-th diagonal. */
