@@ -130,7 +130,7 @@ const elementsOf = (shape: readonly number[], strides: readonly number[]): numbe
   Math.max(count(shape), (shape[0] ?? 1) * (strides[0] ?? 1));
 
 /** Kernels that read an element (residual or operand) before writing the one at the same place. */
-const inPlaceKernels = new Set(["nest", "conv2d", "dense", "matmul", "conv_transpose2d"]);
+const inPlaceKernels = new Set(["nest", "conv2d", "dense", "matmul", "conv_transpose2d", "softmax"]);
 
 /**
  * A kernel's output may take the buffer of an operand that dies there, when both are walked alike.
@@ -146,14 +146,15 @@ function shareInPlace(
   const owned = new Map<Buffer, number[]>();
   for (const [root, b] of roots) owned.set(b, [root]);
   kernels.forEach((k, step) => {
-    const nest = k.nest;
-    if (!nest || !inPlaceKernels.has(k.name)) return;
-    const out = storage[nest.out.value] as Storage;
+    if (!inPlaceKernels.has(k.name)) return;
+    const { nest } = k;
+    const [written] = writesOf(k) as [number];
+    const out = storage[written] as Storage;
     const outBuffer = owner.get(out.root) as Buffer;
-    if (out.root !== nest.out.value || outBuffer.first !== step) return;
+    if (out.root !== written || outBuffer.first !== step) return;
     // A second write to the output (pad: fill, then copy) would clobber what the first still reads.
-    for (const o of nest.operands) {
-      const s = storage[o.value] as Storage;
+    for (const v of readsOf(k)) {
+      const s = storage[v] as Storage;
       const from = owner.get(s.root) as Buffer;
       if (
         from === outBuffer ||
@@ -162,7 +163,14 @@ function shareInPlace(
         from.bytes !== outBuffer.bytes
       )
         continue;
-      if (!walkedAlike(o, nest, s, out, lowered) || readTwice(nest, o, storage, s.root)) continue;
+      const o = nest?.operands.find((x) => x.value === v);
+      if (
+        o
+          ? !walkedAlike(o, nest as LoopNest, s, out, lowered) ||
+            readTwice(nest as LoopNest, o, storage, s.root)
+          : s.offset !== out.offset
+      )
+        continue;
       from.last = outBuffer.last;
       const moved = owned.get(outBuffer) as number[];
       for (const root of moved) owner.set(root, from);

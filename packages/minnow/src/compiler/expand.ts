@@ -95,6 +95,13 @@ function expSmall(x: Expr): Expr {
   return e.mul(expReduced(r), power2(e.bits(shifted, "i32")));
 }
 
+/** e^x for x ≤ 0, 0 where that is subnormal: a negative exponent is cut off at 0. */
+export function expNegative(x: Expr): Expr {
+  const { shifted, r } = reduce(e.max(x, -104));
+  const power = e.max(e.add(e.shl(e.bits(shifted, "i32"), 23), 127 << 23), 0);
+  return e.mul(expReduced(r), e.bits(power, "f32"));
+}
+
 /** With z = e^−|x|: 1 / (1 + z), or z / (1 + z) for negative x: neither overflows. */
 function expandSigmoid(x: Expr): Expr {
   const { shifted, r } = reduce(e.max(e.neg(e.abs(x)), -104));

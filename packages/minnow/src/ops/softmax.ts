@@ -1,7 +1,8 @@
 // Softmax and LogSoftmax along one axis, safe from overflow:
 //   m = max x,  y = exp(beta·(x − m)),  s = Σ y,  out = y / s          log: beta·(x − m) − log s
-// Four kernels (log: three): "reduce" (max), a nest, "reduce" (sum), a nest. Quantised inputs subtract
-// their largest as integers; results are requantised (TFLite: scale 1/256, zero point −128).
+// Softmax of many rows of floats is one kernel ("softmax"), of whatever else four (log: three): "reduce" (max), a nest,
+// "reduce" (sum), a nest. Quantised inputs subtract their largest as integers; results are requantised (TFLite: scale
+// 1/256, zero point −128).
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import type { Access, ValueId } from "../compiler/nest.js";
@@ -30,6 +31,7 @@ function infer(c: InferContext): Inferred[] {
 interface Axis {
   x: LowerTensor;
   rank: number;
+  axis: number;
   /** The reduction along the axis, which stays as 1. */
   l: ReturnType<typeof reductionLoops>;
   small: number[];
@@ -41,6 +43,7 @@ function axisLoops(c: LowerContext): Axis {
   return {
     x,
     rank: x.shape.length,
+    axis,
     l: reductionLoops(x.shape, [axis], true),
     small: reducedShape(x.shape, [axis], true) as number[],
   };
@@ -79,16 +82,32 @@ function shifted(x: LowerTensor, beta: number): Expr {
   return factor === 1 ? e.cast(d, "f32") : e.mul(e.cast(d, "f32"), factor);
 }
 
+/** A row is one thread's, and should stay in a first-level cache; for few rows it is not worth the code. */
+const [leastRows, longestRow] = [8, 16384];
+
+/** Many rows that lie one after the other. */
+function inRows({ x, rank, axis, l }: Axis, out: LowerTensor): boolean {
+  const [columns] = l.reduce as [number];
+  const rows = l.loops.reduce((a, b) => a * b, 1);
+  const floats = [x, out].every((t) => t.dtype === "float32" && !t.quant);
+  return floats && axis === rank - 1 && rows >= leastRows && columns > 0 && columns <= longestRow;
+}
+
 function lower(c: LowerContext): void {
   const a = axisLoops(c);
   const { x, rank, l } = a;
   const out = c.outputs[0] as LowerTensor;
+  const beta = c.attrs.beta as number;
+  if (c.op === "Softmax" && beta > 0 && inRows(a, out)) {
+    c.opaque("softmax", { beta }, [c.input(0)], [c.output(0)]);
+    return;
+  }
   const full = walk(rank);
   const across = l.x.map((_, i) =>
     a.small[i] === 1 ? { offset: 0, terms: [] } : full[i],
   ) as Access["index"];
   const m = fold(c, a, "max", stored(x, 0), [{ value: c.input(0), index: l.x }], stored(x, -1));
-  const z = shifted(x, c.attrs.beta as number);
+  const z = shifted(x, beta);
   const result = { value: c.output(0), index: full };
   const acc = e.accumulator("f32");
   if (c.op === "LogSoftmax") {

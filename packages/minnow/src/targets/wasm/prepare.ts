@@ -30,11 +30,14 @@ export async function planSteps(
   engine: Engine,
   has: (key: string) => boolean,
 ): Promise<(PlannedKernel | null)[]> {
+  const kernels = await kernelsFor(program);
+  const served = new Set(kernels.flatMap((k) => k.kernels));
   // Few models sort or suppress: the others do without this part.
-  const host: Readonly<Record<string, HostKernel>> = program.steps.every((s) => s.nest)
+  const host: Readonly<Record<string, HostKernel>> = program.steps.every(
+    (s) => s.nest || served.has(s.kernel),
+  )
     ? {}
     : (await import("../host/index.js")).hostKernels;
-  const kernels = await kernelsFor(program);
   const planning = { buffers: program.buffers, dynamic: program.dynamic, has };
   return program.steps.map((s) =>
     s.nest || !host[s.kernel] ? planStep(s, engine, planning, kernels) : null,

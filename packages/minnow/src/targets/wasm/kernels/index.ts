@@ -16,6 +16,7 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
     halvesEnough(steps) ? import("./strassen.js").then((m) => [m.strassen]) : [],
     steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
+    steps.some((s) => s.kernel === "softmax") ? import("./softmax.js").then((m) => [m.softmax]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
     steps.some(isGrouped) ? import("./depthwise.js").then((m) => [m.depthwise]) : [],
   ]);

@@ -4,7 +4,16 @@ import { depthwise } from "./depthwise.js";
 import { int8Kernels } from "./int8.js";
 import { matmul } from "./matmul.js";
 import { pool } from "./pool.js";
+import { softmax } from "./softmax.js";
 import { strassen } from "./strassen.js";
 import { winograd } from "./winograd.js";
 
-export const onDemand: readonly TunedKernel[] = [depthwise, ...int8Kernels, matmul, pool, strassen, winograd];
+export const onDemand: readonly TunedKernel[] = [
+  depthwise,
+  ...int8Kernels,
+  matmul,
+  pool,
+  softmax,
+  strassen,
+  winograd,
+];
