@@ -163,6 +163,8 @@ test("branches that cannot be", () => {
     initializers: [{ name: "five", dims: [2, 3], floats: [1, 2, 3, 4, 5, 6] }],
   });
   fails([either("c", good, wide)], "unsupported", /its else_branch does not fit these sizes: MatMul/);
+  const lookup = branch([node("Gather", ["x", "r"], "v")], "v");
+  fails([either("c", lookup, lookup)], "unsupported", /Gather of computed indices, which may fail/);
   let deep = good;
   for (let i = 0; i < 40; i++) deep = branch([either("c", deep, good, `v${i}`)], `v${i}`);
   fails([either("c", deep, good)], "bad_file", /nested too deep/);

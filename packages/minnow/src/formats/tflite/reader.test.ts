@@ -301,6 +301,19 @@ test("IF whose branches cannot be", () => {
   };
   assert.match(failure(either({}, [unary("ABS"), shorter])).message, /its branches give \[2\] and \[1\]/);
   assert.match(failure(either({}, [unary("ABS"), unary("LSTM")])).message, /LSTM/);
+  const lookup: ModelSpec = {
+    tensors: [f32("x", [2]), { name: "i", type: "INT32", shape: [2] }, f32("y", [2])],
+    ops: [
+      { op: "CAST", inputs: [0], outputs: [1] },
+      { op: "GATHER", inputs: [0, 1], outputs: [2] },
+    ],
+    inputs: [0],
+    outputs: [2],
+  };
+  assert.match(
+    failure(either({}, [unary("ABS"), lookup])).message,
+    /Gather of computed indices, which may fail/,
+  );
   assert.match(failure(either({}, [unary("ABS")])).message, /has no branch 2/);
   assert.match(failure(either({ shape: [3] }, [unary("ABS"), unary("NEG")])).message, /3 elements/);
   const again: ModelSpec = { ...either({}, []), inputs: [0], ops: unary("ABS").ops };

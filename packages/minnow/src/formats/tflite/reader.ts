@@ -5,6 +5,7 @@ import { ModelError, type Problem } from "../../error.js";
 import { type Attrs, Graph, type Node, type Tensor } from "../../graph/graph.js";
 import { annotate } from "../../ops/infer.js";
 import { registry } from "../../ops/registry.js";
+import { failsOnData } from "../branches.js";
 import { FlatBuffer, type Table } from "../flatbuffer.js";
 import { Buffers } from "./buffers.js";
 import { readMetadata } from "./metadata.js";
@@ -111,7 +112,7 @@ class Reader {
     return this.#outputs();
   }
 
-  /** IF computes both branches and picks, which is right, as nothing in them has effects; a constant decides. */
+  /** IF computes both branches and picks, which is right where nothing in them fails; a constant decides. */
   #either(
     options: Table | undefined,
     inputs: readonly (Tensor | null)[],
@@ -132,8 +133,11 @@ class Reader {
       if (results.length !== outs.length) this.#fail(`a branch of ${place} gives ${results.length} outputs`);
       return results;
     };
+    const start = this.#nodes.length;
     const [a, b] = [read(0), read(1)];
     const known = condition.kind === "constant" ? condition.data : undefined;
+    const why = !known && failsOnData(this.#nodes.slice(start), (t) => t.kind === "constant");
+    if (why) throw new Unsupported(why);
     const node = (op: string, inputs: Tensor[], out: Tensor, attrs: Attrs = {}): Node => {
       this.file.spend(branchCost);
       const n: Node = { op, name: `IF:${out.name}`, inputs, outputs: [out], attrs };
