@@ -1,7 +1,7 @@
 // The verbs end to end, each in a process of its own, on real models that the demo's packages bring.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -52,6 +52,8 @@ test("convert writes a file that compare finds equal to its source, to the last 
     readdirSync(dir).filter((f) => f.includes("part")),
     [],
   );
+  const told = json<{ bytes: number }>("info", "faces.minnow");
+  assert.equal(told.bytes, statSync(join(dir, "faces.minnow")).size);
   const equal = json<{ ok: boolean; outputs: { max: number }[] }>("compare", "faces.minnow", faces);
   assert.equal(equal.ok, true);
   assert.deepEqual(

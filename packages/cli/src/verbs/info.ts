@@ -22,6 +22,7 @@ export const info: Verb = {
     const progress = Progress.for(args);
     const path = args.positionals[0] as string;
     const data = await readModel(path, progress);
+    const fileBytes = data.length; // load() gives a .minnow file's bytes back
     const graph = toGraph(data, {
       shapes: shapesOf(args),
       dims: dimsOf(args),
@@ -53,7 +54,7 @@ export const info: Verb = {
         format,
         producer,
         description,
-        bytes: data.length,
+        bytes: fileBytes,
         inputs: model.inputs,
         outputs: model.outputs,
         parameters,
@@ -76,7 +77,7 @@ export const info: Verb = {
     }
     const rows = [
       ["format", [format, producer].filter(Boolean).join(", ")],
-      ["file", bytes(data.length)],
+      ["file", bytes(fileBytes)],
       ...model.inputs.map((t) => [
         "input",
         `${t.name}  ${t.dtype} ${shape(t.shape)}${quant(t.quantization)}`,
