@@ -152,6 +152,11 @@ function shareInPlace(
     const out = storage[written] as Storage;
     const outBuffer = owner.get(out.root) as Buffer;
     if (out.root !== written || outBuffer.first !== step) return;
+    const nestAllows = (nest: LoopNest, v: number): boolean => {
+      const o = nest.operands.find((x) => x.value === v);
+      const s = storage[v] as Storage;
+      return !!o && walkedAlike(o, nest, s, out, lowered) && !readTwice(nest, o, storage, s.root);
+    };
     // A second write to the output (pad: fill, then copy) would clobber what the first still reads.
     for (const v of readsOf(k)) {
       const s = storage[v] as Storage;
@@ -163,14 +168,7 @@ function shareInPlace(
         from.bytes !== outBuffer.bytes
       )
         continue;
-      const o = nest?.operands.find((x) => x.value === v);
-      if (
-        o
-          ? !walkedAlike(o, nest as LoopNest, s, out, lowered) ||
-            readTwice(nest as LoopNest, o, storage, s.root)
-          : s.offset !== out.offset
-      )
-        continue;
+      if (!(nest ? nestAllows(nest, v) : s.offset === out.offset)) continue;
       from.last = outBuffer.last;
       const moved = owned.get(outBuffer) as number[];
       for (const root of moved) owner.set(root, from);

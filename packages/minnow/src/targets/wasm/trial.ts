@@ -87,7 +87,7 @@ export function isFaster(a: readonly number[], b: readonly number[], gain: numbe
 export function pick(
   times: readonly (readonly number[])[],
   coarse: boolean,
-  x86 = true,
+  x86: boolean,
 ): { best: number; broad: boolean | undefined } {
   const [first, second, broad] = times as readonly [readonly number[], readonly number[], readonly number[]];
   const best = isFaster(second, first, coarse ? 1.5 : levelGain) ? 1 : 0;
