@@ -4,6 +4,8 @@ import { actual, expected, quantCase, type QuantOptions } from "./harness.js";
 import { convInt8 } from "./gemm_int8.js";
 import { baseline, type Engine } from "../engine.js";
 import { probeEngine } from "../probe.js";
+import type { TypedArray } from "../../../graph/dtype.js";
+import { released } from "../../../graph/released.js";
 import { emulating } from "./dots_emulated.test.helper.js";
 
 const cases: Record<string, QuantOptions> = {
@@ -29,6 +31,19 @@ const cases: Record<string, QuantOptions> = {
   "3x3 from a concat": { h: 5, w: 6, c: 5, o: 7, kernel: [3, 3], pads: [1, 1, 1, 1], xPitch: 9 },
   "3x3 dilated": { h: 9, w: 9, c: 20, o: 8, kernel: [3, 3], dilation: [2, 3], pads: [2, 3, 2, 3] },
   "one row": { h: 1, w: 1, c: 40, o: 37, perChannel: true },
+  "one row, whole groups": { h: 1, w: 1, c: 64, o: 96, zx: -128 },
+  "one row, unsigned by signed, odd everything": {
+    h: 1,
+    w: 1,
+    c: 131,
+    o: 75,
+    dtype: "uint8",
+    weightType: "int8",
+    zx: 255,
+  },
+  "one row of little": { h: 1, w: 1, c: 3, o: 20 },
+  "one row, trained": { h: 1, w: 1, c: 50, o: 37, perChannel: true, weights: "trained" },
+  "one row, zero points of weights": { h: 1, w: 1, c: 50, o: 37, dtype: "uint8", zw: 131 },
   "two rows, trained": { h: 2, w: 1, c: 50, o: 37, perChannel: true, weights: "trained" },
   "1x1, deep": { h: 2, w: 3, c: 131, o: 20, perChannel: true },
   "weights as bytes, odd everything": { h: 5, w: 7, c: 13, o: 21, perChannel: true },
@@ -259,4 +274,37 @@ test("results are narrowed by the low half of their bits where that is exact", (
   assert.ok(!isLow({ zeroOut: 3 }), "zero points that change where halves go");
   assert.ok(!isLow({ bounds: [-4, 127] }), "bounds within the type's");
   assert.ok(!isLow({}, true), "pairs of vectors");
+});
+
+test("one row is planned as one, and streams bytes where 8-bit products do not suit them", () => {
+  const label = (more: Partial<QuantOptions>, dot: Engine["dot"], dynamic: boolean): string => {
+    const c = { ...quantCase({ h: 1, w: 1, c: 70, o: 40, ...more }), dynamic };
+    return convInt8.plan(c.step, { ...baseline, fma: true, dot }, c)?.label ?? "";
+  };
+  for (const dynamic of [false, true]) {
+    assert.equal(label({}, "i16", dynamic), "i16_gemv");
+    assert.equal(label({}, "relaxed", dynamic), "i16_gemv");
+    assert.equal(label({ weights: "trained" }, "relaxed", dynamic), "s8_gemm_1x16");
+    assert.equal(label({}, "usdot", dynamic), "s8_gemm_1x16_usdot");
+    assert.equal(label({ dtype: "uint8", zw: 3 }, "i16", dynamic), "i16_gemm_1x16");
+  }
+  assert.equal(label({ h: 2 }, "i16", true), "i16_gemm_4x8");
+});
+
+test("what one row has packed serves many when weights have been given back, and the other way round", () => {
+  const size = 140;
+  const weights = quantCase({ h: 1, w: 1, c: size, o: size }).data[1] as TypedArray;
+  const plan = (h: number, there?: string) => {
+    const c = quantCase({ h, w: 1, c: size, o: size });
+    const data = there ? released(weights) : weights;
+    const buffers = c.buffers.map((b, i) => (i === 1 ? { ...b, data } : b));
+    const planned = convInt8.plan(c.step, baseline, { buffers, has: (key) => key === there });
+    return { label: planned?.label, key: planned?.packed[0]?.key ?? "" };
+  };
+  const [bytes, pairs] = [plan(1).key, plan(2).key];
+  assert.match(bytes, /^bytes/);
+  assert.match(pairs, /^pairs/);
+  assert.deepEqual(plan(30, bytes), { label: "i16_gemm_4x8", key: bytes });
+  assert.deepEqual(plan(1, bytes), { label: "i16_gemv", key: bytes });
+  assert.deepEqual(plan(1, pairs), { label: "i16_gemm_1x16", key: pairs });
 });

@@ -35,6 +35,7 @@ import { packQuads, quadsPay } from "./quad_weights.js";
 import { orderBytes, ordersAt, type QuadMatrix, quadPanelBytes, quadsKey, quadsOf } from "./quads.js";
 import { requantizing } from "./requantize.js";
 import { streamsFor } from "./gemm_ahead.js";
+import { planGemvInt8 } from "./gemv_int8.js";
 import { unrollOf } from "./tiles.js";
 import { fillByte } from "./row_edge.js";
 import {
@@ -94,13 +95,15 @@ function planInteger(
   nest: LoopNest,
   engine: Engine,
   program: Planning,
-  { dynamic = !!program.dynamic, ...p }: Rows,
+  { dynamic: free = program.dynamic, ...p }: Rows,
   product: IntegerProduct,
   weights: Matrix,
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
   const depth = p.taps * p.k;
+  const one = p.rows === 1;
+  const dynamic = free && !one;
   const { dot = "i16" } = engine;
   if (dot !== "i16" && p.groups === 1) {
     const above = product.zx + (flips(dot, signed) ? (signed ? 128 : -128) : 0);
@@ -111,6 +114,12 @@ function planInteger(
     );
     if (quads) return planQuads(nest, engine, dot, { ...p, dynamic }, product.zx, quads, epilogue, signed);
   }
+  const asBytes = p.groups === 1 && product.zw.every((z) => z === 0) ? packBytes(weights) : null;
+  // Weights given back are used as they were packed.
+  const given = isReleased(weights.data);
+  const there = given && asBytes && program.has?.(asBytes.key);
+  if (one && p.rowKind === "plain" && asBytes && (there || !given))
+    return planGemvInt8(nest.out.value, weights, asBytes, p.x, product.zx, signed, epilogue, engine);
   const each = p.channels / p.groups;
   const tile = integerTile(engine.i8, dynamic ? 3 : p.rows, each);
   const pairs = Math.ceil(depth / 2);
@@ -120,12 +129,7 @@ function planInteger(
     { ...p, rowInput: p.rowInput + 2 * depth + epilogue.outBytes * each },
     tile,
   );
-  const asBytes = p.groups === 1 && product.zw.every((z) => z === 0) ? packBytes(weights) : null;
-  // Weights given back are used as they were packed.
-  const there = isReleased(weights.data)
-    ? program.has?.(asBytes?.key ?? "")
-    : !dynamic && chunk > mostPairsRows;
-  const narrow = there ? asBytes : null;
+  const narrow = there || (!given && !dynamic && chunk > mostPairsRows) ? asBytes : null;
   const rowWide = 4 * pairs;
   const wide = roundUp(bytes, 64);
   const tileTable = wide + roundUp(rowWide * (chunk + tile.mr) + 64, 64);

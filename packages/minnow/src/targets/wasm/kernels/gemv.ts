@@ -13,7 +13,7 @@ import { gemvGrain } from "./tiles.js";
 
 const words = ["x", "weights", "out", "outPitch", "steps", "panelBytes", "groups"] as const;
 /** Channels of a group. */
-const width = 32;
+export const width = 32;
 /** Steps of k in the inner loop. */
 const unroll = 4;
 /** Of a shuffle: the first lane four times. */
@@ -61,7 +61,7 @@ export function planGemv(
 }
 
 /** Groups begin…end−1: whole ones by `whole`, the one behind them by `last`. */
-function emitGroups(m: ModuleBuilder, layout: Layout<string>, whole?: number, last?: number): number {
+export function emitGroups(m: ModuleBuilder, layout: Layout<string>, whole?: number, last?: number): number {
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [args, begin, end] = [0, 1, 2];
     const call = (fn: number): void => {

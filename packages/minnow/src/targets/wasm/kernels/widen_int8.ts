@@ -96,7 +96,7 @@ export function widenRows(
 }
 
 /** Sixteen elements. */
-function widen(
+export function widen(
   f: FunctionBuilder,
   signed: boolean,
   zero: Local,
