@@ -29,7 +29,7 @@ function signature(op: Op): { operands: WasmType[]; result?: WasmType; memory?: 
   if (name === "splat") return { operands: [element], result: "v128" };
   if (name.startsWith("extract_lane")) return { operands: ["v128"], result: element, lane: 0 };
   if (name === "replace_lane") return { operands: ["v128", element], result: "v128", lane: 0 };
-  if (/^(any_true|all_true)$/.test(name)) return { operands: ["v128"], result: "i32" };
+  if (/^(any_true|all_true|bitmask)$/.test(name)) return { operands: ["v128"], result: "i32" };
   if (simd && /^(shl|shr_[su])$/.test(name)) return { operands: ["v128", "i32"], result: "v128" };
   if (/bitselect|madd/.test(name)) return { operands: ["v128", "v128", "v128"], result: "v128" };
   if (simd) {
@@ -40,7 +40,7 @@ function signature(op: Op): { operands: WasmType[]; result?: WasmType; memory?: 
   if (from) return { operands: [from], result: own };
   if (name === "eqz") return { operands: [own], result: "i32" };
   if (/^(eq|ne|[lg][te])(_[su])?$/.test(name)) return { operands: [own, own], result: "i32" };
-  if (/^(clz|ctz|abs|neg|ceil|floor|trunc|nearest|sqrt|extend\d+_s)$/.test(name))
+  if (/^(clz|ctz|popcnt|abs|neg|ceil|floor|trunc|nearest|sqrt|extend\d+_s)$/.test(name))
     return { operands: [own], result: own };
   return { operands: [own, own], result: own };
 }

@@ -84,7 +84,7 @@ export interface PlannedKernel {
 
 /** What a plan may look at beside its step. */
 export type Planning = Pick<Program, "buffers"> &
-  Partial<Pick<Program, "dynamic">> & {
+  Partial<Pick<Program, "dynamic" | "steps">> & {
     /** Whether packed data of a key is there already: all there is of weights given back (isReleased). */
     has?(key: string): boolean;
   };

@@ -38,7 +38,7 @@ export async function planSteps(
   )
     ? {}
     : (await import("../host/index.js")).hostKernels;
-  const planning = { buffers: program.buffers, dynamic: program.dynamic, has };
+  const planning = { ...program, has };
   return program.steps.map((s) =>
     s.nest || !host[s.kernel] ? planStep(s, engine, planning, kernels) : null,
   );

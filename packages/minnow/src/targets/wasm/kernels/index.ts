@@ -15,6 +15,7 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
     steps.some((s) => mayMultiply(s, program)) ? import("./matmul.js").then((m) => [m.matmul]) : [],
     steps.some(mayFilter) ? import("./winograd.js").then((m) => [m.winograd]) : [],
     halvesEnough(steps) ? import("./strassen.js").then((m) => [m.strassen]) : [],
+    steps.some(mayBeSparse) ? import("./gemv_sparse.js").then((m) => [m.sparse]) : [],
     steps.some((s) => s.kernel.endsWith("_pool2d")) ? import("./pool.js").then((m) => [m.pool]) : [],
     steps.some((s) => s.kernel === "softmax") ? import("./softmax.js").then((m) => [m.softmax]) : [],
     steps.some(isInteger) ? import("./int8.js").then((m) => m.int8Kernels) : [],
@@ -22,6 +23,13 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
   ]);
   // Last: it would take products with weights too, and pack them in every run.
   return [...rare.flat(), ...common, ...products];
+}
+
+/** One row that another step's ReLU wrote: gemv_sparse.ts asks more closely. */
+function mayBeSparse({ kernel, nest }: Step, at: number, steps: readonly Step[]): boolean {
+  const { op, fused } = steps[at - 1] ?? { op: "", fused: [] };
+  const one = /^(matmul|dense)$/.test(kernel) && nest?.loops.slice(0, -1).every((n) => n === 1);
+  return !!one && /^(Relu|Clip|MaxPool)/.test([op, ...fused].at(-1) as string);
 }
 
 /** Sums of integers, and tables of bytes. */

@@ -1,6 +1,7 @@
 // The kernels that index.ts loads when a model needs them, for what must carry them all in one file.
 import type { TunedKernel } from "../kernel.js";
 import { depthwise } from "./depthwise.js";
+import { sparse } from "./gemv_sparse.js";
 import { int8Kernels } from "./int8.js";
 import { matmul } from "./matmul.js";
 import { pool } from "./pool.js";
@@ -14,6 +15,7 @@ export const onDemand: readonly TunedKernel[] = [
   matmul,
   pool,
   softmax,
+  sparse,
   strassen,
   winograd,
 ];

@@ -44,6 +44,14 @@ export function packPanels(m: Matrix, groups = 1): Packed {
   };
 }
 
+/** As [groups of 8·side channels][k][8·side]; null where generated code cannot. */
+export function packGroups(m: Matrix, side: number): Packed | null {
+  const type = m.dtype as Source;
+  const pack = packRows(m, 1, { type, lanes: 8, words: m.k, side }) ?? packColumns(m, type, side);
+  const bytes = Math.ceil(m.n / 8 / side) * side * panelBytes(m.k);
+  return pack && { key: `groups:${side}:${matrixKey(m)}`, bytes, pack };
+}
+
 /** Depth-wise weights [channel][tap] as [C/lanes][tap][lanes]. */
 export const packTaps = (m: Matrix, lanes: 4 | 8): Packed => ({
   key: `taps${lanes}:${matrixKey(m)}`,
@@ -72,9 +80,13 @@ export interface RowPacking {
   readonly lanes: 4 | 8;
   /** 32-bit words that a row becomes; the last of a row of bytes or pairs is filled up with zeros. */
   readonly words: number;
+  /** Panels that lie side by side, a step of k after the other; default 1. */
+  readonly side?: number;
   /** 8-bit weights: what is subtracted. */
   readonly zero?: number;
 }
+
+const sideKey = (side = 1): string => (side > 1 ? `_${side}` : "");
 
 /** Rows of k that lie one after the other; a unit is a panel of them. Null where they do not. */
 export function packRows(m: Matrix, groups: number, p: RowPacking): Pack | null {
@@ -88,8 +100,8 @@ export function packRows(m: Matrix, groups: number, p: RowPacking): Pack | null 
     Math.floor(panel / panels) * each + Math.min(each, (panel % panels) * p.lanes);
   return {
     source: m.data,
-    key: `pack_rows_${p.type}_${p.lanes}`,
-    emit: (b) => emitRows(b, p.type, p.lanes),
+    key: `pack_rows_${p.type}_${p.lanes}${sideKey(p.side)}`,
+    emit: (b) => emitRows(b, p.type, p.lanes, p.side ?? 1),
     extent: panels * groups,
     begins: (panel) => m.offset * size + (panel === panels * groups ? m.n : row(panel)) * rowBytes,
     words: (at) => [at, each, panels, p.words, rowBytes, p.zero ?? 0, ...lastWord(p.type, m.k)],
@@ -109,17 +121,17 @@ function lastWord(type: RowSource, k: number): readonly number[] {
 }
 
 /** Rows of n that lie one after the other; a unit is one of them. Null where they do not. */
-function packColumns(m: Matrix, type: Source): Pack | null {
+function packColumns(m: Matrix, type: Source, side = 1): Pack | null {
   const stride = m.k === 1 ? m.n : m.kStride;
   if (m.nStride !== 1 || stride < m.n) return null;
   const size = byteSize(m.dtype, 1);
   return {
     source: m.data,
-    key: `pack_columns_${type}`,
-    emit: (b) => emitColumns(b, type),
+    key: `pack_columns_${type}${sideKey(side)}`,
+    emit: (b) => emitColumns(b, type, side),
     extent: m.k,
     begins: (k) => (m.offset + k * stride) * size,
-    words: (at) => [at, Math.ceil(m.n / 8), panelBytes(m.k), stride * size],
+    words: (at) => [at, Math.ceil(m.n / 8), side * panelBytes(m.k), stride * size],
   };
 }
 

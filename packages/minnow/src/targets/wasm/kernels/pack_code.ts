@@ -22,17 +22,20 @@ export const argLocals = <const P extends readonly number[]>(f: FunctionBuilder,
   }) as { [K in keyof P]: Local };
 
 /** Words of the block: see packRows. A group's last panel repeats its last row where rows are missing. */
-export function emitRows(m: ModuleBuilder, type: RowSource, lanes: 4 | 8): number {
+export function emitRows(m: ModuleBuilder, type: RowSource, lanes: 4 | 8, side: number): number {
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [unit, last] = [1, 2];
-    const [source, out, each, panels, words, rowBytes, zero] = argLocals(f, 0, 1, 2, 3, 4, 5, 6);
-    const left = f.local();
-    const n = f.local();
+    const [source, start, each, panels, words, rowBytes, zero] = argLocals(f, 0, 1, 2, 3, 4, 5, 6);
+    const [left, n, out] = f.someLocals(3, "i32");
     const rows = f.someLocals(lanes, "i32");
-    const rowOut = 4 * lanes;
+    const rowOut = 4 * lanes * side;
     const block = new Block(f, type, rows, out, zero);
-    f.get(unit).get(words).op("i32.mul").i32(rowOut).op("i32.mul").get(out).op("i32.add").set(out);
     f.block().get(unit).get(last).op("i32.ge_u").brIf(0).loop();
+    f.get(start).get(unit).i32(side).op("i32.div_u").get(words).op("i32.mul").i32(rowOut);
+    f.op("i32.mul", "i32.add").get(unit).i32(side).op("i32.rem_u");
+    f.i32(4 * lanes)
+      .op("i32.mul", "i32.add")
+      .set(out);
     f.get(each).get(unit).get(panels).op("i32.rem_u").i32(lanes).op("i32.mul", "i32.sub").set(left);
     rows.forEach((r, i) => {
       if (i === 0) f.get(source).set(r);
@@ -143,14 +146,18 @@ class Block {
 }
 
 /** Rows of n → their places in panels of 8: panel after panel, so that writes stream. See packColumns. */
-export function emitColumns(m: ModuleBuilder, type: Source): number {
+export function emitColumns(m: ModuleBuilder, type: Source, side: number): number {
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [first, last] = [1, 2];
     const [source, out, panels, panelBytes, rowBytes] = argLocals(f, 0, 1, 2, 3, 4);
-    const [from, to, n] = f.someLocals(3, "i32");
+    const [from, to, n, done] = f.someLocals(4, "i32");
     const v = f.someLocals(2, "v128");
     hoistConstants(f, [type], "float32", true);
-    f.get(out).get(first).i32(32).op("i32.mul", "i32.add").set(out);
+    f.get(out)
+      .get(first)
+      .i32(32 * side)
+      .op("i32.mul", "i32.add")
+      .set(out);
     f.repeat(panels, () => {
       f.get(source).set(from).get(out).set(to).get(last).get(first).op("i32.sub").set(n);
       f.repeat(n, () => {
@@ -161,9 +168,16 @@ export function emitColumns(m: ModuleBuilder, type: Source): number {
             .get(x)
             .vstore(16 * i),
         );
-        f.incBy(from, rowBytes).inc(to, 32);
+        f.incBy(from, rowBytes).inc(to, 32 * side);
       });
-      f.inc(source, type === "float32" ? 32 : 16).incBy(out, panelBytes);
+      f.inc(source, type === "float32" ? 32 : 16);
+      if (side === 1) f.incBy(out, panelBytes);
+      else {
+        f.inc(out, 32).inc(done, 1).get(done).i32(side).op("i32.rem_u", "i32.eqz").if();
+        f.incBy(out, panelBytes)
+          .inc(out, -32 * side)
+          .end();
+      }
     });
   });
 }

@@ -27,7 +27,7 @@ export function packStrassen(m: Matrix): Packed {
 }
 
 function emitPack(m: ModuleBuilder, type: Source): number {
-  const panels = emitRows(m, type, 8);
+  const panels = emitRows(m, type, 8, 1);
   return m.func(["i32", "i32", "i32"], [], (f) => {
     const [unit, last] = [1, 2];
     const [source, out, k, row] = argLocals(f, 0, 1, 2, 3);
