@@ -10,6 +10,7 @@ interface Sizes {
   states?: boolean;
   resetAfter?: boolean;
   computed?: boolean;
+  cellClip?: number;
 }
 
 function layer(op: "LSTM" | "GRU" | "RNN", s: Sizes): OpCase {
@@ -21,6 +22,7 @@ function layer(op: "LSTM" | "GRU" | "RNN", s: Sizes): OpCase {
     op,
     attrs: {
       ...(s.direction && { direction: s.direction }),
+      ...(s.cellClip && { cellClip: s.cellClip }),
       ...(s.resetAfter !== undefined && { resetAfter: s.resetAfter }),
     },
     inputs: [
@@ -44,7 +46,9 @@ const sizes: Sizes[] = [
 ];
 checkOp(
   "LSTM",
-  sizes.map((s) => layer("LSTM", s)),
+  [...sizes, { steps: 6, batch: 1, size: 5, hidden: 8, states: true, cellClip: 0.25 }].map((s) =>
+    layer("LSTM", s),
+  ),
 );
 checkOp(
   "RNN",

@@ -1,6 +1,6 @@
 // Recurrent layers over x[T,B,I], weights as ONNX has them (w[D,G·H,I], r[D,G·H,H], b[D,2·G·H]), D directions:
 //
-//   LSTM  [i o f g] = x·wᵀ + h·rᵀ + b     c = σ(f)·c + σ(i)·tanh(g)     h = σ(o)·tanh(c)
+//   LSTM  [i o f g] = x·wᵀ + h·rᵀ + b     c = σ(f)·c + σ(i)·tanh(g)     h = σ(o)·tanh(c)     |c| ≤ cellClip, if any
 //   GRU   z, r = σ(x·wᵀ + h·rᵀ + b)       n = tanh(x·wᵀ + b + (r·h)·rᵀ + b), with resetAfter r·(h·rᵀ + b)
 //         h = (1 − z)·n + z·h
 //   RNN   h = tanh(x·wᵀ + h·rᵀ + b)
@@ -86,6 +86,7 @@ class Cells {
   readonly steps: number;
   readonly batch: number;
   readonly hidden: number;
+  readonly clip: number;
   /** x·wᵀ and what is added to it, [T,B,G·H]. */
   readonly #x: number;
 
@@ -98,6 +99,7 @@ class Cells {
     const [x, w, r] = c.inputs as [LowerTensor, LowerTensor, LowerTensor];
     [this.steps, this.batch] = x.shape as [number, number];
     this.hidden = r.shape[2] as number;
+    this.clip = (c.attrs.cellClip ?? 0) as number;
     const [rows, size] = w.shape.slice(1) as [number, number];
     this.#x = c.temp("float32", [this.steps, this.batch, rows]);
     const biases = c.inputs[3] ? (recurrentBias ? [0, rows] : [0]) : [];
@@ -203,9 +205,10 @@ type Step = (k: Cells, t: number, h: Access, c: Access) => Access;
 const lstm: Step = (k, t, h, c) => {
   const gates = k.product(h, 0, 4, [k.x(t, 0)]);
   const [i, o, f, g] = [0, 1, 2, 3].map((n) => k.part(gates, n)) as [Access, Access, Access, Access];
-  const next = k.nest([i, f, g, c], (xi, xf, xg, old) =>
-    e.add(e.mul(e.sigmoid(xf), old), e.mul(e.sigmoid(xi), e.tanh(xg))),
-  );
+  const next = k.nest([i, f, g, c], (xi, xf, xg, old) => {
+    const cell = e.add(e.mul(e.sigmoid(xf), old), e.mul(e.sigmoid(xi), e.tanh(xg)));
+    return k.clip ? e.clamp(cell, -k.clip, k.clip) : cell;
+  });
   k.nest([o, next], (xo, cell) => e.mul(e.sigmoid(xo), e.tanh(cell)), k.y(t));
   return next;
 };
@@ -256,7 +259,15 @@ const inputs = ["x", "w", "r", "b?", "h?"];
 const direction = { type: "string", default: "forward" } as const;
 
 export const ops: OpDef[] = [
-  { name: "LSTM", inputs: [...inputs, "c?", "sums?"], outputs: 3, attrs: { direction }, infer, lower, macs },
+  {
+    name: "LSTM",
+    inputs: [...inputs, "c?", "sums?"],
+    outputs: 3,
+    attrs: { direction, cellClip: { type: "float", default: 0 } },
+    infer,
+    lower,
+    macs,
+  },
   {
     name: "GRU",
     inputs,

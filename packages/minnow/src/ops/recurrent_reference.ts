@@ -14,12 +14,16 @@ type Cell = (s: {
   times(h: readonly number[]): number[];
 }) => { h: number[]; c: number[] };
 
-const lstm: Cell = ({ hidden, x, bias, h, c, times }) => {
-  const sums = times(h).map((v, i) => v + (x[i] as number) + (bias[i] as number));
-  const gate = (g: number, i: number): number => sums[g * hidden + i] as number;
-  const next = c.map((v, i) => sigmoid(gate(2, i)) * v + sigmoid(gate(0, i)) * Math.tanh(gate(3, i)));
-  return { c: next, h: next.map((v, i) => sigmoid(gate(1, i)) * Math.tanh(v)) };
-};
+const lstm =
+  (clip: number): Cell =>
+  ({ hidden, x, bias, h, c, times }) => {
+    const sums = times(h).map((v, i) => v + (x[i] as number) + (bias[i] as number));
+    const gate = (g: number, i: number): number => sums[g * hidden + i] as number;
+    const next = c
+      .map((v, i) => sigmoid(gate(2, i)) * v + sigmoid(gate(0, i)) * Math.tanh(gate(3, i)))
+      .map((v) => (clip > 0 ? Math.max(-clip, Math.min(clip, v)) : v));
+    return { c: next, h: next.map((v, i) => sigmoid(gate(1, i)) * Math.tanh(v)) };
+  };
 
 const gru =
   (after: boolean): Cell =>
@@ -117,7 +121,7 @@ const layer =
   };
 
 export const references: Record<string, Reference> = {
-  LSTM: layer(() => lstm),
+  LSTM: layer((attrs) => lstm(attrs.cellClip as number)),
   GRU: layer((attrs) => gru(bool(attrs, "resetAfter"))),
   RNN: layer(() => rnn),
 };

@@ -23,14 +23,21 @@ const i32 = (shape: Shape, ...values: number[]): TensorSpec => ({
 const list = (...values: number[]): TensorSpec => i32([values.length], ...values);
 const scalar = (v: number): TensorSpec => i32([], v);
 
-/** Operands in order (the first "x" is the graph's input), then the outputs. */
-function model(op: string, operands: TensorSpec[], outputs: TensorSpec[], options?: Options): ModelSpec {
-  const tensors = [...operands, ...outputs.map((t, i) => ({ ...t, name: i ? `y${i}` : "y" }))];
-  const out = outputs.map((_, i) => operands.length + i);
+/** Operands in order (the first "x" is the graph's input, null is left out), then the outputs. */
+function model(
+  op: string,
+  operands: readonly (TensorSpec | null)[],
+  outputs: TensorSpec[],
+  options?: Options,
+): ModelSpec {
+  const given = operands.filter((t) => t !== null);
+  const tensors = [...given, ...outputs.map((t, i) => ({ ...t, name: i ? `y${i}` : "y" }))];
+  const out = outputs.map((_, i) => given.length + i);
+  const inputs = operands.map((t) => (t ? given.indexOf(t) : -1));
   return {
     tensors,
-    ops: [{ op, inputs: operands.map((_, i) => i), outputs: out, ...(options && { options }) }],
-    inputs: [operands.findIndex((t) => t.name === "x")],
+    ops: [{ op, inputs, outputs: out, ...(options && { options }) }],
+    inputs: [given.findIndex((t) => t.name === "x")],
     outputs: out,
   };
 }
@@ -47,6 +54,24 @@ const binary = (op: string, type = "FLOAT32", options?: Options): [string, Model
   op,
   model(op, [x([2, 3]), f32([3], 0.5)], [y([2, 3], type)], options),
 ];
+
+const none = (n: number): null[] => new Array<null>(n).fill(null);
+/** A state that an interpreter keeps. */
+const state = (...shape: number[]): TensorSpec => ({ type: "FLOAT32", shape, variable: true });
+/** Gates of 3 cells over 2 numbers: weights of x and of h, no peepholes, biases, no projection. */
+const lstmGates = (scale: number): (TensorSpec | null)[] => [
+  ...[1, 2, 3, 4].map((k) => f32([3, 2], scale * k)),
+  ...[4, 2, 3, 1].map((k) => f32([3, 3], (scale * k) / 2)),
+  ...none(3),
+  ...[1, 3, 2, 4].map((k) => f32([3], scale * k)),
+  ...none(2),
+];
+const rnnCell = (scale: number): TensorSpec[] => [f32([3, 2], scale), f32([3, 3], scale), f32([3], scale)];
+const lstmStates = [state(2, 3), state(2, 3)];
+const tanh = { 0: { i8: 4 } };
+const both = [...lstmGates(1 / 16), ...lstmGates(1 / 32)];
+const bothStates = [state(2, 3), state(2, 3), state(2, 3), state(2, 3), ...none(9)];
+const rnnBoth = [...rnnCell(1 / 8), state(2, 3), ...rnnCell(1 / 16), state(2, 3), ...none(3)];
 
 // biome-ignore format: one case a line
 export const cases: readonly (readonly [name: string, model: ModelSpec])[] = [
@@ -118,6 +143,12 @@ export const cases: readonly (readonly [name: string, model: ModelSpec])[] = [
   ["GATHER batches", model("GATHER", [x([2, 3]), i32([2, 2], 2, 0, 1, 1)], [y([2, 2])], { 0: { i32: 1 }, 1: { i32: 1 } })],
   ["GATHER_ND", model("GATHER_ND", [x([2, 3]), i32([2, 2], 1, 2, 0, 1)], [y([2])])],
   ["EMBEDDING_LOOKUP", model("EMBEDDING_LOOKUP", [list(2, 0), x([3, 2])], [y([2, 2])])],
+  ["UNIDIRECTIONAL_SEQUENCE_LSTM", model("UNIDIRECTIONAL_SEQUENCE_LSTM", [x([2, 4, 2]), ...lstmGates(1 / 16), ...lstmStates], [y([2, 4, 3])], { ...tanh, 3: { i8: 0 } })],
+  ["UNIDIRECTIONAL_SEQUENCE_LSTM time first", model("UNIDIRECTIONAL_SEQUENCE_LSTM", [x([4, 2, 2]), ...lstmGates(1 / 8), ...lstmStates, ...none(4)], [y([4, 2, 3])], { ...tanh, 1: { f32: 0.5 }, 3: { i8: 1 } })],
+  ["BIDIRECTIONAL_SEQUENCE_LSTM", model("BIDIRECTIONAL_SEQUENCE_LSTM", [x([2, 4, 2]), ...both, ...bothStates], [y([2, 4, 3]), y([2, 4, 3])], { ...tanh, 4: { i8: 0 } })],
+  ["BIDIRECTIONAL_SEQUENCE_LSTM merged", model("BIDIRECTIONAL_SEQUENCE_LSTM", [x([4, 2, 2]), ...both, ...bothStates], [y([4, 2, 6])], { ...tanh, 3: { i8: 1 } })],
+  ["UNIDIRECTIONAL_SEQUENCE_RNN", model("UNIDIRECTIONAL_SEQUENCE_RNN", [x([2, 4, 2]), ...rnnCell(1 / 8), state(2, 3)], [y([2, 4, 3])], { 1: { i8: 4 } })],
+  ["BIDIRECTIONAL_SEQUENCE_RNN", model("BIDIRECTIONAL_SEQUENCE_RNN", [x([4, 2, 2]), ...rnnBoth], [y([4, 2, 3]), y([4, 2, 3])], { 0: { i8: 1 }, 1: { i8: 4 } })],
   ["SCATTER_ND", model("SCATTER_ND", [i32([3, 1], 1, 3, 1), x([3, 2]), list(4, 2)], [y([4, 2])])],
   ["TOPK_V2", model("TOPK_V2", [x([2, 5]), scalar(2)], [y([2, 2]), y([2, 2], "INT32")])],
   ["SHAPE", model("SHAPE", [x([2, 3])], [y([2], "INT32")], { 0: { i8: 2 } })],

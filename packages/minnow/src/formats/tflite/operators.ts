@@ -1,14 +1,15 @@
-// From TFLite's operators to ours: one row an operator, in three files by family, and the custom
+// From TFLite's operators to ours: one row an operator, in four files by family, and the custom
 // operators here. A row that is missing makes the operator "unsupported", with its name.
 import { readFlexMap } from "./flexbuffer.js";
 import type { Op, Row } from "./op.js";
 import { elementwise } from "./operators-elementwise.js";
 import { networks, transposeConvBias } from "./operators-nn.js";
+import { layers } from "./operators-recurrent.js";
 import { movement } from "./operators-shape.js";
 
 /** Built-in operators by the schema's name. */
 export const builtins: ReadonlyMap<string, Row> = new Map(
-  Object.entries({ ...elementwise, ...networks, ...movement }),
+  Object.entries({ ...elementwise, ...networks, ...layers, ...movement }),
 );
 
 /** Custom operators by their own name. */
@@ -43,7 +44,7 @@ function detectionPostProcess(c: Op): void {
 
 /** What to do about operators that cannot run. */
 export function hintFor(name: string): string | undefined {
-  if (/LSTM|RNN|GRU/.test(name)) return "recurrent cells are not supported yet";
+  if (/^(LSTM|RNN|SVDF)$/.test(name)) return "cells that keep state from run to run are not supported";
   if (/^(WHILE|CALL|CALL_ONCE|STABLEHLO_(WHILE|CASE|COMPOSITE))$/.test(name))
     return "loops and calls are not supported; convert one straight-line function";
   if (/VARIABLE|VAR_HANDLE|HASHTABLE/.test(name)) return "models that keep state or tables are not supported";

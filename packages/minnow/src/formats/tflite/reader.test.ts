@@ -240,7 +240,7 @@ test("all problems are reported at once", () => {
     ops: [
       { op: "RELU", inputs: [0], outputs: [1] },
       { op: "CAST", inputs: [1], outputs: [2] },
-      { op: "UNIDIRECTIONAL_SEQUENCE_LSTM", inputs: [2], outputs: [3] },
+      { op: "SVDF", inputs: [2], outputs: [3] },
       { op: "MyOp", inputs: [3], outputs: [4] },
     ],
     inputs: [0],
@@ -253,13 +253,13 @@ test("all problems are reported at once", () => {
     [
       ["RELU", "a"],
       ["CAST", "b"],
-      ["UNIDIRECTIONAL_SEQUENCE_LSTM", "c"],
+      ["SVDF", "c"],
       ["MyOp", "d"],
     ],
   );
   assert.match(e.problems?.[0]?.reason ?? "", /int16/);
   assert.match(e.problems?.[1]?.reason ?? "", /FLOAT64/);
-  assert.match(e.problems?.[2]?.hint ?? "", /recurrent/);
+  assert.match(e.problems?.[2]?.hint ?? "", /state from run to run/);
 });
 
 test("several sub-graphs and loops are refused", () => {

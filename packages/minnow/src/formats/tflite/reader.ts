@@ -230,7 +230,10 @@ class Reader {
       const row = code.custom ? customs.get(code.name) : builtins.get(code.name);
       if (!row && code.name !== "DENSIFY" && code.name !== "IF")
         throw new Unsupported("the operator is not supported");
-      const inputs = ins.map((i) => (i === -1 ? null : this.#value(i, place, outs)));
+      const own = /_SEQUENCE_/.test(code.name);
+      const inputs = ins.map((i) =>
+        i === -1 || (own && this.#state(i)) ? null : this.#value(i, place, outs),
+      );
       if (code.name === "DENSIFY") return this.#densify(inputs, outs, place);
       const outputs = outs.map((i) => this.#output(i, place));
       const options = t.num(schema.operator.optionsType, "u8") ? t.table(schema.operator.options) : undefined;
@@ -240,6 +243,13 @@ class Reader {
     } catch (e) {
       this.#note(code.name, node, e);
     }
+  }
+
+  /** State of a recurrent layer alone, which each run begins with zeros. */
+  #state(index: number): boolean {
+    const first = this.#tensors.get(index).kind === "variable" && !this.#ready[index];
+    if (first) this.#ready[index] = true;
+    return first;
   }
 
   /** An operand: it must be there before the operator runs. */
