@@ -29,8 +29,9 @@ function plan(step: Step, engine: Engine, program: Planning): PlannedKernel | nu
   const { n, k } = p?.weights ?? { n: 0, k: 0 };
   const width = widthOf(n);
   const groups = Math.ceil(n / width);
-  // Channels are filled up to whole groups.
-  if (!epilogue || !p || k < 32 || n < block || groups * width > 1.1 * n) return null;
+  // Channels are filled up to whole groups, other kernels' to panels of 8.
+  const most = engine.small ? roundUp(n, 8) : 1.1 * n;
+  if (!epilogue || !p || k < 32 || n < block || groups * width > most) return null;
   const packed = packGroups(p.weights, width / 8);
   if (!packed) return null;
   const layout = new Layout<string>([...sparseWords, ...epilogueNames(epilogue)]);
