@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { compile } from "../../../compiler/compile.js";
 import * as e from "../../../compiler/expr.js";
 import { at } from "../../../compiler/nest.js";
-import type { Program, Step } from "../../../compiler/program.js";
+import type { Step } from "../../../compiler/program.js";
 import { parse } from "../../../graph/text.js";
 import { presets } from "../engine.js";
 import { planSteps } from "../prepare.js";
@@ -106,31 +106,32 @@ describe("one row behind a ReLU against the loop nest", () => {
       });
 });
 
-const labels = async (graph: string): Promise<(string | undefined)[]> => {
-  const program: Program = compile(parse(graph));
-  return (await planSteps(program, presets.baseline, () => false)).map((p) =>
-    p?.label.replace(/_muladd.*/, ""),
+/** The kernel of the last step; `lines` make %r, a row of 64, from 4 channels of 4×4. */
+async function last(lines: string): Promise<string | undefined> {
+  const numbers = Array.from({ length: 4096 }, (_, i) => ((i * 37) % 19) / 19 - 0.5).join(", ");
+  const program = compile(
+    parse(`graph main(%x: float32[1, 4, 4, 4]) -> (%y) {
+      const %w: float32[64, 64] = [${numbers}]
+      ${lines}
+      %y: float32[1, 64] = Dense(%r, %w)
+    }`),
   );
-};
-const numbers = (n: number): string =>
-  Array.from({ length: n }, (_, i) => ((i * 37) % 19) / 19 - 0.5).join(", ");
-const weights = `const %w: float32[64, 64] = [${numbers(4096)}]`;
-const dense = (x: string): string => `%y: float32[1, 64] = Dense(${x}, %w)`;
+  const planned = await planSteps(program, presets.baseline, () => false);
+  return planned.at(-1)?.label.replace(/_muladd.*/, "");
+}
 
-test("rows that no ReLU wrote are read whole", async () => {
-  const row = "graph main(%x: float32[1, 64]) -> (%y)";
-  const after = (line: string) =>
-    labels(
-      `${row} { ${weights}\n%a: float32[1, 64] = ${line}\n%r: float32[1, 64] = Relu(%a)\n${dense("%r")} }`,
-    );
-  assert.equal((await labels(`${row} { ${weights}\n${dense("%x")} }`)).at(-1), "f32_gemv");
-  assert.equal((await after("Dense(%x, %w)")).at(-1), "f32_gemv_sparse");
+test("rows are read whole where no ReLU wrote them", async () => {
+  const flat = "%f: float32[1, 64] = Reshape(%x) {shape: [1, 64]}";
+  const after = (op: string) => `${flat}\n%d: float32[1, 64] = Dense(%f, %w)\n%r: float32[1, 64] = ${op}`;
+  assert.equal(await last(flat.replace("%f", "%r")), "f32_gemv");
+  assert.equal(await last(after("Sigmoid(%d)")), "f32_gemv");
+  assert.equal(await last(after("Clip(%d) {min: -1, max: 6}")), "f32_gemv");
+  assert.equal(await last(after("Clip(%d) {min: 0, max: 6}")), "f32_gemv_sparse");
+  assert.equal(await last(after("Relu(%d)")), "f32_gemv_sparse");
   assert.equal(
-    (
-      await labels(
-        `${row} { ${weights}\n%a: float32[1, 64] = Dense(%x, %w)\n%r: float32[1, 64] = Sigmoid(%a)\n${dense("%r")} }`,
-      )
-    ).at(-1),
-    "f32_gemv",
+    await last(`%a: float32[1, 4, 4, 4] = Relu(%x)
+      %t: float32[1, 4, 4, 4] = Transpose(%a) {perm: [0, 3, 1, 2]}
+      %r: float32[1, 64] = Reshape(%t) {shape: [1, 64]}`),
+    "f32_gemv_sparse",
   );
 });

@@ -84,15 +84,17 @@ const together: Packed = {
   },
 };
 
-/** Whether what a step multiplies was written by a ReLU, or is the largest of what one wrote. */
+/** Whether what a step multiplies was written by a ReLU, or is the largest of what one wrote, or a copy. */
 export function fromRelu(step: Step, steps: readonly Step[]): boolean {
   let read = bufferOf(step, step.nest?.operands[0]?.value);
   for (let at = steps.indexOf(step) - 1; at >= 0; at--) {
     const writer = steps[at] as Step;
     if (bufferOf(writer, writer.nest?.out.value ?? writer.writes?.[0]) !== read) continue;
-    if (writer.nest && isRelu(writer.nest.result)) return true;
-    if (writer.kernel !== "max_pool2d") return false;
-    read = bufferOf(writer, writer.nest?.operands[0]?.value);
+    const { nest } = writer;
+    if (nest && isRelu(nest.result)) return true;
+    const isCopy = nest && nest.reduce.length === 0 && nest.result.k === "in";
+    if (!isCopy && writer.kernel !== "max_pool2d") return false;
+    read = bufferOf(writer, nest?.operands[0]?.value);
   }
   return false;
 }

@@ -29,7 +29,7 @@ export async function kernelsFor(program: Program): Promise<readonly TunedKernel
 function mayBeSparse({ kernel, nest }: Step, at: number, steps: readonly Step[]): boolean {
   const { op, fused } = steps[at - 1] ?? { op: "", fused: [] };
   const one = /^(matmul|dense)$/.test(kernel) && nest?.loops.slice(0, -1).every((n) => n === 1);
-  return !!one && /^(Relu|Clip|MaxPool)/.test([op, ...fused].at(-1) as string);
+  return !!one && [op, ...fused].some((name) => /^(Relu|Clip|MaxPool|Transpose)/.test(name));
 }
 
 /** Sums of integers, and tables of bytes. */
