@@ -15,6 +15,8 @@ import { load as loadMinnow } from "../run.js";
 import type { ModelError } from "../error.js";
 import { deepModel } from "./deep_model.test.helper.js";
 import { models, needsNpm, npmFile } from "./npm_models.test.helper.js";
+import { noise } from "../targets/wasm/kernels/harness.js";
+import { probeEngine } from "../targets/wasm/probe.js";
 import type { LoadOptions, Model } from "./types.js";
 
 const ahead = "plan and code came with the file";
@@ -128,6 +130,48 @@ test("a free batch: a plan for one comes along, others are made", async () => {
     }
     assert.equal(ready.report().memory.weights, plain.report().memory.weights);
     assert.ok(packed > 0);
+  }
+});
+
+/** A dense layer of int8 on four rows, with weights up to `most`. */
+function integers(most: number): Uint8Array {
+  const [n, k] = [40, 96];
+  const steps = (s: number) => ({ quant: { scale: [s], zeroPoint: [0], axis: 0 } });
+  const data = Int8Array.from(noise(n * k), (v) => v * most);
+  const x: Tensor = { ...value("x", "int8", [4, k]), ...steps(0.1), kind: "input" };
+  const y: Tensor = { ...value("y", "int8"), ...steps(4) };
+  const w: Tensor = { ...constant("w", "int8", [n, k], data), ...steps(0.02) };
+  const graph = new Graph();
+  graph.inputs = [x];
+  graph.nodes = [{ op: "Dense", name: "d", inputs: [x, w], outputs: [y], attrs: {} }];
+  graph.outputs = [y];
+  return writeMinnow(graph);
+}
+
+test("8-bit products that only some engines have: plans for the others", async () => {
+  const made = async (most: number, precompile: true | ["baseline"] = true) => {
+    let said: string | undefined;
+    const onEvent = (e: ConvertEvent): void => {
+      if (e.type === "precompile") said = e.reason;
+    };
+    const file = await convert(integers(most), { precompile, onEvent });
+    const list = readPrecompiled(file, readMinnow)?.list.filter((p) => p.code.length > 0);
+    return { file, said, engines: list?.map((p) => p.engine) };
+  };
+  // Pairs of the one may be summed in 16 bits, hardly any of the other.
+  const [small, full] = [await made(30), await made(128)];
+  assert.deepEqual([small.engines, full.engines], [undefined, ["fma", "baseline"]]);
+  assert.match(small.said ?? "", /found out on the engine/);
+  assert.deepEqual((await made(30, ["baseline"])).engines, ["baseline"]);
+  for (const deterministic of [true, false]) {
+    await using plain = await loadMinnow(full.file.slice(), { deterministic, precompiled: false });
+    await using ready = await loadMinnow(full.file.slice(), { deterministic });
+    const data = Int8Array.from({ length: 4 * 96 }, (_, i) => (i * 37) % 256);
+    const [a, b] = [await plain.run({ x: data }), await ready.run({ x: data })];
+    assert.ok(new Set(a.y?.data as Int8Array).size > 10);
+    assert.deepEqual({ ...b }, { ...a });
+    const { dot = "i16" } = probeEngine();
+    assert.equal(came(ready), deterministic || dot === "relaxed" || dot === "i16");
   }
 });
 

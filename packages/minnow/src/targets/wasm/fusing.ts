@@ -1,11 +1,13 @@
-// Whether relaxed multiply-adds are right and fused here: two small functions, and what they must answer. Code
-// made ahead of time carries them, so that it can be asked itself.
+// Whether relaxed multiply-adds are right and fused here, and what 8-bit products there are: small functions, and what
+// they must answer. Code made ahead of time carries them, so that it can be asked itself.
 import type { FunctionBuilder, ModuleBuilder } from "./assembler.js";
 import type { Op } from "./opcodes.js";
 
 export interface Fusing {
   readonly madd: (a: number, b: number, c: number) => number;
   readonly nmadd: (a: number, b: number, c: number) => number;
+  /** Where it matters. */
+  readonly fours?: () => number;
 }
 
 /** Adds the functions that `fuses` calls. */
@@ -25,6 +27,25 @@ export function addFusing(m: ModuleBuilder): void {
   m.func(["f32", "f32", "f32"], ["f32"], (f) => lanes(f, "f32x4.relaxed_madd"), "madd");
   m.func(["f32", "f32", "f32"], ["f32"], (f) => lanes(f, "f32x4.relaxed_nmadd"), "nmadd");
 }
+
+/** Adds the function that `sumsFours` calls: four products of 127 and a byte whose bits are all set. */
+export function addFours(m: ModuleBuilder): void {
+  m.func(
+    [],
+    ["i32"],
+    (f) =>
+      void f
+        .i32x4(0x7f7f7f7f)
+        .i32x4(-1)
+        .i32x4(0)
+        .op("i32x4.relaxed_dot_i8x16_i7x16_add_s")
+        .lane("i32x4.extract_lane", 0),
+    "fours",
+  );
+}
+
+/** Four 8-bit products are summed in 32 bits ("usdot" or "sdot"), by which code made for others could be faster. */
+export const sumsFours = ({ fours }: Fusing): boolean => [4 * 127 * 255, -4 * 127].includes(fours?.() ?? 0);
 
 /** relaxed_madd multiplies and adds, and rounds once in every lane. */
 export function fuses({ madd, nmadd }: Fusing): boolean {

@@ -9,10 +9,10 @@ import type { Graph, Tensor } from "../../graph/graph.js";
 import type { Precompiled, PrecompiledSet } from "../../graph/precompiled.js";
 import { dataId, isSmall } from "../../graph/released.js";
 import { ModuleBuilder } from "./assembler.js";
-import { type Engine, type EngineName, presets } from "./engine.js";
+import { type Dot, type EngineName, presets } from "./engine.js";
 import type { Packed, PlannedKernel } from "./kernel.js";
 import { emitAll, missingCode, planSteps } from "./prepare.js";
-import { addFusing } from "./fusing.js";
+import { addFours, addFusing } from "./fusing.js";
 import {
   abi,
   checkOf,
@@ -47,6 +47,9 @@ export async function precompile(
   const data = new Pool(weights);
   const list: Precompiled[] = [];
   for (const engine of engines) list.push(await store(graph, program, engine, data));
+  // What is for old engines and `deterministic` alone is not worth its bytes.
+  if (list.some(isLeftOut) && list.every((p) => p.engine === "baseline" || isLeftOut(p)))
+    throw new NotStorable("which 8-bit products are fast is found out on the engine");
   return { data: data.take(), list };
 }
 
@@ -66,24 +69,30 @@ async function store(graph: Graph, program: Program, name: EngineName, data: Poo
   const engine = presets[name];
   const nothing = (): boolean => false;
   const planned = await planSteps(program, engine, nothing);
-  await checkBytes(program, engine, planned);
+  const other = await otherwise(program, name, planned);
+  if (other && other !== "usdot") return sealed(name, none, none);
   const missing = missingCode(planned, { hasKernel: nothing, hasPacked: nothing });
   const m = new ModuleBuilder();
   emitAll(m, missing);
   if (engine.fma) addFusing(m);
+  if (other) addFours(m);
   const stored: Stored = {
     ...new Storer(program, [...missing.keys()], data).all(planned),
     ports: { inputs: graph.inputs.map(port), outputs: graph.outputs.map(port) },
     small: smallConstants(graph, data.weights),
   };
-  const made = {
-    engine: name,
-    abi,
-    plan: new TextEncoder().encode(JSON.stringify(stored, finite)),
-    code: m.build(),
-  };
+  return sealed(name, new TextEncoder().encode(JSON.stringify(stored, finite)), m.build());
+}
+
+function sealed(engine: EngineName, plan: Uint8Array, code: Uint8Array): Precompiled {
+  const made = { engine, abi, plan, code };
   return { ...made, check: checkOf(made) };
 }
+
+const none = new Uint8Array();
+
+/** Engines of this name make their plans themselves. */
+const isLeftOut = (p: Precompiled): boolean => p.code.length === 0;
 
 const port = ({ name, dtype, shape, kind, quant, aliases }: Tensor): StoredPort => ({
   name,
@@ -101,16 +110,25 @@ function smallConstants(graph: Graph, weights: Uint8Array): [number, number][] {
   return [...found];
 }
 
-/** Whether an engine has an 8-bit dot product needs a trial there, and such plans are faster. */
-async function checkBytes(
+/** The 8-bit products that an engine of a name may have. Whether they are "usdot", which comes last, code can be asked. */
+const dots: Record<EngineName, readonly Dot[]> = {
+  baseline: [],
+  fma: ["relaxed", "usdot"],
+  wide: ["relaxed", "usdot"],
+  arm: ["sdot"],
+};
+
+/** The first of them that has another plan, which is faster. */
+async function otherwise(
   program: Program,
-  engine: Engine,
+  name: EngineName,
   planned: readonly (PlannedKernel | null)[],
-): Promise<void> {
-  if (!engine.fma) return;
-  const other = await planSteps(program, { ...engine, dot: "sdot" }, () => false);
-  if (other.some((p, i) => p?.key !== planned[i]?.key))
-    throw new NotStorable("which 8-bit products are fast is found out on the engine");
+): Promise<Dot | undefined> {
+  for (const dot of dots[name]) {
+    const other = await planSteps(program, { ...presets[name], dot }, () => false);
+    if (other.some((p, i) => p?.key !== planned[i]?.key)) return dot;
+  }
+  return undefined;
 }
 
 function finite(key: string, v: unknown): unknown {

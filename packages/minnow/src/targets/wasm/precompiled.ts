@@ -11,7 +11,7 @@ import { isX86 } from "./arch.js";
 import { type MemoryLimits, moduleImports, withLimits } from "./imports.js";
 import type { EngineName } from "./engine.js";
 import type { Packed, PlannedKernel, Prepared } from "./kernel.js";
-import { type Fusing, fuses } from "./fusing.js";
+import { type Fusing, fuses, sumsFours } from "./fusing.js";
 import {
   abi,
   checkOf,
@@ -48,6 +48,8 @@ export async function findPrecompiled(
   for (const name of namesFor(engine)) {
     const made = file.list.find((p) => p.engine === name && p.abi === abi);
     if (!made || made.check !== checkOf(made)) continue;
+    // Planned here it is faster.
+    if (made.code.length === 0) return undefined;
     try {
       const code = withLimits(made.code.slice(), shared?.limits); // no compiler takes a buffer that may shrink
       const compiled = WebAssembly.compile(code);
@@ -55,8 +57,11 @@ export async function findPrecompiled(
       const rest = read(file, made); // meanwhile
       if (rest.free) await file.rest?.all();
       const module = await compiled;
-      if (name === "baseline" || (await fusesIn(module, shared?.memory)))
-        return { engine: name, ...rest, code, module };
+      const ready = { engine: name, ...rest, code, module };
+      if (name === "baseline") return ready;
+      const asked = await ask(module, shared?.memory);
+      if (sumsFours(asked)) return undefined;
+      if (fuses(asked)) return ready;
     } catch {
       // An engine without relaxed SIMD; or not of the form that its check vouches for.
     }
@@ -70,10 +75,10 @@ function namesFor(engine: EngineName | undefined): EngineName[] {
   return [...(isX86() ? [] : (["arm"] as const)), "fma", "baseline"];
 }
 
-async function fusesIn(module: WebAssembly.Module, shared?: WebAssembly.Memory): Promise<boolean> {
+async function ask(module: WebAssembly.Module, shared?: WebAssembly.Memory): Promise<Fusing> {
   const imports = moduleImports(shared ?? new WebAssembly.Memory({ initial: 0 }));
   const { exports } = await WebAssembly.instantiate(module, imports);
-  return fuses(exports as unknown as Fusing);
+  return exports as unknown as Fusing;
 }
 
 function read(file: PrecompiledFile, made: Precompiled): Omit<Ready, "engine" | "code" | "module"> {
