@@ -112,3 +112,109 @@ test("weights that cannot be", () => {
   fails(matmul(4, 32, true, { block_size: 32 }), "bad_graph", /4 scales and .* for 2 blocks|zero points/);
   fails(matmul(4, 32, true, { block_size: 0 }), "bad_graph", /blocks of 0/);
 });
+
+/** x · DequantizeLinear(q), q [shape] of numbers low, low + 7, … in a type's range, in blocks along an axis */
+function dequantized(
+  type: number,
+  axis: number,
+  shape: [number, number],
+  block: number,
+  zero: boolean,
+): Uint8Array {
+  const four = type === 21 || type === 22;
+  const span = four ? 16 : 256;
+  const low = { 2: 0, 3: -128, 21: 0, 22: -8 }[type] as number;
+  const list = (n: number, step: number): number[] => range(n, (i) => low + ((i * step) % span));
+  const dims = shape.map((d, k) => (k === axis ? Math.ceil(d / block) : d));
+  const stored = (name: string, dims: number[], step: number): TensorSpec => {
+    const values = list(
+      dims.reduce((a, b) => a * b),
+      step,
+    );
+    const nibble = (i: number): number => (values[i] ?? 0) & 15;
+    const raw = four
+      ? range(Math.ceil(values.length / 2), (i) => nibble(2 * i) | (nibble(2 * i + 1) << 4))
+      : values;
+    return { name, type, dims, raw: Uint8Array.from(raw) };
+  };
+  return modelBytes({
+    nodes: [
+      {
+        op: "DequantizeLinear",
+        inputs: ["q", "s", ...(zero ? ["z"] : [])],
+        outputs: ["w"],
+        attrs: { axis, block_size: block },
+      },
+      { op: "MatMul", inputs: ["x", "w"], outputs: ["y"] },
+    ],
+    inputs: [{ name: "x", shape: [1, shape[0]] }],
+    outputs: [{ name: "y" }],
+    initializers: [
+      stored("q", shape, 7),
+      {
+        name: "s",
+        dims,
+        floats: range(
+          dims.reduce((a, b) => a * b),
+          (i) => 0.25 * (1 + (i % 3)),
+        ),
+      },
+      ...(zero ? [stored("z", dims, 3)] : []),
+    ],
+    opset: 21,
+  });
+}
+
+test("DequantizeLinear in blocks, by ONNX Runtime 1.32", async () => {
+  for (const [type, axis, shape, block, zero, want] of [
+    [22, 0, [8, 3], 4, true, [-1.25, 7.5, -9.75]],
+    [22, 1, [3, 8], 4, true, [-1.5, -10.25, -7, -7.75, -7.75, -0.5, -5.25, 2]],
+    [21, 0, [8, 3], 4, true, [-1.25, 7.5, -9.75]],
+    [3, 0, [8, 3], 2, false, [64.5, 118.5, 162]],
+    [2, 1, [3, 6], 2, true, [-8.25, -13.5, -33, -43.5, -74.25, -90]],
+    [3, 1, [3, 5], 2, true, [-6.5, -11.75, -29.5, -40, -69]],
+    [22, 0, [5, 3], 2, true, [1.25, -5.5, -20.25]],
+  ] as const)
+    await answers(
+      dequantized(type, axis, [...shape], block, zero),
+      { x: range(shape[0], (i) => (i % 5) - 2) },
+      [...want],
+    );
+});
+
+test("blocks along a middle axis", async () => {
+  const q = range(24, (i) => ((i * 37) % 256) - 128);
+  const scale = range(12, (i) => (i + 1) / 4);
+  const model = modelBytes({
+    nodes: [
+      { op: "DequantizeLinear", inputs: ["q", "s"], outputs: ["w"], attrs: { axis: -2, block_size: 2 } },
+      { op: "Add", inputs: ["x", "w"], outputs: ["y"] },
+    ],
+    inputs: [{ name: "x", shape: [1] }],
+    outputs: [{ name: "y" }],
+    initializers: [
+      { name: "q", type: 3, dims: [2, 4, 3], int32s: q },
+      { name: "s", dims: [2, 2, 3], floats: scale },
+    ],
+    opset: 21,
+  });
+  const block = (i: number): number => Math.floor(i / 6) * 3 + (i % 3);
+  await answers(
+    model,
+    { x: [0.5] },
+    q.map((v, i) => v * (scale[block(i)] as number) + 0.5),
+  );
+});
+
+test("scales that do not fit the blocks", () => {
+  const other = modelBytes({
+    nodes: [
+      { op: "DequantizeLinear", inputs: ["q", "s"], outputs: ["w"], attrs: { axis: 0, block_size: 3 } },
+    ],
+    inputs: [{ name: "q", type: 3, shape: [8, 3] }],
+    outputs: [{ name: "w" }],
+    initializers: [{ name: "s", dims: [4, 3], floats: range(12, (i) => i) }],
+    opset: 21,
+  });
+  assert.throws(() => readOnnx(other), /scales \[4,3\] for \[8,3\] in blocks of 3/);
+});

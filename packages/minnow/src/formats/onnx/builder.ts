@@ -1,6 +1,7 @@
 // Grows the Graph while nodes are translated: unique names, shapes inferred as it goes, constants and
 // float16 values presented in their compute type, image layouts changed once per tensor.
 import type { Data } from "../../graph/deferred.js";
+import { count } from "../../graph/dim.js";
 import { type DType, halfToFloat, newArray } from "../../graph/dtype.js";
 import {
   type Attrs,
@@ -34,6 +35,8 @@ export class Builder {
   readonly #permuted = new Map<Tensor, Tensor>();
   /** Result of a Dequantize node → the quantised constant it reads. */
   readonly dequantized = new Map<Tensor, Tensor>();
+  /** Weights [K, N] → the same as [N, K], of which they are made. */
+  readonly columns = new Map<Tensor, Tensor>();
   /** Bytes → the same integers as float32, from which they were made. */
   readonly steps = new Map<Tensor, Tensor>();
 
@@ -177,5 +180,10 @@ export const clampInt64 = (v: number): bigint =>
 export function numbersOf(t: Tensor): number[] {
   const data = t.data ?? newArray(t.dtype, 0);
   if (t.dtype === "float16") return Array.from(data as Uint16Array, halfToFloat);
+  if (t.dtype === "int4")
+    return Array.from(
+      { length: count(t.shape as number[]) },
+      (_, i) => ((data[i >> 1] as number) << (i & 1 ? 24 : 28)) >> 28,
+    );
   return Array.from(data as Int32Array, Number);
 }
