@@ -3,9 +3,10 @@
 // Constant exponents that people write (2, ½, −1, 3 …) become multiplications and square roots.
 import * as e from "./expr.js";
 import type { Expr } from "./expr.js";
-import { polynomial, scale, split } from "./expand.js";
+import { learnFunctions, polynomial, scale } from "./expand.js";
+import { split } from "./functions.js";
 
-export function expandPow(x: Expr, y: Expr): Expr {
+function expandPow(x: Expr, y: Expr): Expr {
   const simple = y.k === "const" ? constantPower(x, y.v) : undefined;
   return simple ?? generalPow(x, y);
 }
@@ -120,3 +121,6 @@ function generalPow(x: Expr, y: Expr): Expr {
   );
   return e.select(unit, e.num(1), e.select(nan, e.num(Number.NaN), real));
 }
+
+learnFunctions({ pow: expandPow });
+export const pow = e.binary("pow");

@@ -14,7 +14,8 @@ export type UnaryOp =
   | "ceil"
   | "trunc"
   | "nearest" // half to even
-  // Transcendentals: targets expand them by expand.ts (one polynomial for all, ≤ 2 ULP).
+  // Transcendentals: targets expand them (one polynomial for all, ≤ 2 ULP). Those without a constructor here have
+  // one where their polynomial is: functions.ts.
   | "exp"
   | "log"
   | "tanh"
@@ -31,7 +32,7 @@ export type BinaryOp =
   | "rem" // integers: sign of the dividend, x%0 = 0
   | "min" // f32: NaN if either is NaN
   | "max"
-  | "pow" // f32
+  | "pow" // f32; constructor: expand_pow.ts
   | "and" // integers, bitwise
   | "or"
   | "xor"
@@ -60,7 +61,7 @@ export const num = (v: number, t: ScalarType = "f32"): Expr => ({ k: "const", v,
 type Arg = Expr | number;
 const lift = (x: Arg, t: ScalarType): Expr => (typeof x === "number" ? num(x, t) : x);
 
-const unary =
+export const unary =
   (op: UnaryOp) =>
   (a: Expr): Expr => ({ k: "un", op, a, t: a.t });
 export const neg = unary("neg");
@@ -71,16 +72,11 @@ export const ceil = unary("ceil");
 export const trunc = unary("trunc");
 export const nearest = unary("nearest");
 export const exp = unary("exp");
-export const log = unary("log");
-export const tanh = unary("tanh");
 export const sigmoid = unary("sigmoid");
-export const erf = unary("erf");
-export const sin = unary("sin");
-export const cos = unary("cos");
 
 const typeOf = (a: Arg, b: Arg): ScalarType =>
   typeof a !== "number" ? a.t : typeof b !== "number" ? b.t : "f32";
-const binary =
+export const binary =
   (op: BinaryOp) =>
   (a: Arg, b: Arg): Expr => {
     const t = typeOf(a, b);
@@ -96,7 +92,6 @@ export const div = binary("div");
 export const rem = binary("rem");
 export const min = binary("min");
 export const max = binary("max");
-export const pow = binary("pow");
 export const and = binary("and");
 export const or = binary("or");
 export const xor = binary("xor");

@@ -2,11 +2,10 @@
 // file of operators exports `ops` (definitions) and, but for element-wise ones, `references`.
 import type { OpDef } from "./op.js";
 import { ops as activation } from "./activation.js";
-import { ops as unary } from "./unary.js";
 import { ops as binary } from "./binary.js";
 import { ops as cast } from "./cast.js";
 import { ops as conv } from "./conv.js";
-import { ops as matmul } from "./matmul.js";
+import { ops as dense } from "./dense.js";
 import { ops as pool } from "./pool.js";
 import { ops as reduce } from "./reduce.js";
 import { ops as softmax } from "./softmax.js";
@@ -22,11 +21,10 @@ export const learn = (ops: readonly OpDef[]): void => {
 };
 learn([
   ...activation,
-  ...unary,
   ...binary,
   ...cast,
   ...conv,
-  ...matmul,
+  ...dense,
   ...pool,
   ...reduce,
   ...softmax,

@@ -1,15 +1,12 @@
-// Matrix products. Dense multiplies rows by stored weights [N,K]; MatMul two tensors with numpy's batch rules.
-//   Dense: out[m,n] = b[n] + Σ x[m,k]·w[n,k]          MatMul: out[…,m,n] = Σ a[…,m,k]·b[…,k,n]
-// Kernel "dense", params {}: loops [M,N], reduce [K] for x of rank 2; x of higher rank keeps its leading
-// axes as loops ([A,B,N] and so on: contiguous, so M = A·B), and when flattened (keepDims false) its
-// trailing axes as reduction loops whose product is K. Operands 0 = x, 1 = w, 2 = b if present, tables.
+// Products of two tensors with numpy's batch rules: out[…,m,n] = Σ a[…,m,k]·b[…,k,n].
 // Kernel "matmul", params {transposeA, transposeB} (0 or 1): loops [...batch,M,N] (M or N is 1 and
 // absent from out for rank-1 operands), reduce [K]. Operands 0 = a, 1 = b, tables.
+import * as e from "../compiler/expr.js";
 import { type Access, type AxisIndex, at, fixed } from "../compiler/nest.js";
-import * as dim from "../graph/dim.js";
 import { broadcast, count, type Dim } from "../graph/dim.js";
-import { checkChannels, differ, productType } from "./conv.js";
-import { affine } from "./lowering.js";
+import { type DType, isFloat } from "../graph/dtype.js";
+import { differ, productType } from "./conv.js";
+import { stored, walk } from "./lowering.js";
 import {
   bool,
   type InferContext,
@@ -20,81 +17,7 @@ import {
   type OpDef,
   reject,
 } from "./op.js";
-import { centred, floatProduct, multipliesAsFloats, product } from "./requantize.js";
-
-function inferDense(c: InferContext): Inferred[] {
-  const [x, w] = [need(c, 0), need(c, 1)];
-  if (w.shape.length !== 2) reject(c, `weights [${w.shape}] must be [N,K]`);
-  if (x.shape.length === 0) reject(c, "x is a scalar");
-  const [n, k] = w.shape as [Dim, Dim];
-  checkChannels(c, n);
-  const dtype = productType(c);
-  if (bool(c.attrs, "keepDims")) {
-    if (differ(x.shape.at(-1) as Dim, k))
-      reject(c, `x [${x.shape}] does not end in the ${k} of w [${w.shape}]`);
-    return [{ dtype, shape: [...x.shape.slice(0, -1), n] }];
-  }
-  const total = dim.product(x.shape);
-  if (typeof total === "number" && typeof k === "number" && total % k !== 0)
-    reject(c, `x [${x.shape}] does not split into rows of ${k}`);
-  return [{ dtype, shape: [dim.floorDiv(total, k), n] }];
-}
-
-/** Number of trailing axes of `shape` whose product is k; −1 when rows do not end at an axis. */
-function trailing(shape: readonly number[], k: number): number {
-  let product = 1;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    product *= shape[i] as number;
-    if (product === k) return shape.length - i;
-  }
-  return -1;
-}
-
-/** Row-major position from loops first…first + sizes.length − 1. */
-function linear(sizes: readonly number[], first: number): AxisIndex {
-  const terms: [number, number][] = [];
-  let stride = 1;
-  for (let i = sizes.length - 1; i >= 0; i--) {
-    if (sizes[i] !== 1) terms.unshift([first + i, stride]);
-    stride *= sizes[i] as number;
-  }
-  return affine(terms);
-}
-
-function lowerDense(c: LowerContext): void {
-  const [x, w, b] = c.inputs as [LowerTensor, LowerTensor, LowerTensor | undefined];
-  const [n, k] = w.shape as [number, number];
-  const keep = bool(c.attrs, "keepDims");
-  const tail = keep ? 1 : trailing(x.shape, k);
-  if (tail < 0)
-    reject(c, `rows of ${k} cross the axes of x [${x.shape}]`, "unsupported", "reshape x to [M, K] first");
-  const lead = x.shape.slice(0, x.shape.length - tail);
-  const inner = x.shape.slice(x.shape.length - tail);
-  // A flattened x always has a row axis in the output.
-  const loops = lead.length > 0 || keep ? lead : [1];
-  const column = at(loops.length);
-  const reduceAt = loops.length + 1;
-  const operands: Access[] = [
-    { value: c.input(0), index: [...lead.map((_, i) => at(i)), ...inner.map((_, i) => at(reduceAt + i))] },
-    { value: c.input(1), index: [column, linear(inner, reduceAt)] },
-  ];
-  if (b) operands.push({ value: c.input(2), index: [column] });
-  const p = product(c, x, w, b ? 2 : -1, operands.length, column);
-  const rows = keep ? lead.map((_, i) => at(i)) : [linear(lead, 0)];
-  c.kernel(
-    "dense",
-    {},
-    {
-      loops: [...loops, n],
-      reduce: inner,
-      operands: [...operands, ...p.operands],
-      body: p.body,
-      combine: "sum",
-      result: p.result,
-      out: { value: c.output(0), index: [...rows, column] },
-    },
-  );
-}
+import { minus, type Product, product, scaledTo } from "./requantize.js";
 
 interface MatrixShape {
   batch: readonly Dim[];
@@ -136,6 +59,42 @@ function inferMatMul(c: InferContext): Inferred[] {
   return [{ dtype: productType(c), shape }];
 }
 
+const bytes: readonly DType[] = ["int8", "uint8"];
+
+/** Both factors are computed bytes, which no kernel multiplies; as floats they are multiplied fast. */
+function multipliesAsFloats(a: LowerTensor, b: LowerTensor, out: LowerTensor): boolean {
+  const small = (t: LowerTensor): boolean =>
+    !t.data && t.quant?.scale.length === 1 && bytes.includes(t.dtype);
+  return small(a) && small(b) && (out.quant ? bytes.includes(out.dtype) : isFloat(out.dtype));
+}
+
+/** q − z of a tensor, as floats. */
+function centred(c: LowerContext, i: number): number {
+  const t = c.inputs[i] as LowerTensor;
+  const value = c.temp("float32", t.shape);
+  const index = walk(t.shape.length);
+  c.nest({
+    loops: t.shape,
+    reduce: [],
+    operands: [{ value: c.input(i), index }],
+    result: e.cast(minus(stored(t, 0), t.quant?.zeroPoint[0] ?? 0), "f32"),
+    out: { value, index },
+  });
+  return value;
+}
+
+/**
+ * The product of such floats: as exact as int32 while sums stay below 2^24, which 258 products of bytes do;
+ * beyond that it rounds where int32 would when it becomes float32.
+ */
+function floatProduct(a: LowerTensor, b: LowerTensor, out: LowerTensor): Product {
+  const [sa, sb] = [a, b].map((t) => t.quant?.scale[0] ?? 1) as [number, number];
+  const scale = Math.fround(Math.fround(sa * sb) / (out.quant?.scale[0] ?? 1));
+  const scaled = e.mul(e.accumulator("f32"), scale);
+  const body = e.mul(e.input(0, "f32"), e.input(1, "f32"));
+  return { operands: [], body, result: scaledTo(out, scaled) };
+}
+
 function lowerMatMul(c: LowerContext): void {
   const [a, b] = c.inputs as [LowerTensor, LowerTensor];
   const [p, q] = matrices(c, a.shape, b.shape);
@@ -173,16 +132,6 @@ function lowerMatMul(c: LowerContext): void {
   );
 }
 
-const dense: OpDef = {
-  name: "Dense",
-  inputs: ["x", "w", "b?"],
-  attrs: { keepDims: { type: "bool", default: true } },
-  infer: inferDense,
-  lower: lowerDense,
-  macs: ({ inputs, outputs }) =>
-    count((outputs[0] as LowerTensor).shape) * ((inputs[1] as LowerTensor).shape[1] as number),
-};
-
 const matmul: OpDef = {
   name: "MatMul",
   inputs: ["a", "b"],
@@ -196,4 +145,4 @@ const matmul: OpDef = {
   },
 };
 
-export const ops = [dense, matmul];
+export const ops = [matmul];

@@ -1,5 +1,10 @@
 // Operators that many models do without: an app that runs .minnow files loads them when a model needs one.
 import type { OpDef } from "./op.js";
+import { ops as unary } from "./unary.js";
+import { ops as binary } from "./binary_rare.js";
+import { ops as smooth } from "./smooth.js";
+import { ops as logSum } from "./log_sum.js";
+import { ops as matmul } from "./matmul.js";
 import { ops as compare } from "./compare.js";
 import { ops as where } from "./where.js";
 import { ops as convTranspose } from "./conv_transpose.js";
@@ -18,6 +23,11 @@ import { ops as detection } from "./detection.js";
 import { ops as recurrent } from "./recurrent.js";
 
 export const rare: readonly OpDef[] = [
+  ...unary,
+  ...binary,
+  ...smooth,
+  ...logSum,
+  ...matmul,
   ...compare,
   ...where,
   ...convTranspose,

@@ -13,6 +13,7 @@
 // one row a batch with the same packed weights, and a nest or two. h of a step lies where y has it.
 import { type Access, type AxisIndex, at, fixed } from "../compiler/nest.js";
 import * as e from "../compiler/expr.js";
+import { tanh } from "../compiler/functions.js";
 import type { Expr } from "../compiler/expr.js";
 import { count, type Dim, type Shape } from "../graph/dim.js";
 import { differ } from "./conv.js";
@@ -206,10 +207,10 @@ const lstm: Step = (k, t, h, c) => {
   const gates = k.product(h, 0, 4, [k.x(t, 0)]);
   const [i, o, f, g] = [0, 1, 2, 3].map((n) => k.part(gates, n)) as [Access, Access, Access, Access];
   const next = k.nest([i, f, g, c], (xi, xf, xg, old) => {
-    const cell = e.add(e.mul(e.sigmoid(xf), old), e.mul(e.sigmoid(xi), e.tanh(xg)));
+    const cell = e.add(e.mul(e.sigmoid(xf), old), e.mul(e.sigmoid(xi), tanh(xg)));
     return k.clip ? e.clamp(cell, -k.clip, k.clip) : cell;
   });
-  k.nest([o, next], (xo, cell) => e.mul(e.sigmoid(xo), e.tanh(cell)), k.y(t));
+  k.nest([o, next], (xo, cell) => e.mul(e.sigmoid(xo), tanh(cell)), k.y(t));
   return next;
 };
 
@@ -219,7 +220,7 @@ const gruResetAfter: Step = (k, t, h, c) => {
   const sums = k.product(h, 0, 3, k.recurrentBias());
   const operands = [...[0, 1, 2].map((n) => k.x(t, n)), ...[0, 1, 2].map((n) => k.part(sums, n)), h];
   const cell = (xz: Expr, xr: Expr, xn: Expr, hz: Expr, hr: Expr, hn: Expr, old: Expr): Expr =>
-    blend(e.sigmoid(e.add(xz, hz)), e.tanh(e.add(xn, e.mul(e.sigmoid(e.add(xr, hr)), hn))), old);
+    blend(e.sigmoid(e.add(xz, hz)), tanh(e.add(xn, e.mul(e.sigmoid(e.add(xr, hr)), hn))), old);
   k.nest(operands, cell, k.y(t));
   return c;
 };
@@ -228,12 +229,12 @@ const gruResetBefore: Step = (k, t, h, c) => {
   const gates = k.product(h, 0, 2, [k.x(t, 0)]);
   const kept = k.nest([k.part(gates, 1), h], (r, old) => e.mul(e.sigmoid(r), old));
   const next = k.product(kept, 2, 1, [k.x(t, 2)]);
-  k.nest([k.part(gates, 0), next, h], (z, n, old) => blend(e.sigmoid(z), e.tanh(n), old), k.y(t));
+  k.nest([k.part(gates, 0), next, h], (z, n, old) => blend(e.sigmoid(z), tanh(n), old), k.y(t));
   return c;
 };
 
 const rnn: Step = (k, t, h, c) => {
-  k.product(h, 0, 1, [k.x(t, 0)], e.tanh, k.y(t));
+  k.product(h, 0, 1, [k.x(t, 0)], tanh, k.y(t));
   return c;
 };
 

@@ -1,15 +1,15 @@
 // Reductions over any axes, and the place of the largest or smallest element. Kernel "reduce", params {}:
 // loops are the axes that stay, in order; reduction loops the others. Operand 0 = x. Mean divides by a
-// constant. LogSumExp takes the largest out first. Quantised sums add qx − zx as int32.
+// constant. Quantised sums add qx − zx as int32.
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
-import { type Access, type AxisIndex, at, type Combine, fixed, type ValueId } from "../compiler/nest.js";
+import { type Access, type AxisIndex, at, type Combine, fixed } from "../compiler/nest.js";
 import { sameQuant } from "../compiler/quantized.js";
 import { count, type Dim, type Shape } from "../graph/dim.js";
 import type { Attrs } from "../graph/graph.js";
 import { isDType, isFloat } from "../graph/dtype.js";
 import { wrap } from "./elementwise.js";
-import { kept, loaded, stored, toStored } from "./lowering.js";
+import { kept, stored, toStored } from "./lowering.js";
 import {
   axisOf,
   bool,
@@ -99,10 +99,6 @@ function lower(c: LowerContext): void {
   const n = count(l.reduce);
   const target = { value: c.output(0), index: l.out };
   const operands: Access[] = [{ value: c.input(0), index: l.x }];
-  if (c.op === "ReduceLogSumExp") {
-    logSumExp(c, x, axes);
-    return;
-  }
   const fold = folds[c.op] as Fold;
   const { body, result } = folded(fold, c.op, x, out, n);
   if (axes.length === 0) {
@@ -146,53 +142,18 @@ function folded(fold: Fold, op: string, x: LowerTensor, out: LowerTensor, n: num
   };
 }
 
-/** log Σ exp(x − m) + m, m the largest (0 where that is infinite, so that ±∞ come out as they should). */
-function logSumExp(c: LowerContext, x: LowerTensor, axes: readonly number[]): void {
-  const out = c.outputs[0] as LowerTensor;
-  const l = reductionLoops(x.shape, axes, bool(c.attrs, "keepDims"));
-  const m = largest(c, x, axes);
-  const infinite = (v: Expr): Expr => e.select(e.lt(e.abs(v), Number.POSITIVE_INFINITY), v, 0);
-  const big = reductionLoops(x.shape, axes, true);
-  const operands: Access[] = [
-    { value: c.input(0), index: l.x },
-    { value: m, index: big.out },
-  ];
-  const max = infinite(e.input(1, "f32"));
-  c.kernel(
-    "reduce",
-    {},
-    {
-      loops: l.loops,
-      reduce: axes.length ? l.reduce : [1],
-      operands,
-      body: e.exp(e.sub(e.cast(loaded(x, 0), "f32"), max)),
-      combine: "sum",
-      result: toStored(e.add(e.log(e.accumulator("f32")), max), out),
-      out: { value: c.output(0), index: l.out },
-    },
-  );
-}
-
-/** The largest real element over `axes`, kept as 1, as a float32 temporary. */
-export function largest(c: LowerContext, x: LowerTensor, axes: readonly number[]): ValueId {
-  const l = reductionLoops(x.shape, axes, true);
-  const to = c.temp("float32", reducedShape(x.shape, axes, true) as number[]);
-  const acc = stored(x, -1);
-  c.kernel(
-    "reduce",
-    {},
-    {
-      loops: l.loops,
-      reduce: axes.length ? l.reduce : [1],
-      operands: [{ value: c.input(0), index: l.x }],
-      body: stored(x, 0),
-      combine: "max",
-      result: e.cast(x.quant ? loaded(x, -1) : acc, "f32"),
-      out: { value: to, index: l.out },
-    },
-  );
-  return to;
-}
+/** An operator that reduces over any axes. */
+export const reduction = (name: string, lower: (c: LowerContext) => void): OpDef => ({
+  name,
+  inputs: ["x", "axes?"],
+  attrs: {
+    axes: { type: "ints", default: [] },
+    keepDims: { type: "bool", default: true },
+    noopWithEmptyAxes: { type: "bool", default: false },
+  },
+  infer,
+  lower,
+});
 
 const reductions = [
   "ReduceSum",
@@ -203,22 +164,9 @@ const reductions = [
   "ReduceL1",
   "ReduceL2",
   "ReduceSumSquare",
-  "ReduceLogSumExp",
   "ReduceAll",
   "ReduceAny",
-].map(
-  (name): OpDef => ({
-    name,
-    inputs: ["x", "axes?"],
-    attrs: {
-      axes: { type: "ints", default: [] },
-      keepDims: { type: "bool", default: true },
-      noopWithEmptyAxes: { type: "bool", default: false },
-    },
-    infer,
-    lower,
-  }),
-);
+].map((name) => reduction(name, lower));
 
 const argReductions = ["ArgMax", "ArgMin"].map(
   (name): OpDef => ({

@@ -8,9 +8,9 @@ import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import type { Access, AxisIndex } from "../compiler/nest.js";
 import { quantRange } from "../compiler/quantized.js";
-import { type DType, isFloat, newArray } from "../graph/dtype.js";
+import { isFloat, newArray } from "../graph/dtype.js";
 import type { Quantization } from "../graph/graph.js";
-import { loadedReal, stored, toStored, walk } from "./lowering.js";
+import { loadedReal, stored, toStored } from "./lowering.js";
 import { type LowerContext, type LowerTensor, reject } from "./op.js";
 
 /** What a product kernel does per step and per output. */
@@ -81,48 +81,12 @@ function integerProduct(
 }
 
 /** Steps of the output's scale, rounded, where it is quantised. */
-function scaledTo(out: LowerTensor, scaled: Expr): Expr {
+export function scaledTo(out: LowerTensor, scaled: Expr): Expr {
   if (!out.quant) return scaled;
   const zero = out.quant.zeroPoint[0] ?? 0;
   const [lo, hi] = quantRange(out.dtype);
   // Clamping before rounding is exact: the bounds are integers.
   return plus(e.cast(e.nearest(e.clamp(scaled, lo - zero, hi - zero)), "i32"), zero);
-}
-
-const bytes: readonly DType[] = ["int8", "uint8"];
-
-/** Both factors are computed bytes, which no kernel multiplies; as floats they are multiplied fast. */
-export function multipliesAsFloats(a: LowerTensor, b: LowerTensor, out: LowerTensor): boolean {
-  const small = (t: LowerTensor): boolean =>
-    !t.data && t.quant?.scale.length === 1 && bytes.includes(t.dtype);
-  return small(a) && small(b) && (out.quant ? bytes.includes(out.dtype) : isFloat(out.dtype));
-}
-
-/** q − z of a tensor, as floats. */
-export function centred(c: LowerContext, i: number): number {
-  const t = c.inputs[i] as LowerTensor;
-  const value = c.temp("float32", t.shape);
-  const index = walk(t.shape.length);
-  c.nest({
-    loops: t.shape,
-    reduce: [],
-    operands: [{ value: c.input(i), index }],
-    result: e.cast(minus(stored(t, 0), t.quant?.zeroPoint[0] ?? 0), "f32"),
-    out: { value, index },
-  });
-  return value;
-}
-
-/**
- * The product of such floats: as exact as int32 while sums stay below 2^24, which 258 products of bytes do;
- * beyond that it rounds where int32 would when it becomes float32.
- */
-export function floatProduct(a: LowerTensor, b: LowerTensor, out: LowerTensor): Product {
-  const [sa, sb] = [a, b].map((t) => t.quant?.scale[0] ?? 1) as [number, number];
-  const scale = Math.fround(Math.fround(sa * sb) / (out.quant?.scale[0] ?? 1));
-  const scaled = e.mul(e.accumulator("f32"), scale);
-  const body = e.mul(e.input(0, "f32"), e.input(1, "f32"));
-  return { operands: [], body, result: scaledTo(out, scaled) };
 }
 
 /** Float activations, quantised weights: the weights' scale leaves the sum. */
@@ -174,5 +138,5 @@ export function channelTable(
   return e.input(first + operands.length - 1, "f32");
 }
 
-const minus = (x: Expr, zero: number): Expr => (zero === 0 ? x : e.sub(x, zero));
+export const minus = (x: Expr, zero: number): Expr => (zero === 0 ? x : e.sub(x, zero));
 const plus = (x: Expr, zero: number): Expr => (zero === 0 ? x : e.add(x, zero));

@@ -1,11 +1,11 @@
-// Softmax and LogSoftmax along one axis, safe from overflow:
-//   m = max x,  y = exp(beta·(x − m)),  s = Σ y,  out = y / s          log: beta·(x − m) − log s
-// Softmax of many rows of floats is one kernel ("softmax"), of whatever else four (log: three): "reduce" (max), a nest,
-// "reduce" (sum), a nest. Quantised inputs subtract their largest as integers; results are requantised (TFLite: scale
+// Softmax along one axis, safe from overflow:
+//   m = max x,  y = exp(beta·(x − m)),  s = Σ y,  out = y / s
+// Softmax of many rows of floats is one kernel ("softmax"), of whatever else four: "reduce" (max), a nest, "reduce"
+// (sum), a nest. Quantised inputs subtract their largest as integers; results are requantised (TFLite: scale
 // 1/256, zero point −128).
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
-import type { Access, ValueId } from "../compiler/nest.js";
+import { type Access, fixed, type ValueId } from "../compiler/nest.js";
 import { kept, stored, toStored, walk } from "./lowering.js";
 import {
   axisOf,
@@ -37,7 +37,7 @@ interface Axis {
   small: number[];
 }
 
-function axisLoops(c: LowerContext): Axis {
+export function axisLoops(c: LowerContext): Axis {
   const x = c.inputs[0] as LowerTensor;
   const axis = axisOf(c, int(c.attrs, "axis"), x.shape.length);
   return {
@@ -50,7 +50,7 @@ function axisLoops(c: LowerContext): Axis {
 }
 
 /** Folds x (or `from`) along the axis into a new temporary. */
-function fold(
+export function fold(
   c: LowerContext,
   a: Axis,
   combine: "max" | "sum",
@@ -75,7 +75,6 @@ function fold(
   return to;
 }
 
-/** beta·(x − m) from operands 0 = x and 1 = m. */
 function shifted(x: LowerTensor, beta: number): Expr {
   const d = e.sub(stored(x, 0), stored(x, 1));
   const factor = Math.fround(beta * (x.quant?.scale[0] ?? 1));
@@ -93,39 +92,25 @@ function inRows({ x, rank, axis, l }: Axis, out: LowerTensor): boolean {
   return floats && axis === rank - 1 && rows >= leastRows && columns > 0 && columns <= longestRow;
 }
 
+/** m; z = beta·(x − m) from operands 0 = x and 1 = m; how x and m are indexed. */
+export function takeLargest(c: LowerContext, a: Axis) {
+  const { x, l } = a;
+  const full = walk(a.rank);
+  const across = full.map((i, axis) => (a.small[axis] === 1 ? fixed(0) : i));
+  const m = fold(c, a, "max", stored(x, 0), [{ value: c.input(0), index: l.x }], stored(x, -1));
+  return { m, z: shifted(x, c.attrs.beta as number), full, across };
+}
+
 function lower(c: LowerContext): void {
   const a = axisLoops(c);
-  const { x, rank, l } = a;
+  const { x, l } = a;
   const out = c.outputs[0] as LowerTensor;
   const beta = c.attrs.beta as number;
-  if (c.op === "Softmax" && beta > 0 && inRows(a, out)) {
+  if (beta > 0 && inRows(a, out)) {
     c.opaque("softmax", { beta }, [c.input(0)], [c.output(0)]);
     return;
   }
-  const full = walk(rank);
-  const across = l.x.map((_, i) =>
-    a.small[i] === 1 ? { offset: 0, terms: [] } : full[i],
-  ) as Access["index"];
-  const m = fold(c, a, "max", stored(x, 0), [{ value: c.input(0), index: l.x }], stored(x, -1));
-  const z = shifted(x, beta);
-  const result = { value: c.output(0), index: full };
-  const acc = e.accumulator("f32");
-  if (c.op === "LogSoftmax") {
-    const pair: Access[] = [
-      { value: c.input(0), index: l.x },
-      { value: m, index: l.out },
-    ];
-    const s = fold(c, a, "sum", e.exp(z), pair, e.log(acc));
-    const operands: Access[] = [c.input(0), m, s].map((value, i) => ({ value, index: i ? across : full }));
-    c.nest({
-      loops: x.shape,
-      reduce: [],
-      operands,
-      result: toStored(e.sub(z, e.input(2, "f32")), out),
-      out: result,
-    });
-    return;
-  }
+  const { m, z, full, across } = takeLargest(c, a);
   const y = c.temp("float32", x.shape);
   c.nest({
     loops: x.shape,
@@ -137,7 +122,7 @@ function lower(c: LowerContext): void {
     result: e.exp(z),
     out: { value: y, index: full },
   });
-  const s = fold(c, a, "sum", e.input(0, "f32"), [{ value: y, index: l.x }], acc);
+  const s = fold(c, a, "sum", e.input(0, "f32"), [{ value: y, index: l.x }], e.accumulator("f32"));
   c.nest({
     loops: x.shape,
     reduce: [],
@@ -146,14 +131,17 @@ function lower(c: LowerContext): void {
       { value: s, index: across },
     ],
     result: toStored(e.div(e.input(0, "f32"), e.input(1, "f32")), out),
-    out: result,
+    out: { value: c.output(0), index: full },
   });
 }
 
-export const ops: OpDef[] = ["Softmax", "LogSoftmax"].map((name) => ({
+/** Softmax or its logarithm. */
+export const softmaxLike = (name: string, lower: (c: LowerContext) => void): OpDef => ({
   name,
   inputs: ["x"],
   attrs: { axis: { type: "int", default: -1 }, beta: { type: "float", default: 1 } },
   infer,
   lower,
-}));
+});
+
+export const ops: OpDef[] = [softmaxLike("Softmax", lower)];

@@ -1,10 +1,11 @@
 // Arithmetic of one operand. Integers (int64 too) wherever the function maps integers to integers.
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
+import { cos, erf, log, sin } from "../compiler/functions.js";
 import { mul as mulDim } from "../graph/dim.js";
+import { real } from "./activation.js";
 import { elementwise } from "./elementwise.js";
 
-const real = { types: "float" } as const;
 const onNumbers = (f: (x: number) => number) => ({
   types: "float" as const,
   value: ([x]: readonly (number | string)[]) => (typeof x === "number" ? f(x) : null),
@@ -60,10 +61,10 @@ export const ops = [
     onNumbers((x) => 1 / x),
   ),
   elementwise("Exp", ["x"], ([x]) => e.exp(x), real),
-  elementwise("Log", ["x"], ([x]) => e.log(x), real),
-  elementwise("Sin", ["x"], ([x]) => e.sin(x), real),
-  elementwise("Cos", ["x"], ([x]) => e.cos(x), real),
-  elementwise("Erf", ["x"], ([x]) => e.erf(x), real),
+  elementwise("Log", ["x"], ([x]) => log(x), real),
+  elementwise("Sin", ["x"], ([x]) => sin(x), real),
+  elementwise("Cos", ["x"], ([x]) => cos(x), real),
+  elementwise("Erf", ["x"], ([x]) => erf(x), real),
   /** bool: logical; integers: bitwise complement. */
   elementwise("Not", ["x"], ([x], _, c) => (c.inputs[0] === "bool" ? e.eq(x, 0) : e.xor(x, -1)), {
     types: "logical",

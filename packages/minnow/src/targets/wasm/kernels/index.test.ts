@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compile } from "../../../compiler/compile.js";
+import "../../../ops/registry.js";
 import { parse } from "../../../graph/text.js";
 import { presets } from "../engine.js";
 import { planSteps } from "../prepare.js";

@@ -7,6 +7,7 @@ import { runGraph } from "../../../runtime/run_graph.js";
 import { type EngineName, presets } from "../engine.js";
 import { fusesMultiplyAdd } from "../probe.js";
 import { Bench, noise } from "./harness.js";
+import "../../../ops/registry.js";
 import { softmax } from "./softmax.js";
 
 /** The kernel over x, whole or in pieces; `inPlace`: over its own input. */
