@@ -9,6 +9,7 @@ import { mutate, seededRng } from "../../packages/minnow/dist/formats/mutate.js"
 import { newArray } from "../../packages/minnow/dist/graph/dtype.js";
 import { load } from "../../packages/minnow/dist/run.js";
 import { baseline } from "../../packages/minnow/dist/targets/wasm/engine.js";
+import { takes } from "../../packages/minnow/dist/targets/wasm/kernels/index.js";
 import { prepare } from "../../packages/minnow/dist/targets/wasm/prepare.js";
 import { WasmModel } from "../../packages/minnow/dist/targets/wasm/instance.js";
 import { corpus } from "./corpus.mjs";
@@ -31,7 +32,7 @@ async function attempt(seed) {
   const dims = {};
   for (const t of graph.inputs)
     for (const d of t.shape) if (typeof d === "string") dims[d] = 1 + Math.floor(rng() * 3);
-  const program = compile(graph, { dims }, { maxOperations: 2e8, maxMemory: limit });
+  const program = compile(graph, { dims }, { maxOperations: 2e8, maxMemory: limit, takes });
   const constants = program.buffers.reduce((s, b) => s + (b.data?.byteLength ?? 0), 0);
   if (program.arenaBytes + constants > limit) return "planned only";
   const model = new WasmModel({ maxMemory: limit });

@@ -5,7 +5,7 @@ import type { Graph } from "../graph/graph.js";
 import { ModelError } from "../error.js";
 import { type Binding, inferGraph, type Known } from "../ops/infer.js";
 import { fuse } from "./fuse.js";
-import { lower, tooMuchWork } from "./lower.js";
+import { lower, type Takes, tooMuchWork } from "./lower.js";
 import { type Lowered, type LoweredKernel, note, readsOf, type Value, writesOf } from "./lowered.js";
 import type { Access, LoopNest } from "./nest.js";
 import { assignOffsets, bound } from "./plan.js";
@@ -19,6 +19,8 @@ export interface CompileOptions {
   maxOperations?: number;
   /** Refuse programs with a tensor of more bytes than this. */
   maxMemory?: number;
+  /** Of the kernels that operators offer, those that the target has. Default none: loops run everywhere. */
+  takes?: Takes;
 }
 
 /**

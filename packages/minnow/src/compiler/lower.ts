@@ -12,14 +12,18 @@ import * as e from "./expr.js";
 import { elementExpr } from "./quantized.js";
 
 /** Lowers the part of `graph` that its outputs need. `known`: inference with every dimension bound. */
-export function lower(graph: Graph, known: Known, limits: Limits = {}): Lowered {
-  return new Lowering(graph, known, limits).run();
+export function lower(graph: Graph, known: Known, options: LowerOptions = {}): Lowered {
+  return new Lowering(graph, known, options).run();
 }
 
-/** What a program may take; see CompileOptions. */
-export interface Limits {
+/** Whether a target runs a kernel without a loop nest, that an operator offers, rather than loops. */
+export type Takes = (kernel: string, reads: readonly Pick<Value, "shape">[]) => boolean;
+
+/** What a program may take, and the target; see CompileOptions. */
+export interface LowerOptions {
   readonly maxOperations?: number;
   readonly maxMemory?: number;
+  readonly takes?: Takes;
 }
 
 export const tooMuchWork = (operations: number, most: number): ModelError =>
@@ -36,7 +40,7 @@ class Lowering {
   constructor(
     private readonly graph: Graph,
     private readonly known: Known,
-    private readonly limits: Limits,
+    private readonly options: LowerOptions,
   ) {}
 
   run(): Lowered {
@@ -155,7 +159,7 @@ class Lowering {
   }
 
   #afford(t: Tensor): void {
-    const { maxOperations = Number.POSITIVE_INFINITY, maxMemory = Number.POSITIVE_INFINITY } = this.limits;
+    const { maxOperations = Number.POSITIVE_INFINITY, maxMemory = Number.POSITIVE_INFINITY } = this.options;
     const { shape, dtype } = this.#info(t);
     this.#elements += count(shape);
     if (this.#elements > maxOperations) throw tooMuchWork(this.#elements, maxOperations);
@@ -250,6 +254,14 @@ class Lowering {
       nest: (nest) => push({ nest: this.#stored(nest) }),
       kernel: (name, params, nest) => push({ name, params, nest: this.#stored(nest) }),
       opaque: (name, params, reads, writes) => push({ name, params, reads, writes }),
+      offer: (name, params, reads, writes) => {
+        const taken = !!this.options.takes?.(
+          name,
+          reads.map((v) => this.#values[v] as Value),
+        );
+        if (taken) push({ name, params, reads, writes });
+        return taken;
+      },
     };
     (def.lower as NonNullable<OpDef["lower"]>)(context);
     const last = this.#kernels[first];

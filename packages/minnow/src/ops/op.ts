@@ -76,6 +76,8 @@ export interface LowerContext {
   kernel(name: string, params: Kernel["params"], nest: LoopNest): void;
   /** Adds a kernel that has no loop nest. */
   opaque(name: string, params: Kernel["params"], reads: ValueId[], writes: ValueId[]): void;
+  /** Adds one, instead of several loop nests, if the target takes it; tells whether it does. */
+  offer(...kernel: Parameters<LowerContext["opaque"]>): boolean;
 }
 
 export interface OpDef {

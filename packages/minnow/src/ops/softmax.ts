@@ -1,7 +1,7 @@
 // Softmax along one axis, safe from overflow:
 //   m = max x,  y = exp(beta·(x − m)),  s = Σ y,  out = y / s
-// Softmax of many rows of floats is one kernel ("softmax"), of whatever else four: "reduce" (max), a nest, "reduce"
-// (sum), a nest. Quantised inputs subtract their largest as integers; results are requantised (TFLite: scale
+// Four kernels: "reduce" (max), a nest, "reduce" (sum), a nest. For rows of floats a target may take one instead,
+// "softmax", params {beta}: reads x, writes out. Quantised inputs subtract their largest as integers; results are requantised (TFLite: scale
 // 1/256, zero point −128).
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
@@ -81,15 +81,9 @@ function shifted(x: LowerTensor, beta: number): Expr {
   return factor === 1 ? e.cast(d, "f32") : e.mul(e.cast(d, "f32"), factor);
 }
 
-/** A row is one thread's, and should stay in a first-level cache; for few rows it is not worth the code. */
-const [leastRows, longestRow] = [8, 16384];
-
-/** Many rows that lie one after the other. */
-function inRows({ x, rank, axis, l }: Axis, out: LowerTensor): boolean {
-  const [columns] = l.reduce as [number];
-  const rows = l.loops.reduce((a, b) => a * b, 1);
-  const floats = [x, out].every((t) => t.dtype === "float32" && !t.quant);
-  return floats && axis === rank - 1 && rows >= leastRows && columns > 0 && columns <= longestRow;
+/** Rows that lie one after the other. */
+function inRows({ x, rank, axis }: Axis, out: LowerTensor): boolean {
+  return axis === rank - 1 && [x, out].every((t) => t.dtype === "float32" && !t.quant);
 }
 
 /** m; z = beta·(x − m) from operands 0 = x and 1 = m; how x and m are indexed. */
@@ -106,10 +100,7 @@ function lower(c: LowerContext): void {
   const { x, l } = a;
   const out = c.outputs[0] as LowerTensor;
   const beta = c.attrs.beta as number;
-  if (beta > 0 && inRows(a, out)) {
-    c.opaque("softmax", { beta }, [c.input(0)], [c.output(0)]);
-    return;
-  }
+  if (beta > 0 && inRows(a, out) && c.offer("softmax", { beta }, [c.input(0)], [c.output(0)])) return;
   const { m, z, full, across } = takeLargest(c, a);
   const y = c.temp("float32", x.shape);
   c.nest({

@@ -7,6 +7,7 @@ import type { Binding } from "../ops/infer.js";
 import type { Engine } from "../targets/wasm/engine.js";
 import type { WasmModel } from "../targets/wasm/instance.js";
 import type { Prepared } from "../targets/wasm/kernel.js";
+import { takes } from "../targets/wasm/kernels/index.js";
 import { prepare } from "../targets/wasm/prepare.js";
 import { probeEngine } from "../targets/wasm/probe.js";
 import type { DeviceOptions } from "./device.js";
@@ -29,7 +30,7 @@ export function plan(
   engine: Engine,
   model: WasmModel,
 ): Promise<Prepared> {
-  const program = compile(graph, binding, { fuse, maxOperations, maxMemory });
+  const program = compile(graph, binding, { fuse, maxOperations, maxMemory, takes });
   for (const port of [...program.inputs, ...program.outputs])
     if (port.view.dtype === "string")
       throw new ModelError("unsupported", `tensor ${port.name} holds strings`, { tensor: port.name });

@@ -5,6 +5,7 @@ import type { DType } from "../graph/dtype.js";
 import type { Graph } from "../graph/graph.js";
 import type { WasmOptions } from "../targets/wasm/bound.js";
 import { baseline, type Engine } from "../targets/wasm/engine.js";
+import { takes } from "../targets/wasm/kernels/index.js";
 import { prepare } from "../targets/wasm/prepare.js";
 import { WasmModel } from "../targets/wasm/instance.js";
 
@@ -21,7 +22,7 @@ export async function runGraph(
   options: WasmOptions & CompileOptions & { readonly engine?: Engine } = {},
 ): Promise<Record<string, RunValue>> {
   const shapes = Object.fromEntries(Object.entries(inputs).map(([name, v]) => [name, v.shape]));
-  const program = compile(graph, { shapes }, options);
+  const program = compile(graph, { shapes }, { takes, ...options });
   const model = new WasmModel(options);
   const bound = await model.bind(await prepare(program, options.engine ?? baseline, model));
   const given = program.inputs.map((p) => {

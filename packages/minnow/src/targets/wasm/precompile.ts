@@ -11,6 +11,7 @@ import { dataId, isSmall } from "../../graph/released.js";
 import { ModuleBuilder } from "./assembler.js";
 import { type Dot, type EngineName, presets } from "./engine.js";
 import type { Packed, PlannedKernel } from "./kernel.js";
+import { takes } from "./kernels/index.js";
 import { emitAll, missingCode, planSteps } from "./prepare.js";
 import { addFours, addFusing } from "./fusing.js";
 import {
@@ -43,7 +44,7 @@ export async function precompile(
 ): Promise<PrecompiledSet> {
   const dims = batchOfOne(graph);
   if (graph.tensors().some((t) => t.dtype === "string")) throw new NotStorable("it holds text");
-  const program = compile(graph, { dims });
+  const program = compile(graph, { dims }, { takes });
   const data = new Pool(weights);
   const list: Precompiled[] = [];
   for (const engine of engines) list.push(await store(graph, program, engine, data));

@@ -1,10 +1,22 @@
 // The tuned kernels, in the order in which they are asked.
+import type { Takes } from "../../../compiler/lower.js";
 import type { LoopNest } from "../../../compiler/nest.js";
 import type { Program, Step } from "../../../compiler/program.js";
+import { count } from "../../../graph/dim.js";
 import type { TunedKernel } from "../kernel.js";
 import { conv2d } from "./conv.js";
 import { constantProduct, dense } from "./dense.js";
 import { chooseHalves, leastShare } from "./strassen_cost.js";
+
+/**
+ * Of the kernels that operators offer (compiler/lower.ts). A softmax's row is one thread's, and should stay in a
+ * first-level cache; for few rows it is not worth the code.
+ */
+export const takes: Takes = (kernel, [x]) => {
+  const shape = x?.shape ?? [];
+  const [rows, columns] = [count(shape.slice(0, -1)), shape.at(-1) ?? 0];
+  return kernel === "softmax" && rows >= 8 && columns > 0 && columns <= 16384;
+};
 
 const common: readonly TunedKernel[] = [conv2d, dense];
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compile } from "../../../compiler/compile.js";
+import { compile, type CompileOptions } from "../../../compiler/compile.js";
 import type { Step, View } from "../../../compiler/program.js";
 import { parse } from "../../../graph/text.js";
 import { runGraph } from "../../../runtime/run_graph.js";
@@ -8,6 +8,7 @@ import { type EngineName, presets } from "../engine.js";
 import { fusesMultiplyAdd } from "../probe.js";
 import { Bench, noise } from "./harness.js";
 import "../../../ops/registry.js";
+import { takes } from "./index.js";
 import { softmax } from "./softmax.js";
 
 /** The kernel over x, whole or in pieces; `inPlace`: over its own input. */
@@ -110,12 +111,19 @@ test("masks, numbers far apart, infinities and NaN, in whole vectors and in what
   assert.equal(run(Float32Array.of(0, -1e4, less, -120, 1), 5)[1], 0, "what is masked is nothing");
 });
 
-test("many rows of floats are one step, in the place of their input; few rows, other axes and types are nests", async () => {
-  const steps = (shape: string, axis = -1, type = "float32", quant = "", rest = ""): string[] => {
+test("many rows of floats are one step, in the place of their input; few rows, other axes, types and targets have nests", async () => {
+  const steps = (
+    shape: string,
+    axis = -1,
+    type = "float32",
+    quant = "",
+    rest = "",
+    options: CompileOptions = { takes },
+  ): string[] => {
     const graph = parse(`graph main(%x: ${type}[${shape}]${quant}) -> (%y) {
       %y: ${type}[${shape}]${rest || quant} = Softmax(%x) {axis: ${axis}}
     }`);
-    return compile(graph).steps.map((s) => s.kernel);
+    return compile(graph, {}, options).steps.map((s) => s.kernel);
   };
   assert.deepEqual(steps("2, 4, 10"), ["softmax"]);
   for (const other of [
@@ -123,6 +131,7 @@ test("many rows of floats are one step, in the place of their input; few rows, o
     steps("10, 8, 1", 1),
     steps("8, 16385"),
     steps("8, 4", -1, "int8", " q(0.1, 0)", " q(0.00390625, -128)"),
+    steps("2, 4, 10", -1, "float32", "", "", {}),
   ])
     assert.ok(!other.includes("softmax"));
   const text = `graph main(%x: float32[2, 4, 10]) -> (%y) {
@@ -130,7 +139,7 @@ test("many rows of floats are one step, in the place of their input; few rows, o
     %s: float32[2, 4, 10] = Softmax(%a)
     %y: float32[2, 4, 10] = Neg(%s)
   }`;
-  const program = compile(parse(text));
+  const program = compile(parse(text), {}, { takes });
   assert.equal(new Set(program.steps.flatMap((s) => s.values.map((v) => v.buffer))).size, 1);
   const x = noise(80, 3);
   const y = (await runGraph(parse(text), { x: { data: x, shape: [2, 4, 10] } })).y?.data as Float32Array;
