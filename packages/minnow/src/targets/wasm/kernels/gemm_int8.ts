@@ -28,7 +28,7 @@ import { roundUp } from "./operands.js";
 import type { Matrix } from "./pack.js";
 import { packBytes, packedPanel, packPairs, pairBytes } from "./pairs.js";
 import { integerProduct, type IntegerProduct, weightMatrix } from "./products.js";
-import { flips, isWhole, QuadCode, type QuadDot } from "./quad_code.js";
+import { flips, hasQuads, isWhole, QuadCode, type QuadEngine } from "./quad_code.js";
 import { canOrder } from "./quad_order.js";
 import { orderedCode } from "./quad_rows.js";
 import { packQuads, quadsPay } from "./quad_weights.js";
@@ -104,15 +104,14 @@ function planInteger(
   const depth = p.taps * p.k;
   const one = p.rows === 1;
   const dynamic = free && !one;
-  const { dot = "i16" } = engine;
-  if (dot !== "i16" && p.groups === 1) {
-    const above = product.zx + (flips(dot, signed) ? (signed ? 128 : -128) : 0);
+  if (hasQuads(engine) && p.groups === 1) {
+    const above = product.zx + (flips(engine.dot, signed) ? (signed ? 128 : -128) : 0);
     const plain: QuadMatrix = { ...weights, taps: p.taps, zero: product.zw, above, signed };
-    const quads = quadForms(plain, engine, dot, dynamic ? 3 : p.rows).find((q) =>
+    const quads = quadForms(plain, engine, dynamic ? 3 : p.rows).find((q) =>
       // Weights given back are used as they were packed.
       isReleased(weights.data) ? program.has?.(quadsKey(q)) : quadsPay(q),
     );
-    if (quads) return planQuads(nest, engine, dot, { ...p, dynamic }, product.zx, quads, epilogue, signed);
+    if (quads) return planQuads(nest, engine, { ...p, dynamic }, product.zx, quads, epilogue, signed);
   }
   const asBytes = p.groups === 1 && product.zw.every((z) => z === 0) ? packBytes(weights) : null;
   // Weights given back are used as they were packed.
@@ -197,7 +196,7 @@ const integerDepth = (steps: number, taps: number, unroll: number): Depth =>
   unroll > 1 && steps <= wholeSteps ? { unroll, blocks: false, rest: steps } : depthOf(steps, taps, unroll);
 
 /** How 8-bit products might have their weights, the fastest first. */
-function quadForms(plain: QuadMatrix, { i8 }: Engine, dot: QuadDot, rows: number): QuadMatrix[] {
+function quadForms(plain: QuadMatrix, { i8, dot }: QuadEngine, rows: number): QuadMatrix[] {
   if (isWhole(dot)) return [{ ...plain, least: leastWeight[dot] }];
   const joins = integerTile(i8, rows, plain.n, true).mr > 2;
   const ordered = { ...plain, ordered: orderedTile(i8, rows, plain.n, plain.k).nr };
@@ -208,14 +207,14 @@ function quadForms(plain: QuadMatrix, { i8 }: Engine, dot: QuadDot, rows: number
 /** Bytes straight from the image (quad_code.ts), or brought into the weights' order (quad_rows.ts). */
 function planQuads(
   nest: LoopNest,
-  engine: Engine,
-  dot: QuadDot,
+  engine: QuadEngine,
   p: Rows,
   zx: number,
   weights: QuadMatrix,
   epilogue: Epilogue,
   signed: boolean,
 ): PlannedKernel {
+  const { fma, dot } = engine;
   const ordered = weights.ordered !== undefined;
   const rows = p.dynamic ? 3 : p.rows;
   const tile = ordered
@@ -223,14 +222,13 @@ function planQuads(
     : integerTile(engine.i8, rows, p.channels, true);
   const how = ordered ? "_ordered" : weights.joined ? "_joined" : isWhole(dot) ? `_${dot}` : "";
   const quads = quadsOf(weights) / p.taps;
-  const d = integerDepth(quads, p.taps, ordered ? 4 : unrollOf(engine.fma));
+  const d = integerDepth(quads, p.taps, ordered ? 4 : unrollOf(fma));
   const layout = gemmLayout(epilogue);
   const { words, packed } = epilogueWords(epilogue, 1, p.channels);
   const written = epilogue.outBytes * p.channels;
   const { chunk, patches, bytes } = scratchOf({ ...p, rowInput: p.rowInput + written }, tile);
   const kind = signed ? "s8" : "u8";
   const name = `${kind}_${p.name}_${tile.mr}x${tile.nr}`;
-  const { fma } = engine;
   const [each, { rowKind }] = [p.channels, p];
   const single = p.taps === 1;
   const wide = roundUp(bytes, 64);

@@ -5,7 +5,7 @@
 // are split (quads.ts), and the rest comes again after the loop, from a list. int8 becomes unsigned, or unsigned
 // int8, by flipping its top bit; what that and the zero point add to the sum is one number a channel.
 import type { FunctionBuilder, Local } from "../assembler.js";
-import type { Dot } from "../engine.js";
+import type { Dot, Engine } from "../engine.js";
 
 /** A panel begins with: sums of 8 channels (int32), the place of its list from here (int32), and 12 bytes. */
 export const quadHeader = 48;
@@ -15,8 +15,10 @@ export const quadHeader = 48;
  */
 export const quadEntry = 48;
 
-/** Of an engine that has 8-bit products. */
-export type QuadDot = Exclude<Dot, "i16">;
+type QuadDot = Exclude<Dot, "i16">;
+/** One that has 8-bit products. */
+export type QuadEngine = Engine & { readonly dot: QuadDot };
+export const hasQuads = (engine: Engine): engine is QuadEngine => (engine.dot ?? "i16") !== "i16";
 
 /** Four products a lane are summed in 32 bits. */
 export const isWhole = (dot: Dot | undefined): dot is "sdot" | "usdot" => dot === "sdot" || dot === "usdot";
