@@ -41,6 +41,8 @@ const cases: Record<string, QuantOptions> = {
     weightType: "int8",
     zx: 255,
   },
+  "one row, weights of some pages": { h: 1, w: 1, c: 518, o: 270 },
+  "one row, many weights of few pages": { h: 1, w: 1, c: 201, o: 700, perChannel: true },
   "one row of little": { h: 1, w: 1, c: 3, o: 20 },
   "one row, trained": { h: 1, w: 1, c: 50, o: 37, perChannel: true, weights: "trained" },
   "one row, zero points of weights": { h: 1, w: 1, c: 50, o: 37, dtype: "uint8", zw: 131 },
