@@ -9,6 +9,7 @@ import { flattenWeights } from "./flatten_weights.js";
 import { foldConstants } from "./fold_constants.js";
 import { identities } from "./identities.js";
 import { matmulDense } from "./matmul_dense.js";
+import { matmulTransposes } from "./matmul_transposes.js";
 import { Editor } from "./pass.js";
 import { powers } from "./powers.js";
 import { reshapes } from "./reshapes.js";
@@ -334,4 +335,25 @@ test("a squeeze that waits for its sizes is left alone", () => {
   }`;
   checkUnchanged(identities, text);
   checkUnchanged(reshapes, text);
+});
+
+test("a product reads its right side transposed", () => {
+  checkPass(
+    matmulTransposes,
+    `graph g(%x: float32[2, 3, 1, 4], %k: float32[2, 3, 5, 4]) -> (%y) {
+      %t = Transpose(%k) {perm: [0, 1, 3, 2]}
+      %y = MatMul(%x, %t)
+    }`,
+    `graph g(%x: float32[2, 3, 1, 4], %k: float32[2, 3, 5, 4]) -> (%y) {
+      %t = Transpose(%k) {perm: [0, 1, 3, 2]}
+      %y = MatMul(%x, %k) {transposeB: true}
+    }`,
+  );
+  checkUnchanged(
+    matmulTransposes,
+    `graph g(%x: float32[2, 3, 1, 4], %k: float32[2, 5, 3, 4]) -> (%y) {
+      %t = Transpose(%k) {perm: [0, 2, 3, 1]}
+      %y = MatMul(%x, %t)
+    }`,
+  );
 });

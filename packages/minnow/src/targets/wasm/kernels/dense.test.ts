@@ -145,6 +145,12 @@ describe("matmul of two computed tensors against the loop nest", () => {
     ["one b for all", [4, 5, 6], [6, 8], false],
     ["one a for all", [1, 5, 6], [3, 6, 8], false],
     ["a row", [1, 33], [33, 17], false],
+    ["a row, few columns", [1, 33], [33, 15], false],
+    ["a row a batch", [2, 3, 1, 37], [2, 3, 37, 40], false],
+    ["a row a batch, transposed", [2, 3, 1, 38], [2, 3, 40, 38], true],
+    ["a row a batch, short", [3, 1, 3], [3, 16, 3], true],
+    ["a row a batch, one b for all", [5, 1, 12], [12, 33], false],
+    ["a row a batch, a long epilogue", [2, 1, 21], [2, 21, 30], false, true],
     ["a column", [19, 4], [4, 1], false],
     ["a long epilogue", [2, 9, 12], [2, 21, 12], true, true],
   ];

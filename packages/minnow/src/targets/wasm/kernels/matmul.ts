@@ -10,13 +10,14 @@ import type { Layout } from "./arguments.js";
 import { epilogueNames, epilogueOf, epilogueWords } from "./epilogue.js";
 import { depthOf, gemmLayout, scratchOf } from "./gemm.js";
 import { gemmTile, sumsBytes, type TileSpec } from "./gemm_tile.js";
+import { planMatvec } from "./matvec.js";
 import { type Buffers, joined, roundUp, walkOf } from "./operands.js";
 import { isFloatProduct } from "./products.js";
 import { rowTable } from "./rows.js";
 
 export const matmul: TunedKernel = { kernels: ["matmul", "dense"], plan: planMatmul };
 
-interface Sides {
+export interface Sides {
   readonly a: ArgWord;
   readonly b: ArgWord;
   /** In bytes. */
@@ -39,6 +40,8 @@ function planMatmul(step: Step, engine: Engine, program: Buffers): PlannedKernel
   const k = nest.reduce.reduce((x, y) => x * y, 1);
   const tile = engine.f32;
   const rows = nest.loops.slice(0, -1).reduce((x, y) => x * y, 1);
+  const row = m === 1 ? planMatvec(step, nest, sides, epilogue, engine, rows) : null;
+  if (row) return row;
   const scratch = scratchOf({ rows: m, taps: 1, rowInput: 4 * k, rowKind: "plain", pitchBytes: 4 * k }, tile);
   const layout = gemmLayout(epilogue);
   const { words: extra, packed } = epilogueWords(epilogue, 0, n);
