@@ -35,8 +35,6 @@ export class Builder {
   readonly #permuted = new Map<Tensor, Tensor>();
   /** Result of a Dequantize node → the quantised constant it reads. */
   readonly dequantized = new Map<Tensor, Tensor>();
-  /** Weights [K, N] → the same as [N, K], of which they are made. */
-  readonly columns = new Map<Tensor, Tensor>();
   /** Bytes → the same integers as float32, from which they were made. */
   readonly steps = new Map<Tensor, Tensor>();
 

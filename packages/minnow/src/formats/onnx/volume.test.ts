@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { toGraph } from "../../convert.js";
 import { ModelError } from "../../error.js";
 import { load } from "../../index.js";
-import { float32, modelBytes } from "./model.test.helper.js";
+import { float32, modelBytes, type NodeSpec } from "./model.test.helper.js";
 import { readOnnx } from "./reader.js";
 
 const range = (n: number, f: (i: number) => number): number[] => Array.from({ length: n }, (_, i) => f(i));
@@ -46,4 +46,40 @@ test("free sizes are refused, with what helps", () => {
     () => readOnnx(conv("VALID", "d")),
     (e) => e instanceof ModelError && e.code === "unsupported" && /dims/.test(e.hint ?? ""),
   );
+});
+
+test("transposed, by ONNX Runtime 1.32", async () => {
+  const cases: [x: number[], w: number[], attrs: NodeSpec["attrs"], want: number[]][] = [
+    [
+      [1, 2, 2, 2, 1],
+      [2, 1, 2, 2, 1],
+      { strides: [2, 1, 1], pads: [1, 0, 0, 0, 1, 0], output_padding: [1, 0, 0] },
+      [-5, -3, -6, 7, 6, -3, 0, 0],
+    ],
+    [
+      [1, 2, 2, 1, 2],
+      [2, 1, 2, 1, 2],
+      { strides: [1, 1, 2], dilations: [2, 1, 1], group: 2, pads: [1, 0, 0, 1, 0, 0] },
+      [-6, 0, 3, 0, -6, 2, 0, 0, 1, 1, 5, -3, 2, -2, -1, 7],
+    ],
+  ];
+  const size = (shape: number[]): number => shape.reduce((a, b) => a * b);
+  for (const [shape, dims, attrs, want] of cases) {
+    const channels = attrs?.group ? 2 : 1;
+    const bytes = modelBytes({
+      nodes: [{ op: "ConvTranspose", inputs: ["x", "w", "b"], outputs: ["y"], attrs }],
+      inputs: [{ name: "x", shape }],
+      outputs: [{ name: "y" }],
+      initializers: [
+        { name: "w", dims, raw: float32(...range(size(dims), (i) => ((i * 3) % 7) - 3)) },
+        { name: "b", dims: [channels], raw: float32(...range(channels, (i) => i)) },
+      ],
+    });
+    await using m = await load(bytes);
+    const x = Float32Array.from(range(size(shape), (i) => ((i * 7) % 5) - 2));
+    assert.deepEqual(
+      Array.from((await m.run({ x })).y?.data as Float32Array, (v) => v + 0),
+      want,
+    );
+  }
 });

@@ -45,7 +45,7 @@ function detectionPostProcess(c: Op): void {
 /** What to do about operators that cannot run. */
 export function hintFor(name: string): string | undefined {
   if (/^(LSTM|RNN|SVDF)$/.test(name)) return "cells that keep state from run to run are not supported";
-  if (/^(WHILE|CALL|CALL_ONCE|STABLEHLO_(WHILE|CASE|COMPOSITE))$/.test(name))
+  if (/^(WHILE|CALL|CALL_ONCE)$/.test(name))
     return "loops and calls are not supported; convert one straight-line function";
   if (/VARIABLE|VAR_HANDLE|HASHTABLE/.test(name)) return "models that keep state or tables are not supported";
   if (name.startsWith("Flex")) return "a TensorFlow operator; convert with TFLite built-in operators only";

@@ -333,7 +333,7 @@ function operatorName(t: Table): OperatorName {
     t.num(schema.operatorCode.builtinCode, "i32"),
     t.num(schema.operatorCode.deprecatedBuiltinCode, "i8"),
   );
-  const name = schema.builtinNames[code] ?? `BUILTIN_${code}`;
+  const name = schema.builtinNames[code] ?? `STABLEHLO_${code}`;
   return name === "CUSTOM"
     ? { name: (t.string(schema.operatorCode.customCode) ?? "").slice(0, maxText), custom: true }
     : { name, custom: false };

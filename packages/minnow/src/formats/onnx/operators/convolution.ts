@@ -4,7 +4,7 @@ import { dataOf } from "../../../graph/deferred.js";
 import type { Attrs, Tensor } from "../../../graph/graph.js";
 import { permuteData } from "../../../graph/permute.js";
 import type { Call, Row, Table } from "../call.js";
-import { convolve3, pool3 } from "./volume.js";
+import { convolve3, pool3, transpose3 } from "./volume.js";
 
 /** A list over the spatial dimensions, as two: height first. */
 function pair(
@@ -121,6 +121,7 @@ const conv: Row = (c) =>
     : convolve(c, c.x(0), c.raw(1), c.opt(2));
 
 const convTranspose: Row = (c) => {
+  if (c.rank(c.raw(0)) === 5) return transpose3(c, c.x(0), c.raw(1), c.opt(2), paddingOf(c));
   const spatial = spatialOf(c);
   checkKernel(c, c.raw(1), spatial);
   const { padding, ...rest } = window(c, spatial);

@@ -46,11 +46,7 @@ function denseWeights(c: Call, raw: Tensor, transposed: boolean): Tensor | undef
   return c.emit("Dequantize", [out], { to: "float32" }, { dtype: "float32" });
 }
 
-const matMul: Row = (c) => {
-  const [x, w] = [c.x(0), c.x(1)];
-  const columns = c.rank(x) > 1 && c.builder.columns.get(w);
-  return columns ? c.emit("Dense", [x, columns], { keepDims: true }) : c.emit("MatMul", [x, w]);
-};
+const matMul: Row = (c) => c.emit("MatMul", [c.x(0), c.x(1)]);
 
 export const linear: Table = {
   MatMul: matMul,

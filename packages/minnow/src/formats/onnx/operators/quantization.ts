@@ -105,10 +105,7 @@ function rowsOfBlocks(c: Call, i: number, at: number, axis: number): Tensor | un
     perm.map((k) => shape[k] as number),
   );
   const back = [...shape.keys()].map((k) => (k === axis ? last : k > axis ? k - 1 : k));
-  if (axis === last) return whole;
-  const turnedBack = c.emit("Transpose", [whole], { perm: back });
-  if (last === 1) c.builder.columns.set(turnedBack, whole);
-  return turnedBack;
+  return axis < last ? c.emit("Transpose", [whole], { perm: back }) : whole;
 }
 
 /** The tensor that carries these parameters, where there can be one. */

@@ -1,9 +1,10 @@
-// Convolution and pooling over three dimensions, said by those over two. The slices [H,W] of a volume are pictures:
-//   conv(x)[d] = Σ_k conv2d(x[d·stride + k·dilation], w[k])          pool(x) = pool over d of pool2d(x[d])
+// Convolution and pooling over three dimensions, said by those over two (../../volume.ts):
+//   pool(x) = pool over d of pool2d(x[d])
 import { derive } from "../../../graph/deferred.js";
 import { isConcrete } from "../../../graph/dim.js";
 import type { Attrs, Tensor } from "../../../graph/graph.js";
-import { windows } from "../../../ops/window.js";
+import { pair, windows } from "../../../ops/window.js";
+import { convolveVolume, type Deep, type Plane } from "../../volume.js";
 import type { Call } from "../call.js";
 
 interface Volume {
@@ -67,31 +68,52 @@ function slice(c: Call, w: Tensor, k: number): Tensor {
   return c.builder.compute(c.builder.constant(`${w.name}/${k}`, w.dtype, [o, kh, kw, n], part));
 }
 
-export function convolve3(c: Call, x: Tensor, w: Tensor, bias: Tensor | null, padding: string): Tensor {
-  const { deep, flat } = attributes(c, padding);
-  const group = c.int("group", 1);
+function depthOf(c: Call, w: Tensor): number {
   const kernel = c.shape(w).slice(2);
   const wanted = c.ints("kernel_shape") ?? kernel;
   if (kernel.length !== 3 || String(kernel) !== String(wanted))
     c.bad(`kernel_shape is [${wanted}], its weights are [${c.shape(w)}]`);
+  return kernel[0] as number;
+}
+
+const plane = (c: Call, op: Plane["op"], attrs: Attrs, w: Tensor, bias: Tensor | null): Plane => ({
+  op,
+  attrs: { ...attrs, group: c.int("group", 1) },
+  weights: (k, first) => [slice(c, w, k), ...(bias && first ? [bias] : [])],
+});
+
+export function convolve3(c: Call, x: Tensor, w: Tensor, bias: Tensor | null, padding: string): Tensor {
+  const { deep, flat } = attributes(c, padding);
+  const kernel = [depthOf(c, w), 1];
+  const layer = plane(c, "Conv2D", flat, w, bias);
+  return layered(c, x, layer, (d) => windows({ ...c, attrs: deep }, kernel, [d, 1])[0] as Deep);
+}
+
+export function transpose3(c: Call, x: Tensor, w: Tensor, bias: Tensor | null, padding: string): Tensor {
+  const { deep, flat } = attributes(c, padding);
+  const [extra, ...outputPadding] = c.ints("output_padding") ?? [0, 0, 0];
+  const size = depthOf(c, w);
+  const [stride, dilation] = [
+    pair({ ...c, attrs: deep }, "strides")[0],
+    pair({ ...c, attrs: deep }, "dilations")[0],
+  ];
+  const [before, , back] = deep.pads as [number, number, number];
+  const after = back - (extra as number);
+  const reach = (size - 1) * dilation;
+  if (padding.startsWith("same") || c.hasAttr("output_shape") || Math.max(before, after) > reach)
+    c.unsupported("only explicit pads within its weights are supported");
+  const layer = plane(c, "ConvTranspose2D", { ...flat, outputPadding }, w, bias);
+  return layered(c, x, layer, (d) => {
+    const out = (d - 1) * stride + 1 + reach - before - after;
+    return { size, stride, dilation, before, after, out };
+  });
+}
+
+function layered(c: Call, x: Tensor, layer: Plane, span: (depth: number) => Deep): Tensor {
   return channelsLast(c, x, (volume) => {
-    const [, d, height, width, channels] = sizes(c, volume);
-    const [span] = windows({ ...c, attrs: deep }, [kernel[0] as number, 1], [d, 1]);
-    const { size, dilation, stride } = span;
-    const [before, after, out] = [span.before, span.after, span.out] as number[] as [number, number, number];
-    const pads = [0, before, 0, 0, 0, 0, after, 0, 0, 0];
-    const padded = before + after > 0 ? c.emit("Pad", [volume], { pads }) : volume;
-    let sum: Tensor | undefined;
-    for (let k = 0; k < size; k++) {
-      const from = k * dilation;
-      const ends = [from + (out - 1) * stride + 1];
-      const taken = c.emit("Slice", [padded], { starts: [from], ends, axes: [1], steps: [stride] });
-      const pictures = c.reshape(taken, [-1, height, width, channels]);
-      const inputs = [pictures, slice(c, w, k), ...(bias && !sum ? [bias] : [])];
-      const y = c.emit("Conv2D", inputs, { ...flat, group });
-      sum = sum ? c.emit("Add", [y, sum]) : y;
-    }
-    return volumeOf(c, sum as Tensor, out);
+    const [, ...all] = sizes(c, volume);
+    const deep = span(all[0]);
+    return volumeOf(c, convolveVolume(c.emit.bind(c), volume, all, deep, layer), deep.out);
   });
 }
 
