@@ -17,7 +17,7 @@ export const width = 32;
 /** Steps of k in the inner loop. */
 const unroll = 4;
 /** Of a shuffle: the first lane four times. */
-const lanes = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3];
+export const lanes = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3];
 
 export function planGemv(
   outValue: number,

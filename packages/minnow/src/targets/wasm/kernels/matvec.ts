@@ -12,6 +12,7 @@ import { type Epilogue, epilogueNames, epilogueWords, hasPitch } from "./epilogu
 import { EpilogueCode } from "./epilogue_code.js";
 import type { Step } from "../../../compiler/program.js";
 import type { LoopNest } from "../../../compiler/nest.js";
+import { lanes } from "./gemv.js";
 import type { Sides } from "./matmul.js";
 
 const words = [
@@ -27,8 +28,6 @@ const words = [
   "blocks",
   "n",
 ] as const;
-/** Of a shuffle: the first lane four times. */
-const lanes = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3];
 /** Columns of a block. */
 const width = 16;
 
