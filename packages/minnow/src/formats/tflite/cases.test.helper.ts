@@ -97,6 +97,8 @@ export const cases: readonly (readonly [name: string, model: ModelSpec])[] = [
   ["DEPTHWISE_CONV_2D", model("DEPTHWISE_CONV_2D", [x(image), f32([1, 3, 2, 4]), f32([4])], [y([1, 3, 6, 4])], { ...same, 1: { i32: 1 }, 2: { i32: 2 }, 3: { i32: 2 }, 4: { i8: 1 } })],
   ["TRANSPOSE_CONV same", model("TRANSPOSE_CONV", [list(1, 9, 12, 3), f32([3, 3, 2, 2]), x(image), f32([3])], [y([1, 9, 12, 3])], { ...same, 1: { i32: 2 }, 2: { i32: 2 } })],
   ["TRANSPOSE_CONV valid", model("TRANSPOSE_CONV", [list(1, 11, 7, 3), f32([3, 3, 2, 2]), x(image)], [y([1, 11, 7, 3])], { ...valid, 1: { i32: 1 }, 2: { i32: 2 } })],
+  ["CONV_3D same", model("CONV_3D", [x([1, 4, 3, 5, 2]), f32([3, 2, 3, 2, 3]), f32([3])], [y([1, 2, 3, 3, 3])], { 0: { i8: 0 }, 1: { i32: 2 }, 2: { i32: 2 }, 3: { i32: 1 }, 4: { i8: 1 } })],
+  ["CONV_3D dilated", model("CONV_3D", [x([2, 4, 3, 5, 2]), f32([2, 2, 3, 2, 3])], [y([2, 2, 2, 3, 3])], { 0: { i8: 1 }, 1: { i32: 1 }, 2: { i32: 1 }, 3: { i32: 1 }, 5: { i32: 2 } })],
   ["FULLY_CONNECTED", model("FULLY_CONNECTED", [x([2, 2, 3]), f32([4, 3]), f32([4])], [y([4, 4])], { 0: { i8: 1 } })],
   ["FULLY_CONNECTED all dims", model("FULLY_CONNECTED", [x([2, 2, 3]), f32([4, 3])], [y([2, 2, 4])], flag(2))],
   ["BATCH_MATMUL", model("BATCH_MATMUL", [x([2, 3, 4]), f32([2, 5, 4])], [y([2, 3, 5])], flag(1))],

@@ -1,5 +1,7 @@
 // TFLite's convolutions, matrix products, pools, normalisations and resizes.
 import type { Attrs, Tensor } from "../../graph/graph.js";
+import { windows } from "../../ops/window.js";
+import { convolveVolume, type Deep } from "../volume.js";
 import type { Op, Row } from "./op.js";
 
 const padding = (code: number): string => (code === 0 ? "same_upper" : "valid");
@@ -37,6 +39,35 @@ function depthwise(c: Op): void {
   const w = c.weights(x, c.input(1), [3, 1, 2, 0]);
   const inputs = [x, w, ...c.bias(2, c.dim(w, 0), x, w)];
   c.fused("Conv2D", inputs, { ...window(c, 5), group: c.dim(x, 3) }, 4);
+}
+
+/** Options: 0 padding, 1 stride d, 2 stride w, 3 stride h, 4 activation, 5 … 7 dilations d, w, h; weights [D,kh,kw,I,O]. */
+function volume(c: Op): void {
+  const x = c.input(0);
+  if (x.dtype !== "float32") c.reject(`${x.dtype} volumes are not supported`);
+  const w = c.transpose(c.weights(x, c.input(1)), [0, 4, 1, 2, 3]);
+  const sizes = [1, 2, 3, 4].map((i) => c.dim(x, i));
+  const [size, channels, ...kernel] = [0, 1, 2, 3].map((i) => c.dim(w, i)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const [stride, ...strides] = positive(c, c.num(1), c.num(3), c.num(2)) as [number, number, number];
+  const [dilation, ...dilations] = positive(c, ...[5, 7, 6].map((i) => c.num(i, "i32", 1)));
+  const attrs = { padding: padding(c.num(0, "i8")), strides, dilations, pads: [0, 0, 0, 0] };
+  const where = { op: c.name, name: c.output.name };
+  const deep = { ...attrs, strides: [stride, 1], dilations: [dilation as number, 1] };
+  const [span] = windows({ ...where, attrs: deep }, [size, 1], [sizes[0] as number, 1]);
+  const plane = windows({ ...where, attrs }, kernel, sizes.slice(1, 3));
+  const bias = c.bias(2, channels, x, w);
+  const weights = (k: number, first: boolean): Tensor[] => {
+    const one = c.value("Slice", [w], { starts: [k], ends: [k + 1], axes: [0] });
+    return [c.value("Squeeze", [one], { axes: [0] }), ...(first ? bias : [])];
+  };
+  const layer = { op: "Conv2D", attrs, weights } as const;
+  const y = convolveVolume((...node) => c.value(...node), x, sizes, span as Deep, layer);
+  c.fused("Reshape", [y], { shape: [-1, ...[span, ...plane].map((s) => s.out as number), channels] }, 4);
 }
 
 /** Pads that give `out` from `size`: TFLite puts the odd one at the end; a negative one is outputPadding. */
@@ -181,6 +212,7 @@ export const networks: Record<string, Row> = {
   CONV_2D: conv,
   DEPTHWISE_CONV_2D: depthwise,
   TRANSPOSE_CONV: transposeConv,
+  CONV_3D: volume,
   FULLY_CONNECTED: fullyConnected,
   BATCH_MATMUL: batchMatMul,
   AVERAGE_POOL_2D: pool("AvgPool2D"),
