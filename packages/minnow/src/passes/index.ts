@@ -11,7 +11,6 @@ import { flattenWeights } from "./flatten_weights.js";
 import { foldConstants } from "./fold_constants.js";
 import { identities } from "./identities.js";
 import { matmulDense } from "./matmul_dense.js";
-import { matmulTransposes } from "./matmul_transposes.js";
 import { pads } from "./pads.js";
 import { Editor, type Pass } from "./pass.js";
 import { powers } from "./powers.js";
@@ -35,7 +34,6 @@ export const passes: readonly Pass[] = [
   quantizePairs,
   powers,
   matmulDense,
-  matmulTransposes,
   flattenWeights,
   pads,
   dilations,

@@ -1,16 +1,20 @@
-// A product with stored weights is a dense layer:
+// A product with stored weights is a dense layer; one of two computed tensors reads the right one transposed as well
+// as not, which spares a copy of it (what a decoder keeps of earlier steps: [batch, heads, steps, 64]):
 //
 //   MatMul(a[…, M, K], b[K, N]) = Dense(a, bᵀ[N, K])          b constant, of rank 2
+//   MatMul(a, Transpose(b))  =  MatMul(a, b, transposeB)      the last two axes change places
 import { type Data, dataOf, type Node, permuteData, type Tensor } from "../graph/index.js";
 import { constantOf } from "./constants.js";
 import type { Editor, Pass } from "./pass.js";
+import { permOf, rankOf } from "./perm.js";
 
 export const matmulDense: Pass = {
   name: "matmul_dense",
   ops: ["MatMul"],
   run(e) {
     let rewrites = 0;
-    for (const n of [...e.graph.nodes]) if (n.op === "MatMul" && toDense(e, n)) rewrites++;
+    for (const n of [...e.graph.nodes])
+      if (n.op === "MatMul" && (toDense(e, n) || readTransposed(e, n))) rewrites++;
     return rewrites;
   },
 };
@@ -50,4 +54,16 @@ function transposed(e: Editor, n: Node, b: Tensor, w: Tensor): Tensor {
     { op: "Cast", inputs: [t], attrs: { to: b.dtype } },
     { name: `${b.name}~10`, dtype: b.dtype, shape: turned },
   );
+}
+
+function readTransposed(e: Editor, n: Node): boolean {
+  const transpose = e.producerOf(n.inputs[1], "Transpose");
+  const b = transpose?.inputs[0];
+  if (!transpose || b?.dtype !== "float32") return false;
+  const last = rankOf(b) - 1;
+  const perm = permOf(transpose.attrs.perm, last + 1);
+  if (!perm?.every((axis, i) => axis === (i < last - 1 ? i : 2 * last - 1 - i))) return false;
+  n.attrs = { ...n.attrs, transposeB: !n.attrs.transposeB };
+  e.setInput(n, 1, b);
+  return true;
 }
