@@ -1,8 +1,8 @@
 // Softmax along one axis, safe from overflow:
 //   m = max x,  y = exp(beta·(x − m)),  s = Σ y,  out = y / s
 // Four kernels: "reduce" (max), a nest, "reduce" (sum), a nest. For rows of floats a target may take one instead,
-// "softmax", params {beta}: reads x, writes out. Quantised inputs subtract their largest as integers; results are requantised (TFLite: scale
-// 1/256, zero point −128).
+// "softmax", params {beta}: reads x, writes out. Quantised inputs subtract their largest as integers; results are
+// requantised (TFLite: scale 1/256, zero point −128).
 import * as e from "../compiler/expr.js";
 import type { Expr } from "../compiler/expr.js";
 import { type Access, fixed, type ValueId } from "../compiler/nest.js";

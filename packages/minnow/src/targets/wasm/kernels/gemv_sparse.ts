@@ -104,7 +104,6 @@ const bufferOf = (step: Step, value = -1): number | undefined => step.values[val
 /** max(x, 0), or the smaller of that and a number. */
 function isRelu(x: Expr): boolean {
   if (x.k !== "bin") return false;
-  const isNumber = (y: Expr, least: number): boolean => y.k === "const" && y.v >= least;
-  if (x.op === "min") return isNumber(x.b, 0) && isRelu(x.a);
+  if (x.op === "min") return x.b.k === "const" && x.b.v >= 0 && isRelu(x.a);
   return x.op === "max" && x.b.k === "const" && x.b.v === 0;
 }
